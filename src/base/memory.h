@@ -1,0 +1,28 @@
+#pragma once
+
+/*
+ * Memory
+ *
+ * Every allocation of the product goes through these. memory_alloc() and its kin may fail and
+ * answer NULL: the caller turns that into a verdict, the end of one client, or -ENOMEM. The
+ * `must_` forms are for start-up only and end the process. Any thread may call.
+ */
+
+#include "base/base.h"
+
+void *memory_alloc(size_t size) MUST_CHECK;
+void *memory_alloc_zero(size_t count, size_t size) MUST_CHECK;
+void *memory_resize(void *memory, size_t size) MUST_CHECK;
+char *memory_copy_text(const char *text) MUST_CHECK;
+
+/* Accepts NULL; always answers NULL, so that `x->y = memory_free(x->y)` leaves nothing behind. */
+void *memory_free(void *memory);
+
+void *memory_must_alloc(size_t size);
+void *memory_must_alloc_zero(size_t count, size_t size);
+
+/*
+ * For tests: the n-th allocation from now on fails (1 = the next one), once; 0 switches it off.
+ * Per thread.
+ */
+void memory_fail_after(unsigned long n);
