@@ -1,0 +1,36 @@
+#pragma once
+
+/*
+ * Server
+ *
+ * The whole broker but for the process around it: workers, core, clients. `app` runs each worker on
+ * a thread; the simulator runs the same workers as coroutines of one thread.
+ */
+
+#include "base/hash.h"
+#include "config/settings.h"
+
+struct server;
+
+struct server_params {
+    struct settings *settings; /* a reference is taken */
+    unsigned worker_len;
+    struct hash_key hash_key;
+};
+
+int server_new(const struct server_params *params, struct server **server_out) MUST_CHECK;
+
+/* After all workers have returned. Frees every session and message. */
+struct server *server_free(struct server *server);
+
+/*
+ * Gives a listening descriptor to all workers, before any of them runs. The descriptor stays the
+ * caller's. `listener` is the index into the settings' listeners.
+ */
+int server_add_listener(struct server *server, int fd, unsigned listener) MUST_CHECK;
+
+/* The life of one worker: returns after server_stop(), when all workers have finished. */
+void server_run_worker(struct server *server, unsigned worker);
+
+/* Asks all workers to end: clients are told, wills are sent. Any thread, also a signal handler. */
+void server_stop(struct server *server);

@@ -1,0 +1,13 @@
+#pragma once
+
+/*
+ * Clock
+ *
+ * The only source of time. Workers read it once an iteration and hand it on as a value; nothing
+ * below `loop` knows a clock.
+ */
+
+#include "base/base.h"
+
+/* Milliseconds of a clock that never goes back. Never 0. Any thread. */
+uint64_t clock_now_ms(void);
