@@ -37,6 +37,19 @@ void *memory_free(void *memory)
     return NULL;
 }
 
+static void *aligned_zero(size_t size)
+{
+    size_t rounded = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    void *memory = aligned_alloc(CACHE_LINE, rounded);
+
+    return memory ? memset(memory, 0, rounded) : NULL;
+}
+
+void *memory_alloc_aligned(size_t size)
+{
+    return is_failing() ? NULL : aligned_zero(size);
+}
+
 static void *must_have(void *memory)
 {
     if (!memory) {
@@ -54,6 +67,11 @@ void *memory_must_alloc(size_t size)
 void *memory_must_alloc_zero(size_t count, size_t size)
 {
     return must_have(calloc(count, size));
+}
+
+void *memory_must_alloc_aligned(size_t size)
+{
+    return must_have(aligned_zero(size));
 }
 
 void memory_fail_after(unsigned long n)

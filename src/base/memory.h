@@ -18,8 +18,12 @@ char *memory_copy_text(const char *text) MUST_CHECK;
 /* Accepts NULL; always answers NULL, so that `x->y = memory_free(x->y)` leaves nothing behind. */
 void *memory_free(void *memory);
 
+/* Zeroed, at the start of a cache line: for what several threads write to. */
+void *memory_alloc_aligned(size_t size) MUST_CHECK;
+
 void *memory_must_alloc(size_t size);
 void *memory_must_alloc_zero(size_t count, size_t size);
+void *memory_must_alloc_aligned(size_t size);
 
 /*
  * For tests: the n-th allocation from now on fails (1 = the next one), once; 0 switches it off.

@@ -1,0 +1,229 @@
+#include "core/fanout.h"
+
+#include "base/memory.h"
+#include "base/point.h"
+#include "core/session.h"
+#include "core/shard.h"
+
+/*
+ * A publication is matched once. When its subscribers here fit into the budget they are served in
+ * that walk, and nothing is remembered. Otherwise the walk writes down its targets: lists, pinned
+ * so that they stay, and sessions that stand alone at their node, pinned as well. The cursor then
+ * moves through them over as many iterations as it takes. Whoever removes a row of the list that is
+ * being walked keeps the borders (fanout_borders()); whoever leaves a node where it stands alone is
+ * struck off (fanout_on_leave()).
+ */
+
+#define FIRST_TARGETS 16
+
+/* So few are served at once even when the budget is used up. */
+#define AT_ONCE 64u
+
+/* A list, or one session. */
+struct fanout_target {
+    struct subscriber_list *list; /* NULL: `single` */
+    struct subscriber single;     /* its session is NULL once it has left */
+    uint32_t node;
+};
+
+/* Context of the walks below. */
+struct fanout_walk {
+    struct shard *shard;
+    struct publication *publication;
+    uint64_t total;
+    bool out_of_memory;
+};
+
+static void count_visit(void *context, uint32_t node, uint64_t word)
+{
+    struct fanout_walk *walk = context;
+
+    (void)node;
+    walk->total += router_own(walk->shard, word).len;
+}
+
+static void serve_visit(void *context, uint32_t node, uint64_t word)
+{
+    struct fanout_walk *walk = context;
+    struct own_subscribers own = router_own(walk->shard, word);
+
+    if (own.len > 0 && !own.list) {
+        session_deliver(walk->shard, own.single.session, walk->publication, &own.single, node);
+    }
+    for (uint32_t i = 0; own.list && i < own.len; i++) {
+        struct subscriber *row = &own.list->rows[i];
+
+        session_deliver(walk->shard, row->session, walk->publication, row, node);
+    }
+}
+
+static int targets_grow(struct fanout *fanout)
+{
+    uint32_t cap = fanout->cap ? fanout->cap * 2 : FIRST_TARGETS;
+    struct fanout_target *targets = memory_resize(fanout->targets, cap * sizeof(*targets));
+
+    if (!targets) {
+        return -ENOMEM;
+    }
+    fanout->targets = targets;
+    fanout->cap = cap;
+    return 0;
+}
+
+static void collect_visit(void *context, uint32_t node, uint64_t word)
+{
+    struct fanout_walk *walk = context;
+    struct fanout *fanout = &walk->shard->fanout;
+    struct own_subscribers own = router_own(walk->shard, word);
+
+    if (own.len == 0 || walk->out_of_memory) {
+        return;
+    }
+    if (fanout->len == fanout->cap && targets_grow(fanout) < 0) {
+        walk->out_of_memory = true;
+        return;
+    }
+    fanout->targets[fanout->len++] =
+        (struct fanout_target){.list = own.list, .single = own.single, .node = node};
+    if (own.list) {
+        subscriber_list_pin(own.list);
+    } else {
+        session_pin(own.single.session);
+    }
+}
+
+static void target_release(struct fanout_target *target)
+{
+    if (target->list) {
+        subscriber_list_unpin(target->list);
+    } else if (target->single.session) {
+        session_unpin(target->single.session);
+    }
+}
+
+void fanout_clear(struct shard *shard)
+{
+    struct fanout *fanout = &shard->fanout;
+
+    while (fanout->at < fanout->len) {
+        target_release(&fanout->targets[fanout->at++]);
+    }
+    fanout->targets = memory_free(fanout->targets);
+    fanout->cap = 0;
+    fanout->len = 0;
+    fanout->at = 0;
+    fanout->message = message_unref(fanout->message);
+}
+
+/* The list's length when the cursor reaches it is the border: who comes later is not served. */
+static void enter_target(struct fanout *fanout)
+{
+    fanout->borders.row = 0;
+    fanout->borders.end = 0;
+    if (fanout->at < fanout->len && fanout->targets[fanout->at].list) {
+        fanout->borders.end = fanout->targets[fanout->at].list->len;
+    }
+}
+
+static bool start(struct fanout_walk *walk)
+{
+    struct shard *shard = walk->shard;
+    struct publication *publication = walk->publication;
+    struct fanout *fanout = &shard->fanout;
+
+    if (publication_need_message(publication) < 0) {
+        return false;
+    }
+    router_match(shard, publication->parts.topic, publication->topic_hash, collect_visit, walk);
+    fanout->message = message_ref(publication->message);
+    fanout->topic_hash = publication->topic_hash;
+    if (walk->out_of_memory) {
+        fanout_clear(shard);
+        return false;
+    }
+    enter_target(fanout);
+    return true;
+}
+
+void fanout_serve(struct shard *shard, struct publication *publication)
+{
+    struct fanout_walk walk = {.shard = shard, .publication = publication};
+
+    assert(!fanout_is_active(&shard->fanout));
+    router_match(shard, publication->parts.topic, publication->topic_hash, count_visit, &walk);
+    if (walk.total == 0) {
+        return;
+    }
+    if (walk.total > MAX(shard->budget, AT_ONCE) && start(&walk)) {
+        fanout_go_on(shard);
+        return;
+    }
+    shard->budget -= (unsigned)MIN(walk.total, (uint64_t)shard->budget);
+    router_match(shard, publication->parts.topic, publication->topic_hash, serve_visit, &walk);
+}
+
+/* Serves the next row or session of the cursor. False: the target is finished. */
+static bool serve_one(struct shard *shard, struct publication *publication)
+{
+    struct fanout *fanout = &shard->fanout;
+    struct fanout_target *target = &fanout->targets[fanout->at];
+    struct subscriber *row = &target->single;
+
+    if (target->list) {
+        if (fanout->borders.row == fanout->borders.end) {
+            return false;
+        }
+        row = &target->list->rows[fanout->borders.row++];
+    }
+    if (row->session) {
+        session_deliver(shard, row->session, publication, row, target->node);
+    }
+    shard->budget--;
+    return target->list != NULL;
+}
+
+void fanout_go_on(struct shard *shard)
+{
+    struct fanout *fanout = &shard->fanout;
+    struct publication publication;
+
+    if (!fanout_is_active(fanout)) {
+        return;
+    }
+    publication_of(&publication, fanout->message, fanout->topic_hash);
+    while (shard->budget > 0 && fanout->at < fanout->len) {
+        if (!serve_one(shard, &publication)) {
+            target_release(&fanout->targets[fanout->at++]);
+            enter_target(fanout);
+        }
+    }
+    point("fan-out slice");
+    if (fanout->at == fanout->len) {
+        fanout_clear(shard);
+    }
+}
+
+struct fanout_borders *fanout_borders(struct fanout *fanout, const struct subscriber_list *list)
+{
+    if (!fanout_is_active(fanout) || fanout->at == fanout->len ||
+        fanout->targets[fanout->at].list != list) {
+        return NULL;
+    }
+    return &fanout->borders;
+}
+
+void fanout_on_leave(struct fanout *fanout, const struct session *session, uint32_t node)
+{
+    for (uint32_t i = fanout->at; fanout_is_active(fanout) && i < fanout->len; i++) {
+        struct fanout_target *target = &fanout->targets[i];
+
+        /* A session that is over is not served anyway, and must not cost a search. */
+        if (session->is_over) {
+            return;
+        }
+        if (!target->list && target->node == node && target->single.session == session) {
+            session_unpin(TAKE(target->single.session));
+            return;
+        }
+    }
+}

@@ -1,0 +1,63 @@
+#pragma once
+
+/*
+ * Fan-out
+ *
+ * One message whose subscribers on this worker are more than an iteration may serve. The rest goes
+ * on from a cursor that survives every change of the lists: who has been served stays served once,
+ * who has left is not served, who came later is none of this message's.
+ */
+
+#include "base/base.h"
+
+struct message;
+struct session;
+struct shard;
+struct publication;
+struct subscriber;
+struct subscriber_list;
+
+struct fanout_target;
+
+struct fanout_borders {
+    uint32_t row;
+    uint32_t end;
+};
+
+/* Private to core/fanout.c. Owner: its worker. */
+struct fanout {
+    struct message *message; /* NULL: no fan-out under way */
+    uint64_t topic_hash;
+    struct fanout_target *targets;
+    uint32_t len;
+    uint32_t cap;
+    uint32_t at; /* the target that is being served */
+    struct fanout_borders borders;
+};
+
+static inline bool fanout_is_active(const struct fanout *fanout)
+{
+    return fanout->message != NULL;
+}
+
+/*
+ * Serves this worker's subscribers of a publication: at once, as far as the budget reaches; the
+ * rest becomes the active fan-out. None may be active yet. Never fails: without memory for a cursor
+ * all are served at once.
+ */
+void fanout_serve(struct shard *shard, struct publication *publication);
+
+/* Goes on with the active fan-out as far as the budget reaches. */
+void fanout_go_on(struct shard *shard);
+
+/* Lets go of everything, unserved. */
+void fanout_clear(struct shard *shard);
+
+/*
+ * The borders in a list that the active fan-out is walking, for whoever removes a row of it: rows
+ * before `row` have been served, rows from `end` on came later. NULL when it is not this list.
+ */
+struct fanout_borders *fanout_borders(struct fanout *fanout, const struct subscriber_list *list);
+
+/* A session unsubscribes from a node where it stands alone. */
+void fanout_on_leave(struct fanout *fanout, const struct session *session, uint32_t node);

@@ -1,0 +1,101 @@
+#pragma once
+
+/*
+ * Message
+ *
+ * What was published: immutable and counted, shared by all workers. Topic, properties and payload
+ * lie behind the header in one block of memory. A message is either copied together from slices, or
+ * adopted from the buffer that its packet was received into, without copying the payload.
+ *
+ * Counted: one reference per worker, queue entry and tree node. Any thread may hold one.
+ */
+
+#include "base/slice.h"
+
+#include <stdatomic.h>
+
+/* A message without Message Expiry Interval. */
+#define MESSAGE_NEVER UINT32_MAX
+
+/* Immutable and counted; `retained_number` is written once more, under the stripe's lock. */
+struct message {
+    _Atomic uint32_t refs;
+    uint32_t topic_hash; /* low half of the topic's keyed hash */
+    _Atomic uint64_t
+        retained_number; /* place in the retained sequence; 0 = not retained, or not yet */
+    uint64_t origin;     /* serial of the publishing session, for No Local */
+    uint32_t expires_at; /* second of the workers' clock, or MESSAGE_NEVER */
+    uint16_t topic_at;   /* offsets into data[] */
+    uint16_t topic_len;
+    uint32_t properties_at; /* up to payload_at; encoded, ready to be forwarded */
+    uint32_t payload_at;
+    uint32_t payload_len;
+    uint8_t qos;
+    bool retain; /* as it was published */
+    uint8_t data[];
+};
+
+/* The parts of a message that is to be made, or that needs no message yet. All borrowed. */
+struct message_parts {
+    struct slice topic;
+    struct slice properties; /* MQTT 5.0, encoded, only those that are forwarded; or empty */
+    struct slice payload;
+    uint64_t origin;
+    uint32_t topic_hash;
+    uint32_t expires_at;
+    uint8_t qos;
+    bool retain;
+};
+
+/* -ENOMEM. The new message has one reference. */
+int message_new(const struct message_parts *parts, struct message **message_out) MUST_CHECK;
+
+/*
+ * Room for a packet of unknown length to be received into, which may become a message: answers a
+ * block whose `data` has `cap` bytes. Grown with message_room_resize(), freed with
+ * message_room_free(). One owner, no references yet.
+ */
+struct message *message_room_new(size_t cap) MUST_CHECK;
+struct message *message_room_resize(struct message *room, size_t cap) MUST_CHECK;
+struct message *message_room_free(struct message *room);
+
+/*
+ * Makes a message of the room whose data holds all of `parts` (slices into room->data: topic first,
+ * payload last). Properties that lie elsewhere are copied to just before the payload: they must not
+ * be longer than those in the packet were, `properties_cap` bytes. The room's owner owns the
+ * message.
+ */
+struct message *message_adopt(struct message *room, const struct message_parts *parts,
+                              size_t properties_cap);
+
+struct message *message_ref(struct message *message);
+
+/* The same for several holders at once. */
+void message_ref_many(struct message *message, uint32_t count);
+
+/* Answers NULL; frees with the last reference. */
+struct message *message_unref(struct message *message);
+
+static inline struct slice message_topic(const struct message *message)
+{
+    return slice_of(message->data + message->topic_at, message->topic_len);
+}
+
+static inline struct slice message_properties(const struct message *message)
+{
+    return slice_of(message->data + message->properties_at,
+                    message->payload_at - message->properties_at);
+}
+
+static inline struct slice message_payload(const struct message *message)
+{
+    return slice_of(message->data + message->payload_at, message->payload_len);
+}
+
+/* Bytes that a mailbox or a queue accounts for it. */
+static inline size_t message_size(const struct message *message)
+{
+    return sizeof(*message) + message->payload_at + message->payload_len;
+}
+
+DEFINE_CLEANUP(struct message *, message_unref)

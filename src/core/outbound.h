@@ -1,0 +1,78 @@
+#pragma once
+
+/*
+ * Outbound
+ *
+ * The QoS 1 and 2 deliveries of one session, in sending order: first those in flight, then those
+ * that wait for the window. Packet identifiers follow from the place in the queue: they start at 1
+ * and go up by one for each message sent. Belongs to its session.
+ */
+
+#include "core/message.h"
+
+enum delivery_state {
+    DELIVERY_QUEUED,   /* never sent */
+    DELIVERY_SENT,     /* waits for PUBACK or PUBREC */
+    DELIVERY_RELEASED, /* QoS 2: PUBREC came, waits for PUBCOMP */
+    DELIVERY_DONE      /* acknowledged; leaves when all before it have */
+};
+
+struct delivery {
+    struct message *message; /* NULL once released or done */
+    uint32_t identifier;     /* subscription identifier, 0 = none */
+    uint8_t qos;
+    uint8_t state; /* enum delivery_state */
+    bool retain;
+};
+
+/*
+ * The deliveries that may be in the air and acknowledged out of order behind one that is not. A
+ * peer that leaves one message for ever gets this many more, and then waits.
+ */
+#define OUTBOUND_SPAN_MAX 16384
+
+/* Private to core/outbound.c; embedded by sessions. */
+struct outbound {
+    struct delivery *ring;
+    uint32_t cap;     /* a power of two, or 0 */
+    uint32_t head;    /* place of the oldest */
+    uint32_t len;     /* deliveries in the ring */
+    uint32_t span;    /* the first `span` of them were sent on this connection, or are done */
+    uint32_t unacked; /* of those, how many count against the window */
+    uint32_t number;  /* running number of the oldest: the packet id is this % 65,535 + 1 */
+};
+
+void outbound_deinit(struct outbound *outbound);
+
+/* Takes one reference of the message. -ENOMEM: it did not. */
+int outbound_push(struct outbound *outbound, const struct delivery *delivery) MUST_CHECK;
+
+/* Deliveries that wait behind the window. */
+static inline uint32_t outbound_queued(const struct outbound *outbound)
+{
+    return outbound->len - outbound->span;
+}
+
+/* A new connection of the session: everything not acknowledged is to be sent again. */
+void outbound_rewind(struct outbound *outbound);
+
+/*
+ * The next delivery to send under this window (0 = no bound) with its packet id; NULL when there is
+ * none. Then exactly one of outbound_sent() and outbound_skip() must follow.
+ */
+struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint16_t *packet_id_out);
+
+/* It is on its way and counts against the window. */
+void outbound_sent(struct outbound *outbound);
+
+/* It will not be sent: expired or too large. Its message is released. */
+void outbound_skip(struct outbound *outbound);
+
+/* The delivery in flight with this identifier; NULL when there is none. */
+struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id);
+
+/* PUBREC: the message is not needed any more, the identifier is. */
+void outbound_release(struct delivery *delivery);
+
+/* PUBACK, PUBCOMP, or a PUBREC that says no: the delivery is over. */
+void outbound_finish(struct outbound *outbound, struct delivery *delivery);

@@ -1,0 +1,41 @@
+#pragma once
+
+/*
+ * Peer
+ *
+ * What core asks of the connection behind a session. `client` implements it; the simulator and the
+ * unit tests have peers of their own. All of a session's worker.
+ */
+
+#include "core/publication.h"
+#include "mqtt/reasons.h"
+
+struct client;
+
+/* How one delivery is written. */
+struct delivery_head {
+    uint32_t identifier; /* subscription identifier, 0 = none */
+    uint16_t packet_id;  /* 0 with QoS 0 */
+    uint8_t qos;
+    bool retain;
+    bool dup;
+};
+
+enum peer_verdict {
+    PEER_SENT = 1,
+    PEER_BUSY,     /* the peer is behind, and this delivery may be dropped */
+    PEER_TOO_LARGE /* more than the peer accepts */
+};
+
+struct peer_ops {
+    /* Encodes a PUBLISH into the peer's output. Never closes the peer at once. */
+    enum peer_verdict (*publish)(struct client *client, const struct publication *publication,
+                                 const struct delivery_head *head);
+    void (*pubrel)(struct client *client, uint16_t packet_id);
+
+    /* Bytes that wait in the peer's output. */
+    size_t (*pending)(const struct client *client);
+
+    /* The session leaves this connection: tell the peer why and close it. */
+    void (*end)(struct client *client, enum mqtt_reason reason);
+};

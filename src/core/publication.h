@@ -1,0 +1,29 @@
+#pragma once
+
+/*
+ * Publication
+ *
+ * One PUBLISH (or will, or retained message) on its way to its subscribers: its parts, and the
+ * message behind them once somebody needs one beyond this iteration. Lives on the stack of whoever
+ * routes it; belongs to its worker.
+ */
+
+#include "core/message.h"
+
+struct publication {
+    struct message_parts parts;
+    uint64_t topic_hash;
+    uint64_t retained_number; /* of a message that came through the retained tree, else 0 */
+    struct message *message;  /* borrowed or owned, see owns_message; NULL until needed */
+    struct message *room;     /* the packet's own buffer, to be adopted; NULL: copy */
+    size_t properties_cap;    /* of the room */
+    bool owns_message;
+};
+
+/* A publication of a message that exists. The message is borrowed. */
+void publication_of(struct publication *publication, struct message *message, uint64_t topic_hash);
+
+/* Makes the message if there is none. -ENOMEM. */
+int publication_need_message(struct publication *publication) MUST_CHECK;
+
+void publication_deinit(struct publication *publication);

@@ -1,0 +1,437 @@
+#include "core/replay.h"
+
+#include "base/memory.h"
+#include "base/point.h"
+#include "core/session.h"
+#include "core/shard.h"
+#include "mqtt/topics.h"
+
+/*
+ * The cursor is a node of the topic tree. From one node to the next the walk needs only the tree's
+ * own links, so nothing else has to be remembered: down to a child (by look-up where the filter has
+ * a name, to the first child where it has a wildcard), else to the next sibling under a wildcard,
+ * else up. Between two slices the node is pinned, which keeps its ancestors, too.
+ *
+ * States: walking (in the shard's list of those that can go on, or waiting for its peer), then
+ * through a grace period, then through the worker's own mailbox, then gone. All that time the
+ * replay stands in its session's list and holds back live values numbered up to S: those published
+ * before the subscription that may still lie in the mailbox.
+ */
+
+/* Values wait while so much waits in the peer's output, or so many deliveries behind its window. */
+#define PENDING_LOW (64u * 1024)
+#define QUEUED_LOW  64u
+
+enum replay_state { REPLAY_WALKING, REPLAY_GRACE, REPLAY_ECHO };
+
+/* Owner: its session's worker. */
+struct replay {
+    struct list_link link;     /* in the session's list */
+    struct list_link runnable; /* in the shard's list */
+    struct session *session;   /* NULL: the session has ended */
+    struct shard *shard;
+    uint64_t number; /* S */
+    uint32_t node;   /* of the filter tree; 0: the subscription is gone */
+    uint32_t cursor; /* of the topic tree, pinned between slices; 0: at the beginning */
+    uint32_t identifier;
+    uint8_t options;
+    uint8_t state;
+    bool holds_back;
+    uint16_t filter_len;
+    uint8_t filter[];
+};
+
+/* Walking the topic tree. Rebuilt for each slice. */
+struct replay_walk {
+    struct tree *tree;
+    struct tree_levels filter;
+    unsigned depth; /* of `at` below the root */
+    uint32_t at;
+    uint64_t hashes[TREE_LEVEL_CAP + 1]; /* of the path of `at`, by depth */
+};
+
+static bool filter_level_is(const struct replay_walk *walk, unsigned depth, char wildcard)
+{
+    struct slice level = walk->filter.level[MIN(depth, walk->filter.len - 1)];
+
+    return level.len == 1 && level.data[0] == wildcard;
+}
+
+/* Whether the level below `depth` is any level: '+', '#', or all that is below a '#'. */
+static bool is_wild_below(const struct replay_walk *walk, unsigned depth)
+{
+    if (depth >= walk->filter.len) {
+        return filter_level_is(walk, walk->filter.len - 1, '#');
+    }
+    return filter_level_is(walk, depth, '+') || filter_level_is(walk, depth, '#');
+}
+
+static bool is_match(const struct replay_walk *walk)
+{
+    if (filter_level_is(walk, walk->filter.len - 1, '#')) {
+        return walk->depth + 1 >= walk->filter.len;
+    }
+    return walk->depth == walk->filter.len;
+}
+
+/* Nothing that begins with '$' is found by a wildcard at the front. */
+static bool is_hidden(const struct replay_walk *walk, uint32_t number, unsigned depth)
+{
+    struct slice level = tree_level(walk->tree, number);
+
+    return depth == 1 && level.len > 0 && level.data[0] == '$';
+}
+
+static void enter(struct replay_walk *walk, uint32_t number, unsigned depth)
+{
+    struct slice level = tree_level(walk->tree, number);
+
+    walk->at = number;
+    walk->depth = depth;
+    walk->hashes[depth] = hash_chain(walk->hashes[depth - 1], tree_level_hash(walk->tree, level));
+}
+
+/* The first of a node and its next siblings that may be entered. */
+static uint32_t first_visible(const struct replay_walk *walk, uint32_t number, unsigned depth)
+{
+    while (number != TREE_NO_NODE && is_hidden(walk, number, depth)) {
+        number = tree_next_sibling(walk->tree, number);
+    }
+    return number;
+}
+
+static uint32_t child_of(const struct replay_walk *walk)
+{
+    struct tree_place place = {walk->at, walk->hashes[walk->depth]};
+
+    if (is_wild_below(walk, walk->depth)) {
+        return first_visible(walk, tree_first_child(walk->tree, walk->at), walk->depth + 1);
+    }
+    if (walk->depth >= walk->filter.len) {
+        return TREE_NO_NODE;
+    }
+    return tree_child(walk->tree, place, walk->filter.level[walk->depth],
+                      walk->filter.hash[walk->depth])
+        .number;
+}
+
+static uint32_t sibling_of(const struct replay_walk *walk)
+{
+    if (!is_wild_below(walk, walk->depth - 1)) {
+        return TREE_NO_NODE;
+    }
+    return first_visible(walk, tree_next_sibling(walk->tree, walk->at), walk->depth);
+}
+
+/* On to the next node. False: the walk is over. */
+static bool step(struct replay_walk *walk)
+{
+    uint32_t next = walk->depth < TREE_LEVEL_CAP ? child_of(walk) : TREE_NO_NODE;
+
+    if (next != TREE_NO_NODE) {
+        enter(walk, next, walk->depth + 1);
+        return true;
+    }
+    for (; walk->depth > 0; walk->depth--) {
+        next = sibling_of(walk);
+        if (next != TREE_NO_NODE) {
+            enter(walk, next, walk->depth);
+            return true;
+        }
+        walk->at = tree_parent(walk->tree, walk->at);
+    }
+    return false;
+}
+
+static void walk_init(struct replay_walk *walk, struct tree *tree, const struct replay *replay)
+{
+    uint32_t chain[TREE_LEVEL_CAP];
+    unsigned len = 0;
+
+    walk->tree = tree;
+    tree_cut(tree, slice_of(replay->filter, replay->filter_len), &walk->filter);
+    walk->depth = 0;
+    walk->at = TREE_ROOT;
+    walk->hashes[0] = tree_root(tree).hash;
+    for (uint32_t n = replay->cursor; n != TREE_NO_NODE && n != TREE_ROOT;
+         n = tree_parent(tree, n)) {
+        chain[len++] = n;
+    }
+    while (len > 0) {
+        len--;
+        enter(walk, chain[len], walk->depth + 1);
+    }
+}
+
+/* Life */
+
+static void replay_free(struct replay *replay)
+{
+    list_remove(&replay->link);
+    list_remove(&replay->runnable);
+    memory_free(replay);
+}
+
+static void grace_is_over(void *context, void *object)
+{
+    struct replay *replay = object;
+    struct shard *shard = context;
+
+    /* Without room the marker goes next time: nothing is lost by holding back a little longer. */
+    if (shard->post.ops->reserve(shard->post.context) < 0) {
+        rcu_retire(&shard->reader, grace_is_over, shard, replay);
+        return;
+    }
+    replay->state = REPLAY_ECHO;
+    shard->post.ops->entry(shard->post.context, shard->worker, POST_ECHO, replay, sizeof(*replay));
+}
+
+void replay_on_echo(struct shard *shard, struct replay *replay)
+{
+    assert_owner(shard->worker);
+    assert(replay->state == REPLAY_ECHO);
+    shard->echo_len--;
+    replay_free(replay);
+}
+
+/* Nothing more to send: holds back until nothing older can be under way. */
+static void finish(struct replay *replay)
+{
+    struct shard *shard = replay->shard;
+
+    if (replay->cursor != TREE_NO_NODE) {
+        tree_unpin(shard->core->retained.tree, replay->cursor);
+        replay->cursor = TREE_NO_NODE;
+    }
+    list_remove(&replay->runnable);
+    replay->state = REPLAY_GRACE;
+    shard->echo_len++;
+    rcu_retire(&shard->reader, grace_is_over, shard, replay);
+}
+
+static struct replay *find(const struct session *session, uint32_t node)
+{
+    for (struct list_link *link = session->replays.next; link != &session->replays;
+         link = link->next) {
+        struct replay *replay = CONTAINER_OF(link, struct replay, link);
+
+        if (replay->node == node && replay->state == REPLAY_WALKING) {
+            return replay;
+        }
+    }
+    return NULL;
+}
+
+int replay_start(struct shard *shard, struct session *session, const struct replay_request *request)
+{
+    uint64_t number = atomic_load_explicit(&shard->core->retained.number, memory_order_acquire);
+    struct replay *earlier = find(session, request->node);
+    struct replay *replay;
+
+    point("replay number noted");
+    if (earlier && !request->silent) {
+        finish(earlier);
+    }
+    if (number == 0 || (request->silent && request->replaced)) {
+        return 0;
+    }
+    replay = memory_alloc_zero(1, sizeof(*replay) + request->filter.len);
+    if (!replay) {
+        return -ENOMEM;
+    }
+    replay->session = session;
+    replay->shard = shard;
+    replay->number = number;
+    replay->node = request->node;
+    replay->identifier = request->identifier;
+    replay->options = request->options;
+    replay->holds_back = !request->replaced;
+    replay->filter_len = (uint16_t)request->filter.len;
+    memcpy(replay->filter, request->filter.data, request->filter.len);
+    list_init(&replay->link);
+    list_init(&replay->runnable);
+    list_push(&session->replays, &replay->link);
+    if (request->silent) {
+        finish(replay);
+    } else {
+        list_push(&shard->replays, &replay->runnable);
+    }
+    return 0;
+}
+
+bool replay_holds_back(const struct session *session, uint32_t node, uint64_t retained_number)
+{
+    for (struct list_link *link = session->replays.next; link != &session->replays;
+         link = link->next) {
+        const struct replay *replay = CONTAINER_OF(link, struct replay, link);
+
+        if (replay->node == node && replay->holds_back && retained_number <= replay->number) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void stop_one(struct replay *replay, bool session_is_over)
+{
+    replay->node = 0;
+    if (replay->state == REPLAY_WALKING) {
+        finish(replay);
+    }
+    if (session_is_over) {
+        list_remove(&replay->link);
+        replay->session = NULL;
+    }
+}
+
+void replay_stop(struct shard *shard, struct session *session, uint32_t node)
+{
+    struct list_link *link = session->replays.next;
+
+    assert_owner(shard->worker);
+    while (link != &session->replays) {
+        struct replay *replay = CONTAINER_OF(link, struct replay, link);
+
+        link = link->next;
+        if (node == 0 || replay->node == node) {
+            stop_one(replay, node == 0);
+        }
+    }
+}
+
+void replay_resume(struct shard *shard, struct session *session)
+{
+    for (struct list_link *link = session->replays.next; link != &session->replays;
+         link = link->next) {
+        struct replay *replay = CONTAINER_OF(link, struct replay, link);
+
+        if (replay->state == REPLAY_WALKING && !list_is_linked(&replay->runnable)) {
+            list_push(&shard->replays, &replay->runnable);
+        }
+    }
+}
+
+/* Slices */
+
+static bool has_room(const struct shard *shard, const struct session *session)
+{
+    return session->client && outbound_queued(&session->outbound) < QUEUED_LOW &&
+           shard->peer->pending(session->client) < PENDING_LOW;
+}
+
+/* The value of a node, counted; NULL when there is none. */
+static struct message *value_of(struct replay *replay, uint32_t number)
+{
+    struct retained *retained = &replay->shard->core->retained;
+    uint64_t word =
+        atomic_load_explicit(&tree_node(retained->tree, number)->word, memory_order_acquire);
+    struct message *message = (struct message *)(uintptr_t)word;
+
+    return message ? message_ref(message) : NULL;
+}
+
+/* The walk stands on a pinned node from here on; the one that was pinned before is let go. */
+static void move_pin(struct replay *replay, uint32_t number)
+{
+    uint32_t before = replay->cursor;
+
+    replay->cursor = number;
+    if (before != TREE_NO_NODE) {
+        tree_unpin(replay->shard->core->retained.tree, before);
+    }
+}
+
+/*
+ * Stored but not yet numbered: whoever publishes it holds the stripe's lock until it is. Waiting
+ * for the lock ends the read section, so the walk's node is pinned first. `*message` is taken and
+ * replaced.
+ */
+static void wait_for_number(struct replay *replay, uint32_t number, struct message **message)
+{
+    struct shard *shard = replay->shard;
+    struct retained *retained = &shard->core->retained;
+    uint64_t hash = shard_topic_hash(shard, message_topic(*message));
+    struct lock *stripe = &retained->stripes[hash % RETAINED_STRIPE_LEN];
+
+    *message = message_unref(*message);
+    if (!tree_pin(retained->tree, number)) {
+        return;
+    }
+    lock_take(stripe);
+    *message = value_of(replay, number);
+    lock_release(stripe);
+    move_pin(replay, number);
+}
+
+static void send_value(struct replay *replay, uint32_t number)
+{
+    struct message *message = value_of(replay, number);
+    uint64_t at;
+
+    if (message && atomic_load_explicit(&message->retained_number, memory_order_acquire) == 0) {
+        wait_for_number(replay, number, &message);
+    }
+    if (!message) {
+        return;
+    }
+    at = atomic_load_explicit(&message->retained_number, memory_order_acquire);
+    if (at <= replay->number) {
+        session_deliver_retained(replay->shard, replay->session, message, replay->options,
+                                 replay->identifier);
+    }
+    message_unref(message);
+}
+
+/* One node further, and its value sent. False: the walk is over. */
+static bool advance(struct replay *replay, struct replay_walk *walk)
+{
+    if (!step(walk)) {
+        finish(replay);
+        return false;
+    }
+    if (is_match(walk)) {
+        send_value(replay, walk->at);
+    }
+    point("replay step");
+    return true;
+}
+
+static void run_slice(struct replay *replay)
+{
+    struct shard *shard = replay->shard;
+    struct replay_walk walk;
+
+    walk_init(&walk, shard->core->retained.tree, replay);
+    while (shard->budget > 0 && has_room(shard, replay->session)) {
+        shard->budget--;
+        if (!advance(replay, &walk)) {
+            return;
+        }
+    }
+    /* A node that was removed under the walk can't be pinned: on to one that can. */
+    while (walk.depth > 0 && !tree_pin(walk.tree, walk.at)) {
+        if (!advance(replay, &walk)) {
+            return;
+        }
+    }
+    if (walk.depth > 0) {
+        move_pin(replay, walk.at);
+    }
+}
+
+void replay_go_on(struct shard *shard)
+{
+    struct list_link again;
+
+    list_init(&again);
+    while (shard->budget > 0 && !list_is_empty(&shard->replays)) {
+        struct list_link *link = list_pop(&shard->replays);
+        struct replay *replay = CONTAINER_OF(link, struct replay, runnable);
+
+        run_slice(replay);
+        if (replay->state == REPLAY_WALKING && has_room(shard, replay->session)) {
+            list_push(&again, &replay->runnable);
+        }
+    }
+    list_splice(&shard->replays, &again);
+}

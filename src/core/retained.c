@@ -1,0 +1,161 @@
+#include "core/retained.h"
+
+#include "base/point.h"
+#include "core/shard.h"
+
+int retained_init(struct retained *retained, const struct hash_key *key)
+{
+    atomic_init(&retained->number, 0);
+    atomic_init(&retained->len, 0);
+    for (unsigned i = 0; i < RETAINED_STRIPE_LEN; i++) {
+        lock_init(&retained->stripes[i], LOCK_RETAINED);
+    }
+    return tree_new(key, &retained->tree);
+}
+
+/* Empties one leaf after the other; the parents become leaves. */
+static void drop_values(struct tree *tree)
+{
+    uint32_t number = tree_first_child(tree, TREE_ROOT);
+
+    lock_take(tree_lock(tree));
+    while (number != TREE_NO_NODE) {
+        uint32_t child = tree_first_child(tree, number);
+        uint64_t word;
+
+        if (child != TREE_NO_NODE) {
+            number = child;
+            continue;
+        }
+        word = atomic_exchange(&tree_node(tree, number)->word, 0);
+        message_unref((struct message *)(uintptr_t)word);
+        tree_prune(tree, number);
+        number = tree_first_child(tree, TREE_ROOT);
+    }
+    lock_release(tree_lock(tree));
+}
+
+void retained_clear(struct retained *retained)
+{
+    drop_values(retained->tree);
+    atomic_store(&retained->len, 0);
+}
+
+void retained_deinit(struct retained *retained)
+{
+    retained->tree = tree_free(retained->tree);
+    for (unsigned i = 0; i < RETAINED_STRIPE_LEN; i++) {
+        lock_deinit(&retained->stripes[i]);
+    }
+}
+
+static void message_unref_late(void *context, void *message)
+{
+    (void)context;
+    message_unref(message);
+}
+
+/* The old value may be between "loaded" and "counted" on another worker: its reference is retired.
+ */
+static void set_value(struct shard *shard, uint32_t node, struct message *message)
+{
+    struct retained *retained = &shard->core->retained;
+    uint64_t word = (uintptr_t)message;
+    uint64_t old = atomic_exchange_explicit(&tree_node(retained->tree, node)->word, word,
+                                            memory_order_acq_rel);
+
+    if (old != 0) {
+        rcu_retire(&shard->reader, message_unref_late, NULL, (void *)(uintptr_t)old);
+    }
+    if (message && old == 0) {
+        atomic_fetch_add_explicit(&retained->len, 1, memory_order_relaxed);
+    } else if (!message && old != 0) {
+        atomic_fetch_sub_explicit(&retained->len, 1, memory_order_relaxed);
+    }
+}
+
+/* Under the stripe. */
+static int store_value(struct shard *shard, struct message *message)
+{
+    struct tree *tree = shard->core->retained.tree;
+    uint32_t node;
+    int r;
+
+    lock_take(tree_lock(tree));
+    r = tree_add(tree, message_topic(message), &node);
+    if (r == 0) {
+        set_value(shard, node, message_ref(message));
+    }
+    lock_release(tree_lock(tree));
+    return r;
+}
+
+/* Under the stripe. */
+static void clear_value(struct shard *shard, struct slice topic)
+{
+    struct tree *tree = shard->core->retained.tree;
+    uint32_t node;
+
+    lock_take(tree_lock(tree));
+    node = tree_find(tree, topic);
+    if (node != TREE_NO_NODE) {
+        set_value(shard, node, NULL);
+        tree_prune(tree, node);
+    }
+    lock_release(tree_lock(tree));
+}
+
+/* Under the stripe: number, match, post, push. */
+static int number_and_post(struct shard *shard, struct publication *publication)
+{
+    struct message *message = publication->message;
+    const struct post *post = &shard->post;
+    struct worker_set workers;
+    uint64_t number;
+    unsigned worker;
+    unsigned len;
+
+    point("retained stored");
+    number = atomic_fetch_add_explicit(&shard->core->retained.number, 1, memory_order_acq_rel) + 1;
+    atomic_store_explicit(&message->retained_number, number, memory_order_release);
+    point("retained numbered");
+    router_workers(shard, publication->parts.topic, publication->topic_hash, &workers);
+    len = worker_set_len(&workers);
+    if (len > 0) {
+        message_ref_many(message, len);
+    }
+    while ((worker = worker_set_pop(&workers)) < WORKER_CAP) {
+        post->ops->entry(post->context, worker, POST_MESSAGE, message, message_size(message));
+    }
+    post->ops->push(post->context);
+    return len > 0 ? PUBLISH_MATCHED : PUBLISH_UNMATCHED;
+}
+
+int retained_publish(struct shard *shard, struct publication *publication)
+{
+    struct retained *retained = &shard->core->retained;
+    struct lock *stripe = &retained->stripes[publication->topic_hash % RETAINED_STRIPE_LEN];
+    int r = 0;
+
+    /* What this worker posted before must come before this everywhere. */
+    shard->post.ops->push(shard->post.context);
+    lock_take(stripe);
+    if (publication->parts.payload.len > 0) {
+        r = store_value(shard, publication->message);
+    } else {
+        clear_value(shard, publication->parts.topic);
+    }
+    if (r == 0) {
+        r = number_and_post(shard, publication);
+    }
+    lock_release(stripe);
+    return r;
+}
+
+bool retained_has(const struct retained *retained, struct slice topic)
+{
+    uint32_t node = tree_find(retained->tree, topic);
+
+    return node != TREE_NO_NODE &&
+           atomic_load_explicit(&tree_node(retained->tree, node)->word, memory_order_acquire) != 0;
+}

@@ -1,0 +1,676 @@
+#include "core/router.h"
+
+#include "base/memory.h"
+#include "base/point.h"
+#include "core/session.h"
+#include "core/shard.h"
+#include "mqtt/topics.h"
+
+/*
+ * A node's word:
+ *
+ *   0                          nobody
+ *   SINGLE  worker, options, pointer to the session     one subscriber, without identifier
+ *   LIST    worker, pointer to the worker's list        one worker
+ *   MULTI   pointer to an array of words, one a worker  several workers
+ *
+ * so memory for lists exists only where subscribers are. Words change under the tree's lock. Other
+ * workers look at a word's kind and worker number alone; a pointer to a session or list is followed
+ * by its own worker only, so lists need no grace period. The array of a MULTI is read by everybody:
+ * it is retired.
+ */
+
+#define KIND_BITS     3u
+#define KIND_SINGLE   1u
+#define KIND_LIST     2u
+#define KIND_MULTI    3u
+#define WORKER_SHIFT  56
+#define OPTIONS_SHIFT 48
+#define POINTER_BITS  ((UINT64_C(1) << OPTIONS_SHIFT) - 1 - KIND_BITS)
+
+#define FIRST_ROWS 2
+
+static unsigned kind_of(uint64_t word)
+{
+    return (unsigned)(word & KIND_BITS);
+}
+
+static unsigned worker_of(uint64_t word)
+{
+    return (unsigned)(word >> WORKER_SHIFT);
+}
+
+static void *pointer_of(uint64_t word)
+{
+    return (void *)(uintptr_t)(word & POINTER_BITS);
+}
+
+static uint64_t make_word(unsigned kind, unsigned worker, uint8_t options, void *pointer)
+{
+    uint64_t bits = (uintptr_t)pointer;
+
+    assert((bits & ~POINTER_BITS) == 0 && worker < WORKER_CAP);
+    return bits | kind | (uint64_t)worker << WORKER_SHIFT | (uint64_t)options << OPTIONS_SHIFT;
+}
+
+static uint64_t load(_Atomic uint64_t *word)
+{
+    return atomic_load_explicit(word, memory_order_acquire);
+}
+
+static void store(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_release);
+}
+
+int router_init(struct router *router, const struct hash_key *key)
+{
+    atomic_init(&router->subscription_len, 0);
+    atomic_init(&router->wildcard_version, 1);
+    return tree_new(key, &router->tree);
+}
+
+void router_deinit(struct router *router)
+{
+    router->tree = tree_free(router->tree);
+}
+
+/* Lists */
+
+static struct subscriber_list *rows_new(uint32_t cap)
+{
+    struct subscriber_list *list = memory_alloc_zero(1, sizeof(*list));
+
+    if (!list) {
+        return NULL;
+    }
+    list->rows = memory_alloc(cap * sizeof(*list->rows));
+    list->cap = cap;
+    return list->rows ? list : memory_free(list);
+}
+
+static void rows_free(struct subscriber_list *list)
+{
+    memory_free(list->rows);
+    memory_free(list);
+}
+
+static int push_row(struct subscriber_list *list, struct subscriber subscriber)
+{
+    if (list->len == list->cap) {
+        struct subscriber *rows =
+            memory_resize(list->rows, (size_t)list->cap * 2 * sizeof(*list->rows));
+
+        if (!rows) {
+            return -ENOMEM;
+        }
+        list->rows = rows;
+        list->cap *= 2;
+    }
+    list->rows[list->len++] = subscriber;
+    return 0;
+}
+
+void subscriber_list_pin(struct subscriber_list *list)
+{
+    list->pins++;
+}
+
+void subscriber_list_unpin(struct subscriber_list *list)
+{
+    assert(list->pins > 0);
+    if (--list->pins == 0 && list->len == 0) {
+        rows_free(list);
+    }
+}
+
+static void move_row(struct subscriber_list *list, uint32_t node, uint32_t from, uint32_t to)
+{
+    if (from != to) {
+        list->rows[to] = list->rows[from];
+        subscriptions_find(&list->rows[to].session->subscriptions, node)->place = to;
+    }
+}
+
+/* The hole travels from the served rows to the unserved and to the later ones: each keeps its side.
+ */
+static void list_remove_row(struct shard *shard, struct subscriber_list *list, uint32_t node,
+                            uint32_t place)
+{
+    struct fanout_borders *borders = fanout_borders(&shard->fanout, list);
+
+    if (borders && place < borders->row) {
+        move_row(list, node, --borders->row, place);
+        place = borders->row;
+    }
+    if (borders && place < borders->end) {
+        move_row(list, node, --borders->end, place);
+        place = borders->end;
+    }
+    move_row(list, node, --list->len, place);
+}
+
+/* Words */
+
+static void multi_free_late(void *context, void *multi)
+{
+    (void)context;
+    memory_free(multi);
+}
+
+/* The word that holds this worker's part of a node. Under the lock. NULL without memory. */
+static _Atomic uint64_t *own_slot(struct shard *shard, uint32_t node)
+{
+    _Atomic uint64_t *slot = &tree_node(shard->core->router.tree, node)->word;
+    uint64_t word = load(slot);
+    _Atomic uint64_t *multi;
+
+    if (word == 0 || (kind_of(word) != KIND_MULTI && worker_of(word) == shard->worker)) {
+        return slot;
+    }
+    if (kind_of(word) != KIND_MULTI) {
+        multi = memory_alloc_zero(shard->core->worker_len, sizeof(*multi));
+        if (!multi) {
+            return NULL;
+        }
+        store(&multi[worker_of(word)], word);
+        store(slot, make_word(KIND_MULTI, 0, 0, multi));
+    } else {
+        multi = pointer_of(word);
+    }
+    return &multi[shard->worker];
+}
+
+/* A multi whose words are all empty goes. Under the lock. */
+static void drop_empty_multi(struct shard *shard, uint32_t node)
+{
+    _Atomic uint64_t *slot = &tree_node(shard->core->router.tree, node)->word;
+    uint64_t word = load(slot);
+    _Atomic uint64_t *multi = pointer_of(word);
+
+    if (kind_of(word) != KIND_MULTI) {
+        return;
+    }
+    for (unsigned i = 0; i < shard->core->worker_len; i++) {
+        if (load(&multi[i]) != 0) {
+            return;
+        }
+    }
+    store(slot, 0);
+    rcu_retire(&shard->reader, multi_free_late, NULL, multi);
+}
+
+static void raise_version(struct shard *shard, uint32_t node)
+{
+    struct router *router = &shard->core->router;
+    uint8_t path[UINT16_MAX];
+    size_t len = tree_path(router->tree, node, path, sizeof(path));
+    struct slice filter = slice_of(path, len);
+
+    point("version");
+    if (mqtt_filter_has_wildcard(filter)) {
+        atomic_fetch_add_explicit(&router->wildcard_version, 1, memory_order_acq_rel);
+    } else {
+        uint64_t hash = hash_bytes(&shard->core->key, filter);
+
+        atomic_fetch_add_explicit(&router->versions[hash % ROUTER_VERSION_LEN], 1,
+                                  memory_order_acq_rel);
+    }
+}
+
+/* Subscribing */
+
+/* From one subscriber in the word to a list with the same one, which may take more. */
+static int single_to_list(struct shard *shard, _Atomic uint64_t *slot, uint32_t node)
+{
+    uint64_t word = load(slot);
+    struct session *session = pointer_of(word);
+    struct subscriber_list *list = rows_new(FIRST_ROWS);
+    int r;
+
+    if (!list) {
+        return -ENOMEM;
+    }
+    r = push_row(
+        list, (struct subscriber){.session = session, .options = (uint8_t)(word >> OPTIONS_SHIFT)});
+    assert(r == 0);
+    subscriptions_find(&session->subscriptions, node)->place = 0;
+    store(slot, make_word(KIND_LIST, shard->worker, 0, list));
+    return 0;
+}
+
+static int push_to_list(_Atomic uint64_t *slot, uint32_t node, struct subscriber subscriber)
+{
+    struct subscriber_list *list = pointer_of(load(slot));
+    int r = push_row(list, subscriber);
+
+    if (r == 0) {
+        subscriptions_add(&subscriber.session->subscriptions, node, list->len - 1);
+    }
+    return r;
+}
+
+static int list_of_one(struct shard *shard, _Atomic uint64_t *slot, uint32_t node,
+                       struct subscriber subscriber)
+{
+    struct subscriber_list *list = rows_new(FIRST_ROWS);
+
+    if (!list) {
+        return -ENOMEM;
+    }
+    store(slot, make_word(KIND_LIST, shard->worker, 0, list));
+    return push_to_list(slot, node, subscriber);
+}
+
+/* Under the lock; the session has room for it. */
+static int add_row(struct shard *shard, uint32_t node, struct subscriber subscriber)
+{
+    _Atomic uint64_t *slot = own_slot(shard, node);
+    uint64_t word;
+
+    if (!slot) {
+        return -ENOMEM;
+    }
+    word = load(slot);
+    if (word == 0 && subscriber.identifier == 0) {
+        store(slot, make_word(KIND_SINGLE, shard->worker, subscriber.options, subscriber.session));
+        subscriptions_add(&subscriber.session->subscriptions, node, SUBSCRIPTION_ALONE);
+        return 0;
+    }
+    if (word == 0) {
+        return list_of_one(shard, slot, node, subscriber);
+    }
+    if (kind_of(word) == KIND_SINGLE) {
+        int r = single_to_list(shard, slot, node);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    return push_to_list(slot, node, subscriber);
+}
+
+/* The session has this filter already: only options and identifier change. Under the lock. */
+static int replace_row(struct shard *shard, uint32_t node, struct subscriber subscriber)
+{
+    _Atomic uint64_t *slot = own_slot(shard, node);
+    struct subscription *subscription =
+        subscriptions_find(&subscriber.session->subscriptions, node);
+    struct subscriber_list *list;
+
+    assert(slot && subscription);
+    if (subscription->place == SUBSCRIPTION_ALONE && subscriber.identifier == 0) {
+        store(slot, make_word(KIND_SINGLE, shard->worker, subscriber.options, subscriber.session));
+        return 0;
+    }
+    if (subscription->place == SUBSCRIPTION_ALONE) {
+        int r = single_to_list(shard, slot, node);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    list = pointer_of(load(slot));
+    list->rows[subscription->place] = subscriber;
+    return 0;
+}
+
+/* Under the lock. */
+static int subscribe_at(struct shard *shard, uint32_t node, struct subscriber subscriber,
+                        bool *replaced_out)
+{
+    int r;
+
+    *replaced_out = subscriptions_find(&subscriber.session->subscriptions, node) != NULL;
+    if (*replaced_out) {
+        return replace_row(shard, node, subscriber);
+    }
+    r = subscriptions_reserve(&subscriber.session->subscriptions);
+    if (r == 0) {
+        r = add_row(shard, node, subscriber);
+    }
+    if (r < 0) {
+        drop_empty_multi(shard, node);
+        tree_prune(shard->core->router.tree, node);
+        return r;
+    }
+    atomic_fetch_add_explicit(&shard->core->router.subscription_len, 1, memory_order_relaxed);
+    raise_version(shard, node);
+    return 0;
+}
+
+int router_subscribe(struct shard *shard, struct session *session, struct slice filter,
+                     uint8_t options, uint32_t identifier, struct subscribed *subscribed_out)
+{
+    struct tree *tree = shard->core->router.tree;
+    struct subscriber subscriber = {session, identifier, options};
+    int r;
+
+    assert_owner(shard->worker);
+    lock_take(tree_lock(tree));
+    r = tree_add(tree, filter, &subscribed_out->node);
+    if (r == 0) {
+        r = subscribe_at(shard, subscribed_out->node, subscriber, &subscribed_out->replaced);
+    }
+    point("subscribed");
+    lock_release(tree_lock(tree));
+    return r;
+}
+
+/* Under the lock. */
+static void remove_own(struct shard *shard, struct session *session, uint32_t node)
+{
+    _Atomic uint64_t *slot = own_slot(shard, node);
+    uint32_t place = subscriptions_find(&session->subscriptions, node)->place;
+    struct subscriber_list *list;
+
+    assert(slot && load(slot) != 0);
+    if (place == SUBSCRIPTION_ALONE) {
+        fanout_on_leave(&shard->fanout, session, node);
+        store(slot, 0);
+        return;
+    }
+    list = pointer_of(load(slot));
+    list_remove_row(shard, list, node, place);
+    if (list->len == 0) {
+        store(slot, 0);
+        if (list->pins == 0) {
+            rows_free(list);
+        }
+    }
+}
+
+void router_remove(struct shard *shard, struct session *session, uint32_t node)
+{
+    struct router *router = &shard->core->router;
+
+    assert_owner(shard->worker);
+    lock_take(tree_lock(router->tree));
+    remove_own(shard, session, node);
+    subscriptions_remove(&session->subscriptions, node);
+    drop_empty_multi(shard, node);
+    if (load(&tree_node(router->tree, node)->word) == 0) {
+        raise_version(shard, node);
+        tree_prune(router->tree, node);
+    }
+    atomic_fetch_sub_explicit(&router->subscription_len, 1, memory_order_relaxed);
+    lock_release(tree_lock(router->tree));
+}
+
+bool router_unsubscribe(struct shard *shard, struct session *session, struct slice filter,
+                        uint32_t *node_out)
+{
+    uint32_t node = tree_find(shard->core->router.tree, filter);
+
+    if (node == TREE_NO_NODE || !subscriptions_find(&session->subscriptions, node)) {
+        return false;
+    }
+    /* The node stays: it has this session's subscription, which only this worker removes. */
+    router_remove(shard, session, node);
+    *node_out = node;
+    return true;
+}
+
+/* Matching */
+
+#define CACHE_SET_LEN 2048
+#define CACHE_WAYS    2
+#define CACHE_NODES   4
+#define CACHE_TOPIC   88
+
+/* 128 bytes: two lines. */
+struct match_entry {
+    uint64_t topic_hash;
+    uint64_t wildcard_version; /* 0: never filled */
+    uint32_t version;
+    uint8_t topic_len;
+    uint8_t node_len;
+    uint32_t nodes[CACHE_NODES];
+    uint8_t topic[CACHE_TOPIC];
+};
+
+struct match_cache {
+    struct match_entry entries[CACHE_SET_LEN][CACHE_WAYS];
+};
+
+static_assert(sizeof(struct match_entry) == 128, "an entry is two cache lines");
+
+struct match_cache *match_cache_new(void)
+{
+    return memory_must_alloc_zero(1, sizeof(struct match_cache));
+}
+
+struct match_cache *match_cache_free(struct match_cache *cache)
+{
+    return memory_free(cache);
+}
+
+struct match_walk {
+    const struct tree *tree;
+    struct tree_levels levels;
+    router_visit_fn visit;
+    void *context;
+    bool is_internal; /* the topic begins with '$' */
+};
+
+static void visit_node(struct match_walk *walk, uint32_t node)
+{
+    uint64_t word = node == TREE_NO_NODE ? 0 : load(&tree_node(walk->tree, node)->word);
+
+    if (word != 0) {
+        walk->visit(walk->context, node, word);
+    }
+}
+
+struct match_step {
+    struct tree_place place;
+    unsigned depth;
+};
+
+/* One node of the walk: what matches here, and up to two ways down. Answers how many it pushed. */
+static unsigned match_step(struct match_walk *walk, struct match_step at, struct match_step *next)
+{
+    bool wildcards = !(at.depth == 0 && walk->is_internal);
+    unsigned pushed = 0;
+    struct tree_place down;
+
+    if (wildcards) {
+        visit_node(walk, tree_hash(walk->tree, at.place).number);
+    }
+    if (at.depth == walk->levels.len) {
+        visit_node(walk, at.place.number);
+        return 0;
+    }
+    if (wildcards) {
+        down = tree_plus(walk->tree, at.place);
+        if (down.number != TREE_NO_NODE) {
+            next[pushed++] = (struct match_step){down, at.depth + 1};
+        }
+    }
+    down =
+        tree_child(walk->tree, at.place, walk->levels.level[at.depth], walk->levels.hash[at.depth]);
+    if (down.number != TREE_NO_NODE) {
+        next[pushed++] = (struct match_step){down, at.depth + 1};
+    }
+    return pushed;
+}
+
+/* Depth first; every step takes one and pushes two at most, one level deeper. */
+static void match_walk(struct match_walk *walk)
+{
+    struct match_step stack[TREE_LEVEL_CAP + 2];
+    unsigned len = 1;
+
+    stack[0] = (struct match_step){tree_root(walk->tree), 0};
+    while (len > 0) {
+        struct match_step at = stack[--len];
+
+        len += match_step(walk, at, stack + len);
+        point("match step");
+    }
+}
+
+/* Fills a cache entry while the caller's visitor sees the nodes. */
+struct match_fill {
+    struct match_entry *entry;
+    bool too_many;
+    router_visit_fn visit;
+    void *context;
+};
+
+static void fill_visit(void *context, uint32_t node, uint64_t word)
+{
+    struct match_fill *fill = context;
+
+    if (fill->entry->node_len < CACHE_NODES) {
+        fill->entry->nodes[fill->entry->node_len++] = node;
+    } else {
+        fill->too_many = true;
+    }
+    fill->visit(fill->context, node, word);
+}
+
+static bool entry_is_valid(const struct router *router, const struct match_entry *entry)
+{
+    return entry->wildcard_version ==
+               atomic_load_explicit(&router->wildcard_version, memory_order_acquire) &&
+           entry->version ==
+               atomic_load_explicit(&router->versions[entry->topic_hash % ROUTER_VERSION_LEN],
+                                    memory_order_acquire);
+}
+
+static bool entry_is_for(const struct match_entry *entry, struct slice topic, uint64_t topic_hash)
+{
+    return entry->topic_hash == topic_hash &&
+           slice_is_equal(slice_of(entry->topic, entry->topic_len), topic);
+}
+
+/* The entry of a topic; else the one to be replaced, with `*hit_out` false. */
+static struct match_entry *entry_find(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                                      bool *hit_out)
+{
+    struct match_entry *set =
+        shard->cache->entries[topic_hash / ROUTER_VERSION_LEN % CACHE_SET_LEN];
+
+    *hit_out = false;
+    for (unsigned way = 0; way < CACHE_WAYS; way++) {
+        if (entry_is_for(&set[way], topic, topic_hash)) {
+            *hit_out = entry_is_valid(&shard->core->router, &set[way]);
+            return &set[way];
+        }
+    }
+    /* The older way goes; what is used again moves up when it is filled again. */
+    set[1] = set[0];
+    return &set[0];
+}
+
+static void visit_entry(const struct router *router, const struct match_entry *entry,
+                        router_visit_fn visit, void *context)
+{
+    for (unsigned i = 0; i < entry->node_len; i++) {
+        uint64_t word = load(&tree_node(router->tree, entry->nodes[i])->word);
+
+        if (word != 0) {
+            visit(context, entry->nodes[i], word);
+        }
+    }
+}
+
+static void match_uncached(struct shard *shard, struct slice topic, router_visit_fn visit,
+                           void *context)
+{
+    struct match_walk walk;
+
+    walk.tree = shard->core->router.tree;
+    walk.visit = visit;
+    walk.context = context;
+    walk.is_internal = topic.data[0] == '$';
+    tree_cut(walk.tree, topic, &walk.levels);
+    match_walk(&walk);
+}
+
+void router_match(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                  router_visit_fn visit, void *context)
+{
+    struct router *router = &shard->core->router;
+    struct match_fill fill = {.visit = visit, .context = context};
+    bool hit;
+
+    assert_owner(shard->worker);
+    if (topic.len > CACHE_TOPIC) {
+        match_uncached(shard, topic, visit, context);
+        return;
+    }
+    fill.entry = entry_find(shard, topic, topic_hash, &hit);
+    if (hit) {
+        visit_entry(router, fill.entry, visit, context);
+        return;
+    }
+    /* The versions are read before the walk: whatever changes meanwhile makes the entry void. */
+    fill.entry->topic_hash = topic_hash;
+    fill.entry->wildcard_version =
+        atomic_load_explicit(&router->wildcard_version, memory_order_acquire);
+    fill.entry->version = atomic_load_explicit(&router->versions[topic_hash % ROUTER_VERSION_LEN],
+                                               memory_order_acquire);
+    fill.entry->node_len = 0;
+    fill.entry->topic_len = (uint8_t)topic.len;
+    memcpy(fill.entry->topic, topic.data, topic.len);
+    point("versions read");
+    match_uncached(shard, topic, fill_visit, &fill);
+    if (fill.too_many) {
+        fill.entry->wildcard_version = 0;
+    }
+}
+
+struct worker_walk {
+    const struct shard *shard;
+    struct worker_set *workers;
+};
+
+static void worker_visit(void *context, uint32_t node, uint64_t word)
+{
+    struct worker_walk *walk = context;
+    _Atomic uint64_t *multi = pointer_of(word);
+
+    (void)node;
+    if (kind_of(word) != KIND_MULTI) {
+        worker_set_add(walk->workers, worker_of(word));
+        return;
+    }
+    for (unsigned i = 0; i < walk->shard->core->worker_len; i++) {
+        if (load(&multi[i]) != 0) {
+            worker_set_add(walk->workers, i);
+        }
+    }
+}
+
+void router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                    struct worker_set *workers_out)
+{
+    struct worker_walk walk = {.shard = shard, .workers = workers_out};
+
+    *workers_out = (struct worker_set){0};
+    router_match(shard, topic, topic_hash, worker_visit, &walk);
+}
+
+struct own_subscribers router_own(const struct shard *shard, uint64_t word)
+{
+    struct own_subscribers own = {.len = 0};
+    _Atomic uint64_t *multi = pointer_of(word);
+
+    if (kind_of(word) == KIND_MULTI) {
+        word = load(&multi[shard->worker]);
+    }
+    if (word == 0 || worker_of(word) != shard->worker) {
+        return own;
+    }
+    if (kind_of(word) == KIND_SINGLE) {
+        own.single.session = pointer_of(word);
+        own.single.options = (uint8_t)(word >> OPTIONS_SHIFT);
+        own.len = 1;
+        return own;
+    }
+    own.list = pointer_of(word);
+    own.len = own.list->len;
+    return own;
+}

@@ -1,0 +1,99 @@
+#pragma once
+
+/*
+ * Router
+ *
+ * Who subscribes to what. A node of the filter tree tells with one word which workers have
+ * subscribers there; each worker's own list is touched by that worker alone. Matching is lock-free
+ * and cached per worker.
+ */
+
+#include "core/tree.h"
+#include "core/worker_set.h"
+
+struct core;
+struct session;
+struct shard;
+
+/* Options of a subscription, packed; the low two bits are the QoS. */
+#define SUBSCRIBE_QOS          3u
+#define SUBSCRIBE_NO_LOCAL     4u
+#define SUBSCRIBE_AS_PUBLISHED 8u
+
+/* One row of a list. */
+struct subscriber {
+    struct session *session;
+    uint32_t identifier; /* subscription identifier, 0 = none */
+    uint8_t options;
+};
+
+/* One worker's subscribers at one node. Owner: that worker. */
+struct subscriber_list {
+    struct subscriber *rows;
+    uint32_t len;
+    uint32_t cap;
+    uint32_t pins; /* fan-outs that will still come by; the list stays until they have */
+};
+
+#define ROUTER_VERSION_LEN 4096
+
+/* Shared. Shape under the tree's lock. */
+struct router {
+    struct tree *tree;
+    _Atomic size_t subscription_len;
+    _Atomic uint64_t wildcard_version;
+    _Atomic uint32_t versions[ROUTER_VERSION_LEN]; /* of exact filters, by hash of the topic */
+};
+
+int router_init(struct router *router, const struct hash_key *key) MUST_CHECK;
+void router_deinit(struct router *router);
+
+struct subscribed {
+    uint32_t node;
+    bool replaced; /* the session had this filter already */
+};
+
+/* A valid filter. -ENOMEM: nothing was changed. */
+int router_subscribe(struct shard *shard, struct session *session, struct slice filter,
+                     uint8_t options, uint32_t identifier,
+                     struct subscribed *subscribed_out) MUST_CHECK;
+
+/* Whether the session had this filter; `node_out` is its node then. */
+bool router_unsubscribe(struct shard *shard, struct session *session, struct slice filter,
+                        uint32_t *node_out);
+
+/* Removes one subscription of a session by its node. */
+void router_remove(struct shard *shard, struct session *session, uint32_t node);
+
+/* Matching */
+
+struct match_cache;
+struct match_cache *match_cache_new(void);
+struct match_cache *match_cache_free(struct match_cache *cache);
+
+/* Called with each node of the filter tree that a topic matches and that has subscribers. */
+typedef void (*router_visit_fn)(void *context, uint32_t node, uint64_t word);
+
+/*
+ * Visits every node that matches. The answer of the cache, when there is one, else of a walk.
+ * Inside one read section; `visit` must not change the tree.
+ */
+void router_match(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                  router_visit_fn visit, void *context);
+
+/* The workers that have subscribers for a topic. */
+void router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                    struct worker_set *workers_out);
+
+/* This worker's own part of a node's word: 0, one subscriber, or a list. */
+struct own_subscribers {
+    struct subscriber single; /* when list is NULL and len is 1 */
+    struct subscriber_list *list;
+    uint32_t len;
+};
+
+struct own_subscribers router_own(const struct shard *shard, uint64_t word);
+
+/* For fan-outs over several iterations. */
+void subscriber_list_pin(struct subscriber_list *list);
+void subscriber_list_unpin(struct subscriber_list *list);

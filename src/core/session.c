@@ -1,0 +1,493 @@
+#include "core/session.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "core/replay.h"
+#include "core/shard.h"
+
+/*
+ * Life of a session: connected, then perhaps away (its timer waits for the will's delay or the
+ * expiry, whichever is first), then over. A session that is over is out of the table of ids at
+ * once, so that its id may be used again, and is freed when its subscriptions are removed (in
+ * slices) and no fan-out holds it.
+ */
+
+struct slice session_id(const struct session *session)
+{
+    return slice_of(session->id, session->id_len);
+}
+
+struct client *session_client(const struct session *session)
+{
+    return session->client;
+}
+
+static struct session *session_find(const struct shard *shard, struct slice id, uint64_t hash)
+{
+    struct table_link *link = table_find(&shard->sessions, hash);
+
+    for (; link; link = table_find_next(link)) {
+        struct session *session = CONTAINER_OF(link, struct session, link);
+
+        if (slice_is_equal(session_id(session), id)) {
+            return session;
+        }
+    }
+    return NULL;
+}
+
+static int session_new(struct shard *shard, struct slice id, uint64_t hash,
+                       struct session **session_out)
+{
+    struct session *session = memory_alloc_zero(1, sizeof(*session) + id.len);
+    int r;
+
+    if (!session) {
+        return -ENOMEM;
+    }
+    memcpy(session->id, id.data, id.len);
+    session->id_len = (uint16_t)id.len;
+    session->serial = (uint64_t)shard->worker << 48 | ++shard->serial;
+    list_init(&session->replays);
+    list_init(&session->ended);
+    wheel_timer_init(&session->timer, SHARD_TIMER_SESSION);
+    r = table_add(&shard->sessions, &session->link, hash);
+    if (r < 0) {
+        memory_free(session);
+        return r;
+    }
+    *session_out = session;
+    return 0;
+}
+
+/* Wills */
+
+/* -ENOMEM: the will is still there. */
+static int send_will(struct shard *shard, struct session *session)
+{
+    struct publication publication;
+    int r;
+
+    publication_of(&publication, session->will,
+                   shard_topic_hash(shard, message_topic(session->will)));
+    r = shard_publish(shard, &publication);
+    if (r < 0) {
+        return r;
+    }
+    session->will = message_unref(session->will);
+    return 0;
+}
+
+/* The end */
+
+static void session_free_if_unused(struct session *session)
+{
+    if (session->is_over && session->subscriptions.len == 0 && session->pins == 0 &&
+        !list_is_linked(&session->ended)) {
+        memory_free(session);
+    }
+}
+
+void session_pin(struct session *session)
+{
+    session->pins++;
+}
+
+void session_unpin(struct session *session)
+{
+    assert(session->pins > 0);
+    session->pins--;
+    session_free_if_unused(session);
+}
+
+void session_end(struct shard *shard, struct session *session)
+{
+    assert_owner(shard->worker);
+    assert(!session->is_over && !session->client);
+
+    session->is_over = true;
+    table_remove(&shard->sessions, &session->link);
+    wheel_disarm(&session->timer);
+    replay_stop(shard, session, 0);
+    outbound_deinit(&session->outbound);
+    inbound_deinit(&session->inbound);
+    session->will = message_unref(session->will);
+    list_push(&shard->ended, &session->ended);
+    session_clean_up(shard, MIN(shard->core->limits.cleanup_budget, 16u));
+}
+
+void session_clean_up(struct shard *shard, unsigned budget)
+{
+    while (!list_is_empty(&shard->ended)) {
+        struct session *session = CONTAINER_OF(shard->ended.next, struct session, ended);
+        uint32_t cursor = 0;
+
+        for (; budget > 0 && session->subscriptions.len > 0; budget--) {
+            router_remove(shard, session, subscriptions_any(&session->subscriptions, &cursor));
+        }
+        if (session->subscriptions.len > 0) {
+            return;
+        }
+        list_remove(&session->ended);
+        session_free_if_unused(session);
+    }
+}
+
+/* Arms the timer for whatever comes first: the will or the end. */
+static void arm_timer(struct shard *shard, struct session *session)
+{
+    uint32_t due = session->expires_at;
+
+    if (session->will) {
+        due = MIN(due, session->will_at);
+    }
+    if (due != SESSION_NEVER) {
+        wheel_arm(&shard->wheel, &session->timer, due);
+    }
+}
+
+static uint32_t deadline_of(const struct shard *shard, uint32_t interval)
+{
+    return interval == SESSION_NEVER ? SESSION_NEVER
+                                     : wheel_deadline(shard->now_ms, (uint64_t)interval * 1000);
+}
+
+void shard_on_timer(struct shard *shard, struct wheel_timer *timer)
+{
+    struct session *session = CONTAINER_OF(timer, struct session, timer);
+    uint32_t now = shard->wheel.now;
+    bool is_over = session->expires_at <= now;
+
+    assert_owner(shard->worker);
+    if (session->will && (is_over || session->will_at <= now) && send_will(shard, session) < 0) {
+        wheel_arm(&shard->wheel, timer, now + 1);
+    } else if (is_over) {
+        shard->counts.sessions_expired++;
+        session_end(shard, session);
+    } else {
+        arm_timer(shard, session);
+    }
+}
+
+/* Leaving */
+
+void session_set_expiry(struct session *session, uint32_t expiry_interval)
+{
+    session->expiry_interval = expiry_interval;
+}
+
+void session_disconnect(struct shard *shard, struct session *session, enum session_leave how)
+{
+    assert_owner(shard->worker);
+    assert(session->client);
+
+    session->client = NULL;
+    session->expires_at = deadline_of(shard, session->expiry_interval);
+    if (how == SESSION_LEAVE_QUIETLY) {
+        session->will = message_unref(session->will);
+    } else if (session->will) {
+        session->will_at = deadline_of(shard, session->will_delay);
+    }
+    if (session->will && (session->will_delay == 0 || session->expiry_interval == 0) &&
+        send_will(shard, session) < 0) {
+        session->will_at = shard->wheel.now + 1;
+        session->expires_at = MAX(session->expires_at, session->will_at);
+    } else if (session->expiry_interval == 0) {
+        session_end(shard, session);
+        return;
+    }
+    arm_timer(shard, session);
+}
+
+/* Coming */
+
+/*
+ * What a new connection does to the session that its id has already: its connection is closed, its
+ * will is sent when the session ends here or the will has no delay, and is forgotten otherwise.
+ * -ENOMEM: the will can't be sent; nothing has changed.
+ */
+static int take_over(struct shard *shard, struct session *session, bool ends)
+{
+    bool sends = session->will && (ends || (session->client && session->will_delay == 0));
+
+    if (sends) {
+        int r = send_will(shard, session);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    session->will = message_unref(session->will);
+    wheel_disarm(&session->timer);
+    if (session->client) {
+        struct client *old = TAKE(session->client);
+
+        shard->peer->end(old, MQTT_SESSION_TAKEN_OVER);
+    }
+    return 0;
+}
+
+static void attach(struct session *session, struct client *client,
+                   const struct session_request *request)
+{
+    session->client = client;
+    session->window = request->window;
+    session->expiry_interval = request->expiry_interval;
+    session->expires_at = SESSION_NEVER;
+    session->will = request->will;
+    session->will_delay = request->will_delay;
+    session->said_dropping = false;
+    outbound_rewind(&session->outbound);
+}
+
+int session_connect(struct shard *shard, struct client *client,
+                    const struct session_request *request, struct session **session_out)
+{
+    uint64_t hash = hash_bytes(&shard->core->key, request->client_id);
+    struct session *old = session_find(shard, request->client_id, hash);
+    bool resumes = old && !request->clean_start && old->expiry_interval != 0;
+    struct session *session = old;
+    int r;
+
+    assert_owner(shard->worker);
+    if (!resumes) {
+        r = session_new(shard, request->client_id, hash, &session);
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (old) {
+        r = take_over(shard, old, !resumes);
+        if (r < 0 && !resumes) {
+            table_remove(&shard->sessions, &session->link);
+            memory_free(session);
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (old && !resumes) {
+        session_end(shard, old);
+    }
+    attach(session, client, request);
+    *session_out = session;
+    return resumes ? SESSION_RESUMED : SESSION_CREATED;
+}
+
+void session_start(struct shard *shard, struct session *session)
+{
+    assert_owner(shard->worker);
+    session_pump(shard, session);
+    session_on_room(shard, session);
+}
+
+void session_on_room(struct shard *shard, struct session *session)
+{
+    if (!list_is_empty(&session->replays)) {
+        replay_resume(shard, session);
+    }
+}
+
+/* Sending */
+
+static bool is_expired(const struct shard *shard, const struct message *message)
+{
+    return message->expires_at != MESSAGE_NEVER && message->expires_at <= shard_now(shard);
+}
+
+static enum peer_verdict send_delivery(struct shard *shard, struct session *session,
+                                       const struct delivery *delivery, uint16_t packet_id)
+{
+    struct publication publication;
+    struct delivery_head head = {
+        .identifier = delivery->identifier,
+        .packet_id = packet_id,
+        .qos = delivery->qos,
+        .retain = delivery->retain,
+        .dup = delivery->state == DELIVERY_SENT,
+    };
+
+    publication_of(&publication, delivery->message, 0);
+    return shard->peer->publish(session->client, &publication, &head);
+}
+
+void session_pump(struct shard *shard, struct session *session)
+{
+    struct outbound *outbound = &session->outbound;
+    struct delivery *delivery;
+    uint16_t packet_id;
+
+    while (session->client &&
+           (delivery = outbound_next(outbound, session->window, &packet_id)) != NULL) {
+        if (delivery->state == DELIVERY_RELEASED) {
+            shard->peer->pubrel(session->client, packet_id);
+            outbound_sent(outbound);
+        } else if (delivery->state == DELIVERY_QUEUED && is_expired(shard, delivery->message)) {
+            shard->counts.dropped_expired++;
+            outbound_skip(outbound);
+        } else if (send_delivery(shard, session, delivery, packet_id) == PEER_TOO_LARGE) {
+            shard->counts.dropped_too_large++;
+            outbound_skip(outbound);
+        } else {
+            outbound_sent(outbound);
+        }
+    }
+}
+
+static void deliver_now(struct shard *shard, struct session *session,
+                        const struct publication *publication, const struct delivery_head *head)
+{
+    if (!session->client) {
+        return;
+    }
+    switch (shard->peer->publish(session->client, publication, head)) {
+    case PEER_SENT: break;
+    case PEER_BUSY: shard->counts.dropped_busy++; break;
+    case PEER_TOO_LARGE: shard->counts.dropped_too_large++; break;
+    }
+}
+
+static void say_dropping(struct session *session)
+{
+    if (!session->said_dropping) {
+        session->said_dropping = true;
+        log_line(LOG_NOTICE, "Outgoing messages are being dropped for client %.*s.",
+                 (int)session->id_len, (const char *)session->id);
+    }
+}
+
+static void deliver_later(struct shard *shard, struct session *session,
+                          struct publication *publication, const struct delivery_head *head)
+{
+    struct delivery delivery = {.identifier = head->identifier,
+                                .qos = head->qos,
+                                .state = DELIVERY_QUEUED,
+                                .retain = head->retain};
+    uint32_t max_queued = shard->core->limits.max_queued;
+
+    if (max_queued && outbound_queued(&session->outbound) >= max_queued) {
+        shard->counts.dropped_queue_full++;
+        say_dropping(session);
+        return;
+    }
+    if (publication_need_message(publication) < 0) {
+        shard->counts.dropped_no_memory++;
+        return;
+    }
+    delivery.message = message_ref(publication->message);
+    if (outbound_push(&session->outbound, &delivery) < 0) {
+        shard->counts.dropped_no_memory++;
+        message_unref(delivery.message);
+        return;
+    }
+    session_pump(shard, session);
+}
+
+static void deliver(struct shard *shard, struct session *session, struct publication *publication,
+                    const struct delivery_head *head)
+{
+    if (head->qos == 0) {
+        deliver_now(shard, session, publication, head);
+    } else {
+        deliver_later(shard, session, publication, head);
+    }
+}
+
+/* The lower of what was published and what was asked for. */
+static uint8_t lower_qos(uint8_t published, uint8_t options)
+{
+    uint8_t asked = options & SUBSCRIBE_QOS;
+
+    return published < asked ? published : asked;
+}
+
+void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
+                     const struct subscriber *subscriber, uint32_t node)
+{
+    struct delivery_head head = {
+        .identifier = subscriber->identifier,
+        .qos = lower_qos(publication->parts.qos, subscriber->options),
+        .retain = publication->parts.retain && (subscriber->options & SUBSCRIBE_AS_PUBLISHED) != 0,
+    };
+
+    if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
+                             publication->parts.origin == session->serial)) {
+        return;
+    }
+    if (publication->retained_number != 0 && !list_is_empty(&session->replays) &&
+        replay_holds_back(session, node, publication->retained_number)) {
+        return;
+    }
+    deliver(shard, session, publication, &head);
+}
+
+void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,
+                              uint8_t options, uint32_t identifier)
+{
+    struct publication publication;
+    struct delivery_head head = {
+        .identifier = identifier,
+        .qos = lower_qos(message->qos, options),
+        .retain = true,
+    };
+
+    if (is_expired(shard, message)) {
+        shard->counts.dropped_expired++;
+        return;
+    }
+    publication_of(&publication, message, 0);
+    deliver(shard, session, &publication, &head);
+}
+
+/* Acknowledgements */
+
+static void after_ack(struct shard *shard, struct session *session)
+{
+    session_pump(shard, session);
+    session_on_room(shard, session);
+}
+
+enum ack_verdict session_on_puback(struct shard *shard, struct session *session, uint16_t packet_id)
+{
+    struct delivery *delivery = outbound_find(&session->outbound, packet_id);
+
+    assert_owner(shard->worker);
+    if (!delivery || delivery->qos != 1) {
+        return ACK_UNKNOWN;
+    }
+    outbound_finish(&session->outbound, delivery);
+    after_ack(shard, session);
+    return ACK_OK;
+}
+
+enum ack_verdict session_on_pubrec(struct shard *shard, struct session *session, uint16_t packet_id,
+                                   bool is_error)
+{
+    struct delivery *delivery = outbound_find(&session->outbound, packet_id);
+
+    assert_owner(shard->worker);
+    if (!delivery || delivery->qos != 2) {
+        return ACK_UNKNOWN;
+    }
+    if (is_error) {
+        outbound_finish(&session->outbound, delivery);
+        after_ack(shard, session);
+    } else if (delivery->state == DELIVERY_SENT) {
+        outbound_release(delivery);
+    }
+    return ACK_OK;
+}
+
+enum ack_verdict session_on_pubcomp(struct shard *shard, struct session *session,
+                                    uint16_t packet_id)
+{
+    struct delivery *delivery = outbound_find(&session->outbound, packet_id);
+
+    assert_owner(shard->worker);
+    if (!delivery || delivery->state != DELIVERY_RELEASED) {
+        return ACK_UNKNOWN;
+    }
+    outbound_finish(&session->outbound, delivery);
+    after_ack(shard, session);
+    return ACK_OK;
+}

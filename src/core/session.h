@@ -1,0 +1,126 @@
+#pragma once
+
+/*
+ * Session
+ *
+ * What outlives a connection: subscriptions, deliveries not yet acknowledged, the will. It lives on
+ * the worker that its client id hashes to, and only that worker touches it.
+ */
+
+#include "base/list.h"
+#include "base/slice.h"
+#include "base/table.h"
+#include "base/wheel.h"
+#include "core/inbound.h"
+#include "core/outbound.h"
+#include "core/peer.h"
+#include "core/subscriptions.h"
+
+struct replay;
+struct subscriber;
+struct shard;
+
+#define SESSION_NEVER UINT32_MAX
+
+/* Owner: its worker. Members are private to core. */
+struct session {
+    struct table_link link; /* in the worker's sessions, by hash of the id */
+    struct client *client;  /* NULL while nobody is connected */
+    struct outbound outbound;
+    struct inbound inbound;
+    struct subscriptions subscriptions;
+    struct message *will;
+    struct list_link replays;
+    struct list_link ended; /* in the shard's list, once the session is over */
+    struct wheel_timer timer;
+    uint64_t serial;
+    uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
+    uint32_t will_delay;      /* seconds */
+    uint32_t expires_at;      /* while nobody is connected: seconds, SESSION_NEVER */
+    uint32_t will_at;
+    uint32_t window; /* the peer's Receive Maximum or our own bound; 0 = no bound */
+    uint32_t pins;   /* fan-outs that hold the session */
+    bool is_over;
+    bool said_dropping; /* the log has told that deliveries are dropped */
+    uint16_t id_len;
+    uint8_t id[];
+};
+
+struct session_request {
+    struct slice client_id;
+    bool clean_start;
+    uint32_t expiry_interval; /* seconds; 0 ends with the connection; SESSION_NEVER */
+    uint32_t window;
+    struct message *will; /* NULL: none. Taken over on success. */
+    uint32_t will_delay;  /* seconds */
+};
+
+enum session_verdict { SESSION_CREATED = 1, SESSION_RESUMED };
+
+/*
+ * A CONNECT has arrived at home. An older connection with this id is told and closed, its will is
+ * dealt with. Nothing is sent to the new client yet: after CONNACK comes session_start().
+ * -ENOMEM: the client must be refused; whatever session there was is left alone.
+ */
+int session_connect(struct shard *shard, struct client *client,
+                    const struct session_request *request, struct session **session_out) MUST_CHECK;
+
+/* CONNACK stands in the output: unacknowledged deliveries are sent again, then what waited. */
+void session_start(struct shard *shard, struct session *session);
+
+enum session_leave {
+    SESSION_LEAVE_QUIETLY, /* DISCONNECT with reason 0: the will is forgotten */
+    SESSION_LEAVE_WITH_WILL
+};
+
+/* The connection is over. The session may end here. */
+void session_disconnect(struct shard *shard, struct session *session, enum session_leave how);
+
+/* DISCONNECT may change the expiry interval. */
+void session_set_expiry(struct session *session, uint32_t expiry_interval);
+
+struct slice session_id(const struct session *session);
+struct client *session_client(const struct session *session);
+
+/* Deliveries */
+
+/*
+ * One subscription's copy of a publication: sent, queued, or dropped and counted. `node` is the
+ * subscription's.
+ */
+void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
+                     const struct subscriber *subscriber, uint32_t node);
+
+/* Sends what the window allows. */
+void session_pump(struct shard *shard, struct session *session);
+
+/* A value of the retained tree, for a subscription of this session. */
+void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,
+                              uint8_t options, uint32_t identifier);
+
+/* The peer has room again, or acknowledged something: replays that waited go on. */
+void session_on_room(struct shard *shard, struct session *session);
+
+enum ack_verdict {
+    ACK_OK = 1,
+    ACK_UNKNOWN /* no delivery in flight has this identifier, or not in this state */
+};
+
+/* `is_error`: the reason code is 0x80 or above. */
+enum ack_verdict session_on_puback(struct shard *shard, struct session *session,
+                                   uint16_t packet_id);
+/* ACK_OK: answer with PUBREL, unless `is_error`. */
+enum ack_verdict session_on_pubrec(struct shard *shard, struct session *session, uint16_t packet_id,
+                                   bool is_error);
+enum ack_verdict session_on_pubcomp(struct shard *shard, struct session *session,
+                                    uint16_t packet_id);
+
+/* The session is over: forgotten by its id at once, freed in slices. */
+void session_end(struct shard *shard, struct session *session);
+
+/* Removes subscriptions of ended sessions; frees those that have none left. */
+void session_clean_up(struct shard *shard, unsigned budget);
+
+/* Fan-outs hold sessions over iterations. */
+void session_pin(struct session *session);
+void session_unpin(struct session *session);

@@ -1,0 +1,193 @@
+#include "core/shard.h"
+
+#include "base/memory.h"
+#include "base/point.h"
+#include "core/replay.h"
+#include "core/session.h"
+
+#define HOME_SLOTS 4096
+
+int core_new(const struct hash_key *key, unsigned worker_len, const struct core_limits *limits,
+             struct core **core_out)
+{
+    struct core *core = memory_alloc_aligned(sizeof(*core));
+    int r;
+
+    assert(worker_len > 0 && worker_len <= WORKER_CAP);
+    if (!core) {
+        return -ENOMEM;
+    }
+    rcu_init(&core->rcu);
+    core->key = *key;
+    core->worker_len = worker_len;
+    core->limits = *limits;
+    r = retained_init(&core->retained, key);
+    if (r == 0) {
+        r = router_init(&core->router, key);
+    }
+    if (r < 0) {
+        core_free(core);
+        return r;
+    }
+    *core_out = core;
+    return 0;
+}
+
+void core_clear(struct core *core)
+{
+    retained_clear(&core->retained);
+}
+
+struct core *core_free(struct core *core)
+{
+    if (core) {
+        retained_deinit(&core->retained);
+        router_deinit(&core->router);
+        memory_free(core);
+    }
+    return NULL;
+}
+
+unsigned core_home(const struct core *core, struct slice client_id)
+{
+    return (unsigned)(hash_bytes(&core->key, client_id) % HOME_SLOTS % core->worker_len);
+}
+
+struct shard *shard_new(struct core *core, unsigned worker, const struct peer_ops *peer)
+{
+    struct shard *shard = memory_must_alloc_aligned(sizeof(*shard));
+
+    shard->core = core;
+    shard->worker = worker;
+    shard->peer = peer;
+    rcu_reader_init(&shard->reader, &core->rcu);
+    shard->owner = (struct owner){.worker = (int)worker, .reader = &shard->reader};
+    wheel_init(&shard->wheel, 0);
+    table_init(&shard->sessions);
+    list_init(&shard->replays);
+    list_init(&shard->ended);
+    shard->cache = match_cache_new();
+    return shard;
+}
+
+void shard_set_post(struct shard *shard, const struct post *post)
+{
+    shard->post = *post;
+}
+
+void shard_clear(struct shard *shard)
+{
+    struct table_link *link;
+
+    assert_owner(shard->worker);
+    fanout_clear(shard);
+    while ((link = table_any(&shard->sessions)) != NULL) {
+        session_end(shard, CONTAINER_OF(link, struct session, link));
+    }
+    session_clean_up(shard, UINT32_MAX);
+    assert(list_is_empty(&shard->ended));
+}
+
+void shard_flush(struct shard *shard)
+{
+    assert_owner(shard->worker);
+    rcu_reader_deinit(&shard->reader);
+}
+
+struct shard *shard_free(struct shard *shard)
+{
+    if (shard) {
+        table_deinit(&shard->sessions);
+        shard->cache = match_cache_free(shard->cache);
+        memory_free(shard);
+    }
+    return NULL;
+}
+
+void shard_begin(struct shard *shard, uint64_t now_ms)
+{
+    assert_owner(shard->worker);
+    shard->now_ms = now_ms;
+    shard->budget = shard->core->limits.delivery_budget;
+    wheel_advance(&shard->wheel, shard_now(shard));
+}
+
+/* Fan-outs and the mailbox come first, but never so that replays stand still. */
+void shard_go_on(struct shard *shard)
+{
+    const struct core_limits *limits = &shard->core->limits;
+
+    shard->budget = MAX(shard->budget, limits->delivery_budget / 4 + 1);
+    replay_go_on(shard);
+    session_clean_up(shard, limits->cleanup_budget);
+}
+
+bool shard_has_work(const struct shard *shard)
+{
+    return fanout_is_active(&shard->fanout) || !list_is_empty(&shard->replays) ||
+           !list_is_empty(&shard->ended);
+}
+
+void shard_on_message(struct shard *shard, struct message *message)
+{
+    struct publication publication;
+
+    assert_owner(shard->worker);
+    publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
+    fanout_serve(shard, &publication);
+    message_unref(message);
+}
+
+/* Posts to others, and serves our own: at once where nothing can be overtaken by that. */
+static int route(struct shard *shard, struct publication *publication, struct worker_set workers)
+{
+    const struct post *post = &shard->post;
+    bool serves = worker_set_has(&workers, shard->worker);
+    bool at_once = serves && !shard_is_in_fanout(shard) && post->ops->is_quiet(post->context);
+    unsigned worker;
+    unsigned len;
+
+    if (at_once) {
+        worker_set_remove(&workers, shard->worker);
+    }
+    len = worker_set_len(&workers);
+    if (len > 0 || publication->parts.qos > 0) {
+        int r = publication_need_message(publication);
+
+        if (r < 0) {
+            return r;
+        }
+    }
+    if (len > 0) {
+        message_ref_many(publication->message, len);
+    }
+    while ((worker = worker_set_pop(&workers)) < WORKER_CAP) {
+        post->ops->entry(post->context, worker, POST_MESSAGE, publication->message,
+                         message_size(publication->message));
+    }
+    if (at_once) {
+        fanout_serve(shard, publication);
+    }
+    return PUBLISH_MATCHED;
+}
+
+int shard_publish(struct shard *shard, struct publication *publication)
+{
+    struct worker_set workers;
+    int r;
+
+    assert_owner(shard->worker);
+    r = shard->post.ops->reserve(shard->post.context);
+    if (r < 0) {
+        return r;
+    }
+    if (publication->parts.retain) {
+        r = publication_need_message(publication);
+        return r < 0 ? r : retained_publish(shard, publication);
+    }
+    router_workers(shard, publication->parts.topic, publication->topic_hash, &workers);
+    if (worker_set_len(&workers) == 0) {
+        return PUBLISH_UNMATCHED;
+    }
+    return route(shard, publication, workers);
+}

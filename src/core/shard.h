@@ -1,0 +1,147 @@
+#pragma once
+
+/*
+ * Core and its shards
+ *
+ * `struct core` is what all workers share: the two trees and what goes with them. A `struct shard`
+ * is one worker's part of the meaning of MQTT: the sessions that live here, the deliveries under
+ * way, the match cache. Knows no socket and no clock: time is told to it, and posts and peers are
+ * behind interfaces.
+ */
+
+#include "base/hash.h"
+#include "base/owner.h"
+#include "base/rcu.h"
+#include "base/table.h"
+#include "base/wheel.h"
+#include "core/fanout.h"
+#include "core/peer.h"
+#include "core/post.h"
+#include "core/retained.h"
+#include "core/router.h"
+
+/* Limits that are settings of the operator. */
+struct core_limits {
+    uint32_t max_queued;      /* deliveries per session above the window; 0 = no bound */
+    unsigned delivery_budget; /* deliveries and replayed values per iteration */
+    unsigned cleanup_budget;  /* subscriptions removed per iteration of ended sessions */
+};
+
+/* Read by all workers; each part says how it is changed. */
+struct core {
+    struct rcu rcu;
+    struct hash_key key;
+    unsigned worker_len;
+    struct core_limits limits;
+    struct router router;
+    struct retained retained;
+};
+
+/* What a worker counts; read by others when it has stopped, summed by `metrics` otherwise. */
+struct shard_counts {
+    uint64_t dropped_queue_full; /* deliveries over max_queued */
+    uint64_t dropped_busy;       /* QoS 0 to a peer that does not keep up */
+    uint64_t dropped_too_large;  /* over the peer's maximum packet size */
+    uint64_t dropped_expired;
+    uint64_t dropped_no_memory;
+    uint64_t sessions_expired;
+};
+
+/* The kinds of timers on a worker's wheel. */
+enum shard_timer {
+    SHARD_TIMER_SESSION = 1, /* expiry and delayed will of a session without a client */
+    SHARD_TIMER_CLIENT       /* deadlines of a connection: belongs to `client` */
+};
+
+/* Owner: its worker. */
+struct shard {
+    struct core *core;
+    struct owner owner;
+    struct rcu_reader reader;
+    unsigned worker;
+    struct post post;
+    const struct peer_ops *peer;
+    struct wheel wheel;
+    uint64_t now_ms;
+    unsigned budget; /* deliveries left in this iteration */
+    struct table sessions;
+    uint64_t serial; /* of the last session made here */
+    struct match_cache *cache;
+    struct fanout fanout;
+    struct list_link replays; /* that can go on now */
+    struct list_link ended;   /* sessions that still have subscriptions to remove */
+    size_t echo_len;          /* replays on their way through a grace period and the mailbox */
+    struct shard_counts counts;
+};
+
+int core_new(const struct hash_key *key, unsigned worker_len, const struct core_limits *limits,
+             struct core **core_out) MUST_CHECK;
+
+struct core *core_free(struct core *core);
+
+/* Before any worker runs. Ends the process without memory. */
+struct shard *shard_new(struct core *core, unsigned worker, const struct peer_ops *peer);
+
+void shard_set_post(struct shard *shard, const struct post *post);
+
+/*
+ * The end, when no worker runs any more, each step for all shards before the next, with owner_self
+ * that of the shard: shard_clear() ends every session, without wills; core_clear(), once, drops the
+ * retained messages; shard_flush() frees what is retired, which may post; then the mailboxes go,
+ * then shard_free(), then core_free().
+ */
+void shard_clear(struct shard *shard);
+void core_clear(struct core *core);
+void shard_flush(struct shard *shard);
+struct shard *shard_free(struct shard *shard);
+
+/* The worker that a client id lives on. */
+unsigned core_home(const struct core *core, struct slice client_id);
+
+/* The steps of an iteration. */
+
+/* Begins an iteration: the time, and a fresh budget. */
+void shard_begin(struct shard *shard, uint64_t now_ms);
+
+/* Goes on with replays and the cleaning up of ended sessions, as far as the budget reaches. The
+ * fan-out comes first in an iteration, by itself: fanout_go_on(). */
+void shard_go_on(struct shard *shard);
+
+/* Whether something is left that needs another iteration soon. */
+bool shard_has_work(const struct shard *shard);
+
+/* An unfinished fan-out: entries of the mailbox wait behind it, in order. */
+static inline bool shard_is_in_fanout(const struct shard *shard)
+{
+    return fanout_is_active(&shard->fanout);
+}
+
+/* An entry of the mailbox that is core's. */
+void shard_on_message(struct shard *shard, struct message *message);
+
+/* A timer of kind SHARD_TIMER_SESSION. */
+void shard_on_timer(struct shard *shard, struct wheel_timer *timer);
+
+/* Publishing */
+
+enum publish_verdict {
+    PUBLISH_MATCHED = 1,
+    PUBLISH_UNMATCHED /* nobody subscribes to it */
+};
+
+/*
+ * Routes a publication: serves this worker's subscribers, posts it to other workers, and keeps it
+ * as retained message if it says so. -ENOMEM: nothing was done, refuse it.
+ * The parts must be valid and `topic_hash` that of the topic.
+ */
+int shard_publish(struct shard *shard, struct publication *publication) MUST_CHECK;
+
+static inline uint64_t shard_topic_hash(const struct shard *shard, struct slice topic)
+{
+    return hash_bytes(&shard->core->key, topic);
+}
+
+static inline uint32_t shard_now(const struct shard *shard)
+{
+    return (uint32_t)(shard->now_ms / 1000);
+}

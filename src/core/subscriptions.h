@@ -1,0 +1,37 @@
+#pragma once
+
+/*
+ * Subscriptions of one session
+ *
+ * Which nodes of the filter tree a session subscribes to, and at which place of its worker's list
+ * there: 8 bytes each. Belongs to its session.
+ */
+
+#include "base/base.h"
+
+/* The subscription stands in the node's word itself, not in a list. */
+#define SUBSCRIPTION_ALONE UINT32_MAX
+
+struct subscription {
+    uint32_t node; /* 0: a free slot */
+    uint32_t place;
+};
+
+struct subscriptions {
+    struct subscription *slots;
+    uint32_t cap; /* a power of two, or 0 */
+    uint32_t len;
+};
+
+void subscriptions_deinit(struct subscriptions *subscriptions);
+
+/* NULL when there is none. Good until the next addition or removal. */
+struct subscription *subscriptions_find(const struct subscriptions *subscriptions, uint32_t node);
+
+/* Makes room for one more, so that the next addition can't fail. -ENOMEM. */
+int subscriptions_reserve(struct subscriptions *subscriptions) MUST_CHECK;
+void subscriptions_add(struct subscriptions *subscriptions, uint32_t node, uint32_t place);
+void subscriptions_remove(struct subscriptions *subscriptions, uint32_t node);
+
+/* Any node, for walks that empty the set; 0 when empty. `*cursor` starts at 0. */
+uint32_t subscriptions_any(const struct subscriptions *subscriptions, uint32_t *cursor);
