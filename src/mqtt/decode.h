@@ -9,7 +9,8 @@
  *
  * Answers: MQTT_SUCCESS, or the reason the standard names for the mistake (MQTT_MALFORMED_PACKET,
  * MQTT_PROTOCOL_ERROR, MQTT_UNSUPPORTED_PROTOCOL_VERSION, ...). With versions below 5.0 the caller
- * just closes. Pure functions: any thread.
+ * just closes. What a refused packet leaves in the result means nothing, but for the version of a
+ * CONNECT. Pure functions: any thread.
  */
 
 #include "base/slice.h"
@@ -26,6 +27,10 @@ enum mqtt_frame_verdict {
     MQTT_FRAME_MALFORMED /* over-long or more than four length bytes, wrong type or flags */
 };
 
+/* The variable byte integer at the front of `input`: its value, and its size of 1 to 4 bytes. */
+enum mqtt_frame_verdict mqtt_variable_decode(struct slice input, uint32_t *value_out,
+                                             unsigned *size_out) MUST_CHECK;
+
 struct mqtt_frame {
     enum mqtt_packet_type type;
     uint8_t flags;       /* low four bits of the first byte */
@@ -35,11 +40,12 @@ struct mqtt_frame {
 
 /*
  * Reads the fixed header at the front of `input`. Checks that the type exists in this version (0
- * before CONNECT: as 5.0), that its flags are the fixed ones, and the minimal encoding of the
- * length. Direction is not checked here.
+ * before CONNECT: as 5.0), that its flags are the fixed ones (3.1 does not care), and the minimal
+ * encoding of the length. Direction and the flags of PUBLISH are not checked here. A first byte
+ * that is wrong is refused before the length has arrived.
  */
 enum mqtt_frame_verdict mqtt_frame_decode(struct slice input, unsigned version,
-                                          struct mqtt_frame *frame_out);
+                                          struct mqtt_frame *frame_out) MUST_CHECK;
 
 struct mqtt_will {
     struct slice topic;
@@ -67,9 +73,15 @@ struct mqtt_connect {
 /*
  * The version is in the packet itself. MQTT_UNSUPPORTED_PROTOCOL_VERSION when the name is "MQTT" or
  * "MQIsdp" and the level is unknown; `connect_out->version` is then the level that was asked for
- * (so that the caller answers 3.x style below 5).
+ * (so that the caller answers 3.x style below 5). Otherwise a refusal leaves the version there if
+ * it was read, or 0: the caller just closes.
+ *
+ * The will's topic is checked whole: MQTT_TOPIC_NAME_INVALID. Rules on empty client ids are for the
+ * caller. 3.1 is read as leniently as it was written: unused flags, and user name or password
+ * flagged but missing at the end (then `has_username`, `has_password` are false).
  */
-enum mqtt_reason mqtt_decode_connect(struct slice body, struct mqtt_connect *connect_out);
+enum mqtt_reason mqtt_decode_connect(struct slice body,
+                                     struct mqtt_connect *connect_out) MUST_CHECK;
 
 struct mqtt_connack {
     bool session_present;
@@ -78,7 +90,7 @@ struct mqtt_connack {
 };
 
 enum mqtt_reason mqtt_decode_connack(unsigned version, struct slice body,
-                                     struct mqtt_connack *connack_out);
+                                     struct mqtt_connack *connack_out) MUST_CHECK;
 
 struct mqtt_publish {
     struct slice topic; /* may be empty in 5.0 when a topic alias is present */
@@ -87,23 +99,29 @@ struct mqtt_publish {
     uint8_t qos;
     bool retain;
     bool dup;
-    struct mqtt_properties properties; /* zeroed below 5.0 */
+    struct mqtt_properties properties; /* nothing present below 5.0 */
 };
 
+/*
+ * The topic's content is for the caller: mqtt_topic_is_valid(), and what it refuses is
+ * MQTT_TOPIC_NAME_INVALID (or, where bytes are no UTF-8, MQTT_MALFORMED_PACKET). An empty topic
+ * passes in 5.0 with a topic alias only.
+ */
 enum mqtt_reason mqtt_decode_publish(unsigned version, uint8_t flags, struct slice body,
-                                     bool from_server, struct mqtt_publish *publish_out);
+                                     bool from_server, struct mqtt_publish *publish_out) MUST_CHECK;
 
 /*
  * The front of a PUBLISH whose payload has not all arrived: `body` may be cut inside the payload,
  * never before it. Answers as mqtt_decode_publish(); `*is_short_out` true: the bytes so far do not
- * reach the payload. `body_size` is the announced Remaining Length. publish_out->payload is what is
- * there of it.
+ * reach the payload (the answer is then MQTT_SUCCESS and nothing else is known). `body_size` is the
+ * announced Remaining Length. publish_out->payload is what is there of it.
  */
 enum mqtt_reason mqtt_decode_publish_front(unsigned version, uint8_t flags, struct slice body,
                                            uint32_t body_size, bool from_server,
-                                           struct mqtt_publish *publish_out, bool *is_short_out);
+                                           struct mqtt_publish *publish_out,
+                                           bool *is_short_out) MUST_CHECK;
 
-/* PUBACK, PUBREC, PUBREL, PUBCOMP. */
+/* PUBACK, PUBREC, PUBREL, PUBCOMP. A reason that may not stand there: MQTT_PROTOCOL_ERROR. */
 struct mqtt_ack {
     uint16_t packet_id;
     enum mqtt_reason reason; /* MQTT_SUCCESS below 5.0 */
@@ -111,7 +129,7 @@ struct mqtt_ack {
 };
 
 enum mqtt_reason mqtt_decode_ack(unsigned version, enum mqtt_packet_type type, struct slice body,
-                                 struct mqtt_ack *ack_out);
+                                 struct mqtt_ack *ack_out) MUST_CHECK;
 
 /* SUBSCRIBE and UNSUBSCRIBE: the header; the filters are walked with the functions below. */
 struct mqtt_subscribe {
@@ -122,7 +140,8 @@ struct mqtt_subscribe {
 };
 
 struct mqtt_filter {
-    struct slice filter; /* valid UTF-8; whether it is a valid filter is for the caller to ask */
+    struct slice filter; /* valid UTF-8, not empty; whether it is a valid filter is for the caller
+                            to ask: mqtt_share_parse(), mqtt_filter_is_valid() */
     uint8_t qos;
     bool no_local;
     bool retain_as_published;
@@ -130,11 +149,11 @@ struct mqtt_filter {
 };
 
 enum mqtt_reason mqtt_decode_subscribe(unsigned version, struct slice body,
-                                       struct mqtt_subscribe *subscribe_out);
+                                       struct mqtt_subscribe *subscribe_out) MUST_CHECK;
 enum mqtt_reason mqtt_decode_unsubscribe(unsigned version, struct slice body,
-                                         struct mqtt_subscribe *unsubscribe_out);
+                                         struct mqtt_subscribe *unsubscribe_out) MUST_CHECK;
 
-/* Takes the next filter off `*filters`; false at the end. `version` as it was decoded with. */
+/* Takes the next filter off `*filters`, which was decoded before; false at the end. */
 bool mqtt_subscribe_next(struct slice *filters, struct mqtt_filter *filter_out);
 bool mqtt_unsubscribe_next(struct slice *filters, struct mqtt_filter *filter_out);
 
@@ -146,18 +165,21 @@ struct mqtt_suback {
 };
 
 enum mqtt_reason mqtt_decode_suback(unsigned version, enum mqtt_packet_type type, struct slice body,
-                                    struct mqtt_suback *suback_out);
+                                    struct mqtt_suback *suback_out) MUST_CHECK;
 
-/* DISCONNECT and AUTH. */
+/*
+ * DISCONNECT and AUTH. Which reasons may come from this side, and whether the authentication method
+ * is that of the CONNECT (an empty AUTH has none), is for the caller.
+ */
 struct mqtt_disconnect {
     enum mqtt_reason reason;
     struct mqtt_properties properties;
 };
 
 enum mqtt_reason mqtt_decode_disconnect(unsigned version, bool from_server, struct slice body,
-                                        struct mqtt_disconnect *disconnect_out);
+                                        struct mqtt_disconnect *disconnect_out) MUST_CHECK;
 enum mqtt_reason mqtt_decode_auth(unsigned version, struct slice body,
-                                  struct mqtt_disconnect *auth_out);
+                                  struct mqtt_disconnect *auth_out) MUST_CHECK;
 
 /* PINGREQ, PINGRESP: nothing may be in them. */
-enum mqtt_reason mqtt_decode_ping(struct slice body);
+enum mqtt_reason mqtt_decode_ping(struct slice body) MUST_CHECK;

@@ -31,6 +31,9 @@ enum mqtt_packet_type {
 
 #define MQTT_PACKET_TYPE_CAP 16
 
+/* The bit of a packet type in the `packets` columns of the tables: MQTT_IN(PUBACK). */
+#define MQTT_IN(name) (1u << MQTT_##name)
+
 /* Who may send a packet of this type. */
 enum mqtt_direction { MQTT_FROM_CLIENT = 1, MQTT_FROM_SERVER = 2, MQTT_FROM_BOTH = 3 };
 
@@ -46,8 +49,7 @@ struct mqtt_packet_row {
     uint8_t body_min_5;    /* the same, 5.0 */
 };
 
-/* The row of a type, NULL for the types that do not exist (0, and 15 in the table of 3.x is a row).
- */
+/* The row of a type (AUTH too, whatever the version); NULL for those that do not exist. */
 const struct mqtt_packet_row *mqtt_packet_find(unsigned type);
 
 /* "PUBLISH", or "UNKNOWN". */

@@ -56,12 +56,14 @@ enum mqtt_property_type {
 #define MQTT_WILL_PROPERTIES 0
 
 struct mqtt_property_row {
-    const char *name;  /* "Message Expiry Interval" */
-    uint8_t type;      /* enum mqtt_property_type */
-    bool repeats;      /* may appear more than once (5.0: user property; and the subscription
-                          identifier, in a PUBLISH from the server only) */
-    uint16_t packets;  /* bit 1 << packet type where it may stand; bit 0 = will properties */
-    uint32_t min, max; /* of numbers */
+    const char *name;     /* "Message Expiry Interval" */
+    uint8_t type;         /* enum mqtt_property_type */
+    uint16_t packets;     /* bit 1 << packet type where it may stand; bit 0 = will properties */
+    uint16_t repeats;     /* those of `packets` in which it may appear more than once */
+    uint16_t client_only; /* those of `packets` in which only a client may send it */
+    uint16_t server_only; /* those in which only a server may */
+    uint16_t field;       /* its place in struct mqtt_properties; 0 = none, walk the raw block */
+    uint32_t min, max;    /* of numbers */
 };
 
 /* NULL for an identifier that the standard does not know. */
@@ -73,7 +75,8 @@ const struct mqtt_property_row *mqtt_property_find(unsigned id);
  */
 struct mqtt_properties {
     uint64_t present; /* bit 1 << enum mqtt_property */
-    struct slice raw; /* the whole block without its length: user properties in order */
+    struct slice raw; /* the whole block without its length: user properties in order, all
+                         subscription identifiers */
     uint32_t message_expiry_interval; /* seconds */
     uint32_t session_expiry_interval; /* seconds; 0xFFFFFFFF never */
     uint32_t will_delay_interval;     /* seconds */
@@ -111,11 +114,14 @@ static inline bool mqtt_properties_has(const struct mqtt_properties *properties,
 /*
  * Decodes a property block that begins with its length at the front of `*input` and takes it off
  * `*input`. `packet_type` is an enum mqtt_packet_type, or MQTT_WILL_PROPERTIES.
- * MQTT_MALFORMED_PACKET for framing, types, UTF-8; MQTT_PROTOCOL_ERROR for repeats, forbidden
- * values and properties that may not stand here.
+ *
+ * MQTT_MALFORMED_PACKET for framing, UTF-8, unknown identifiers and those that do not belong into
+ * this packet (5.0 section 2.2.2.2); MQTT_PROTOCOL_ERROR for repeats, forbidden values, a response
+ * topic with wildcards, and what only the other side may send; MQTT_TOPIC_ALIAS_INVALID for a topic
+ * alias of 0 [MQTT-3.3.2-8]. Time is linear in the bytes, however many properties there are.
  */
 enum mqtt_reason mqtt_properties_decode(struct slice *input, unsigned packet_type, bool from_server,
-                                        struct mqtt_properties *properties_out);
+                                        struct mqtt_properties *properties_out) MUST_CHECK;
 
 /*
  * One step through the raw properties of a block that was decoded before (so it is well formed):
@@ -123,3 +129,6 @@ enum mqtt_reason mqtt_properties_decode(struct slice *input, unsigned packet_typ
  * ready to be copied into another packet.
  */
 bool mqtt_properties_next(struct slice *raw, enum mqtt_property *id_out, struct slice *whole_out);
+
+/* Name and value of a user property, as mqtt_properties_next() found it. */
+void mqtt_user_property_decode(struct slice whole, struct slice *name_out, struct slice *value_out);

@@ -60,7 +60,7 @@ struct mqtt_reason_row {
     uint8_t code;
     const char *name;  /* as the standard writes it: "Packet too large" */
     uint16_t packets;  /* bit 1 << enum mqtt_packet_type where it may stand */
-    uint8_t connack_3; /* the CONNACK return code of 3.1 and 3.1.1; 0 = none, just close */
+    uint8_t connack_3; /* the CONNACK return code of 3.1 and 3.1.1; 0 of an error = just close */
 };
 
 /* The row of a code; NULL when the standard has no such code. */

@@ -9,7 +9,7 @@
 
 #include "base/slice.h"
 
-/* Mosquitto's bound on the levels of a topic or filter; deeper ones are refused. */
+/* Mosquitto's bound on the depth of a topic or filter: more separators than this are refused. */
 #define MQTT_TOPIC_LEVEL_MAX 200
 
 /* A name to publish to: not empty, no wildcard, no NUL, well-formed UTF-8, not too deep. */
@@ -29,5 +29,6 @@ enum mqtt_share_verdict {
     MQTT_SHARE_INVALID /* begins with `$share` as a level, but is no shared subscription */
 };
 
+/* Whether FILTER is valid is for the caller to ask. Without a group, `filter_out` is all of it. */
 enum mqtt_share_verdict mqtt_share_parse(struct slice filter, struct slice *group_out,
                                          struct slice *filter_out);
