@@ -12,7 +12,7 @@ static enum mqtt_reason decode_outcome(struct slice body, enum mqtt_packet_type 
     enum mqtt_reason verdict;
     uint8_t code;
 
-    *properties_out = (struct mqtt_properties){0};
+    mqtt_clear_properties(properties_out);
     *reason_out = MQTT_SUCCESS;
     if (!mqtt_read_byte(&body, &code)) {
         return MQTT_SUCCESS;
@@ -34,7 +34,7 @@ static enum mqtt_reason decode_outcome(struct slice body, enum mqtt_packet_type 
 /* Below 5.0 nothing follows. */
 static enum mqtt_reason decode_nothing(struct slice body, struct mqtt_properties *properties_out)
 {
-    *properties_out = (struct mqtt_properties){0};
+    mqtt_clear_properties(properties_out);
     return body.len == 0 ? MQTT_SUCCESS : MQTT_MALFORMED_PACKET;
 }
 

@@ -5,8 +5,9 @@
  *
  * What a broker writes (and, for the load generator, the fuzzers and the tests, what a client
  * writes). Encoders write into a buffer of the caller and never allocate: each has a function that
- * tells how many bytes it will write. The bytes and the order of properties are Mosquitto's.
- * Pure functions: any thread.
+ * tells how many bytes it will write, and answers how many it wrote. The bytes and the order of
+ * properties are Mosquitto's. What is given must fit into a packet: strings of at most 65,535
+ * bytes, bodies of at most MQTT_REMAINING_MAX. Pure functions: any thread.
  */
 
 #include "base/slice.h"
@@ -61,8 +62,42 @@ static inline size_t mqtt_packet_size(uint32_t body_size)
 }
 
 /*
- * The front of a PUBLISH: everything before the payload except topic, identifier and properties,
- * which the caller puts behind it with mqtt_put_*: first byte and Remaining Length.
+ * Properties, each with its identifier. A number takes the bytes that the table of properties says;
+ * a field is any string or binary property but the user property.
+ */
+size_t mqtt_property_number_size(enum mqtt_property id, uint32_t value);
+uint8_t *mqtt_put_property_number(uint8_t *at, enum mqtt_property id, uint32_t value);
+
+static inline size_t mqtt_property_field_size(struct slice field)
+{
+    return 3 + field.len;
+}
+
+static inline uint8_t *mqtt_put_property_field(uint8_t *at, enum mqtt_property id,
+                                               struct slice field)
+{
+    return mqtt_put_field(mqtt_put_byte(at, (uint8_t)id), field);
+}
+
+static inline size_t mqtt_user_property_size(struct slice name, struct slice value)
+{
+    return 5 + name.len + value.len;
+}
+
+static inline uint8_t *mqtt_put_user_property(uint8_t *at, struct slice name, struct slice value)
+{
+    return mqtt_put_field(mqtt_put_property_field(at, MQTT_USER_PROPERTY, name), value);
+}
+
+/* A property block of 5.0: its length, then its properties. */
+static inline uint8_t *mqtt_put_properties(uint8_t *at, struct slice properties)
+{
+    return mqtt_put_bytes(mqtt_put_variable(at, (uint32_t)properties.len), properties);
+}
+
+/*
+ * The fixed header: first byte and Remaining Length. Of a PUBLISH, the caller puts topic, packet
+ * identifier and properties behind it with mqtt_put_*.
  */
 uint8_t *mqtt_put_header(uint8_t *at, enum mqtt_packet_type type, uint8_t flags,
                          uint32_t body_size);
@@ -84,7 +119,7 @@ struct mqtt_connack_out {
     bool retain_unavailable; /* announce Retain Available 0 */
     uint8_t maximum_qos;
     uint16_t server_keep_alive;   /* 0: not sent */
-    uint16_t topic_alias_maximum; /* sent also when 0? no: only above 0 */
+    uint16_t topic_alias_maximum; /* 0: not sent */
     uint16_t receive_maximum;     /* 0: not sent */
     uint32_t maximum_packet_size; /* 0: not sent */
     uint32_t session_expiry_interval;
@@ -92,13 +127,16 @@ struct mqtt_connack_out {
     struct slice assigned_client_id;   /* empty: not sent */
     struct slice response_information; /* empty: not sent */
     struct slice authentication_method;
-    struct slice authentication_data;
+    struct slice authentication_data; /* each of these four: empty, not sent */
     struct slice reason_string;
     struct slice server_reference;
 };
 
-/* The bytes that mqtt_encode_connack() will write. On refusal no property is written but the
- * reason string, the server reference and the authentication ones, where they are set. */
+/*
+ * The bytes that mqtt_encode_connack() will write: 0 when 3.x has no return code for the reason, so
+ * the connection is just closed [MQTT-3.2.2-6]. On refusal no property is written but the reason
+ * string, the server reference and the authentication ones, where they are set.
+ */
 size_t mqtt_connack_size(const struct mqtt_connack_out *connack);
 size_t mqtt_encode_connack(uint8_t *at, const struct mqtt_connack_out *connack);
 
@@ -108,8 +146,41 @@ size_t mqtt_suback_size(unsigned version, enum mqtt_packet_type type, size_t cod
 size_t mqtt_encode_suback(uint8_t *at, unsigned version, enum mqtt_packet_type type,
                           uint16_t packet_id, struct slice codes);
 
-/* 5.0 only; 2 bytes with reason 0, else 3, more with a reason string or server reference. */
+/*
+ * 5.0 only; 2 bytes with reason 0, else 3, more with a reason string or server reference.
+ */
 size_t mqtt_disconnect_size(enum mqtt_reason reason, struct slice reason_string,
                             struct slice server_reference);
 size_t mqtt_encode_disconnect(uint8_t *at, enum mqtt_reason reason, struct slice reason_string,
                               struct slice server_reference);
+
+/* 5.0 only, either side. Empty data is not sent. */
+size_t mqtt_auth_size(struct slice method, struct slice data);
+size_t mqtt_encode_auth(uint8_t *at, enum mqtt_reason reason, struct slice method,
+                        struct slice data);
+
+/*
+ * What a client writes, and the whole PUBLISH of either side. The structs are those of the
+ * decoders; of their properties only `raw` is written, so a decoded packet encodes to the bytes it
+ * came from. Properties are left out below 5.0.
+ */
+size_t mqtt_connect_size(const struct mqtt_connect *connect);
+size_t mqtt_encode_connect(uint8_t *at, const struct mqtt_connect *connect);
+
+size_t mqtt_publish_size(unsigned version, const struct mqtt_publish *publish);
+size_t mqtt_encode_publish(uint8_t *at, unsigned version, const struct mqtt_publish *publish);
+
+/* One filter a packet. */
+size_t mqtt_subscribe_size(unsigned version, const struct mqtt_filter *filter,
+                           struct slice properties);
+size_t mqtt_encode_subscribe(uint8_t *at, unsigned version, uint16_t packet_id,
+                             const struct mqtt_filter *filter, struct slice properties);
+size_t mqtt_unsubscribe_size(unsigned version, struct slice filter, struct slice properties);
+size_t mqtt_encode_unsubscribe(uint8_t *at, unsigned version, uint16_t packet_id,
+                               struct slice filter, struct slice properties);
+
+size_t mqtt_encode_pingreq(uint8_t *at);
+
+/* A client's normal DISCONNECT, any version. */
+#define MQTT_DISCONNECT_3_SIZE 2
+size_t mqtt_encode_disconnect_3(uint8_t *at);

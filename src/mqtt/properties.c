@@ -239,7 +239,7 @@ enum mqtt_reason mqtt_properties_decode(struct slice *input, unsigned packet_typ
     uint32_t size;
 
     assert(packet_type < MQTT_PACKET_TYPE_CAP);
-    *properties_out = (struct mqtt_properties){0};
+    mqtt_clear_properties(properties_out);
     if (!mqtt_read_variable(input, &size) || size > input->len) {
         return MQTT_MALFORMED_PACKET;
     }

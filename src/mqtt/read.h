@@ -84,13 +84,28 @@ static inline bool mqtt_read_text(struct slice *input, struct slice *text_out)
     return true;
 }
 
+/*
+ * Nothing present. By pieces that compilers make a few vector stores of: as a whole it becomes `rep
+ * stos`, which takes longer than all the rest of decoding a PUBLISH (10 of 20 ns).
+ */
+static inline void mqtt_clear_properties(struct mqtt_properties *properties)
+{
+    uint8_t *at = (uint8_t *)properties;
+
+    static_assert(sizeof(*properties) == 208, "the pieces below cover the whole struct");
+    memset(at, 0, 64);
+    memset(at + 64, 0, 64);
+    memset(at + 128, 0, 64);
+    memset(at + 192, 0, 16);
+}
+
 /* The property block of a packet; below 5.0 there is none, and nothing is present. */
 static inline enum mqtt_reason mqtt_read_properties(struct slice *input, unsigned version,
                                                     unsigned packet_type, bool from_server,
                                                     struct mqtt_properties *properties_out)
 {
     if (version < MQTT_5_0) {
-        *properties_out = (struct mqtt_properties){0};
+        mqtt_clear_properties(properties_out);
         return MQTT_SUCCESS;
     }
     return mqtt_properties_decode(input, packet_type, from_server, properties_out);
