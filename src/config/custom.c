@@ -1,0 +1,226 @@
+#include "config/custom.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+struct word_bit {
+    const char *word;
+    unsigned bits; /* 0: takes all others back */
+};
+
+/* The first word of the text; what stands behind it is left to the caller of the parser. */
+static struct slice take_word(struct option_target *target, const char *text)
+{
+    size_t len = strcspn(text, " ");
+
+    target->rest = text + len + strspn(text + len, " ");
+    return slice_of(text, len);
+}
+
+static bool is_word(struct slice word, const char *text)
+{
+    return slice_is_equal(word, slice_of_text(text));
+}
+
+static const struct word_bit *find_bit(const struct word_bit *bit, struct slice word)
+{
+    while (bit->word && !is_word(word, bit->word)) {
+        bit++;
+    }
+    return bit->word ? bit : NULL;
+}
+
+/* The first value that is written replaces the default; later ones add to it. */
+static void set_bits(struct option_target *target, const struct word_bit *bit, unsigned *bits)
+{
+    *bits = bit->bits == 0 ? 0 : (target->is_first ? 0 : *bits) | bit->bits;
+}
+
+static int complain(struct option_target *target, const char *complaint)
+{
+    target->complaint = complaint;
+    return OPTION_INVALID;
+}
+
+static int parse_log_file(struct option_target *target)
+{
+    struct settings_log *log = &target->settings->log;
+    const char *path = target->rest;
+
+    target->rest = NULL;
+    if (*path == '\0') {
+        return complain(target, "Empty \"log_dest file\" value in configuration.");
+    }
+    if (!target->is_first && log->file) {
+        return complain(target, "Duplicate \"log_dest file\" value.");
+    }
+    log->file = arena_copy_text(target->arena, path);
+    return log->file ? 0 : -ENOMEM;
+}
+
+int custom_parse_log_dest(struct option_target *target, const char *text)
+{
+    static const struct word_bit destinations[] = {
+        {"none",                  0},
+        {"stdout",                       SETTINGS_LOG_TO_STDOUT},
+        {"stderr",SETTINGS_LOG_TO_STDERR},
+        {"file",                SETTINGS_LOG_TO_FILE},
+        {0                      },
+    };
+    static const struct word_bit later[] = {
+        {"syslog", 1},
+        {"topic",        1},
+        {"dlt",1},
+        {"android",    1},
+        {0       },
+    };
+    struct slice word = take_word(target, text);
+    const struct word_bit *bit = find_bit(destinations, word);
+
+    if (!bit) {
+        return find_bit(later, word) ? OPTION_UNSUPPORTED : OPTION_INVALID;
+    }
+    if (bit->bits == SETTINGS_LOG_TO_FILE) {
+        int r = parse_log_file(target);
+
+        if (r != 0) {
+            return r;
+        }
+    }
+    set_bits(target, bit, &target->settings->log.destinations);
+    return 0;
+}
+
+int custom_parse_log_type(struct option_target *target, const char *text)
+{
+    static const struct word_bit types[] = {
+        {"none",                    0},
+        {"all",                         SETTINGS_LOG_ALL},
+        {"error",SETTINGS_LOG_ERROR},
+        {"warning",                   SETTINGS_LOG_WARNING},
+        {"notice",                         SETTINGS_LOG_NOTICE},
+        {"information",SETTINGS_LOG_INFORMATION},
+        {"debug",                  SETTINGS_LOG_DEBUG},
+        {"subscribe",                         SETTINGS_LOG_SUBSCRIBE},
+        {"unsubscribe",               SETTINGS_LOG_UNSUBSCRIBE},
+        {"websockets",                   SETTINGS_LOG_WEBSOCKETS},
+        {"internal",                         SETTINGS_LOG_INTERNAL},
+        {0},
+    };
+    const struct word_bit *bit = find_bit(types, take_word(target, text));
+
+    if (!bit) {
+        return OPTION_INVALID;
+    }
+    set_bits(target, bit, &target->settings->log.types);
+    return 0;
+}
+
+static uint64_t seconds_of_unit(char unit)
+{
+    static const uint64_t day = 86400;
+
+    switch (unit) {
+    case 's': return 1;
+    case 'h': return 3600;
+    case 'd': return day;
+    case 'w': return 7 * day;
+    case 'm': return 30 * day;
+    case 'y': return 365 * day;
+    default: return 0;
+    }
+}
+
+int custom_parse_expiration(struct option_target *target, const char *text)
+{
+    static const char complaint[] =
+        "Invalid persistent_client_expiration duration in configuration.";
+    struct slice word = take_word(target, text);
+    uint64_t unit = word.len < 2 ? 0 : seconds_of_unit((char)word.data[word.len - 1]);
+    long long count;
+    char *end;
+
+    errno = 0;
+    count = strtoll(text, &end, 10);
+    if (unit == 0 || errno != 0 || count < 1 || end != text + word.len - 1) {
+        return complain(target, complaint);
+    }
+    if (__builtin_mul_overflow((uint64_t)count, unit,
+                               &target->settings->limits.persistent_client_expiration_s)) {
+        return complain(target, complaint);
+    }
+    return 0;
+}
+
+static bool is_prefix_len(const char *text, long max)
+{
+    char *end;
+    long bits = strtol(text, &end, 10);
+
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && bits <= max;
+}
+
+static bool is_range(struct slice word)
+{
+    char text[INET6_ADDRSTRLEN + sizeof("/128")];
+    struct in6_addr address;
+    char *slash;
+    int family;
+
+    if (word.len >= sizeof(text)) {
+        return false;
+    }
+    memcpy(text, word.data, word.len);
+    text[word.len] = '\0';
+    slash = strchr(text, '/');
+    if (slash) {
+        *slash = '\0';
+    }
+    family = strchr(text, ':') ? AF_INET6 : AF_INET;
+    if (inet_pton(family, text, &address) != 1) {
+        return false;
+    }
+    return !slash || is_prefix_len(slash + 1, family == AF_INET6 ? 128 : 32);
+}
+
+/* Room for one more: the array doubles whenever its length is a power of two. */
+static int grow_trusted(struct settings_proxy *proxy, struct arena *arena)
+{
+    unsigned len = proxy->trusted_len;
+    const char **larger;
+
+    if ((len & (len - 1)) != 0) {
+        return 0;
+    }
+    larger = arena_alloc_array(arena, len == 0 ? 1 : 2 * (size_t)len, sizeof(*larger));
+    if (!larger) {
+        return -ENOMEM;
+    }
+    if (len > 0) {
+        memcpy(larger, proxy->trusted, len * sizeof(*larger));
+    }
+    proxy->trusted = larger;
+    return 0;
+}
+
+int custom_parse_proxy_trusted(struct option_target *target, const char *text)
+{
+    struct settings_proxy *proxy = &target->listener->proxy;
+    struct slice word = take_word(target, text);
+    char *copy;
+    int r;
+
+    if (!is_word(word, "unix") && !is_range(word)) {
+        return OPTION_INVALID;
+    }
+    r = grow_trusted(proxy, target->arena);
+    if (r < 0) {
+        return r;
+    }
+    copy = arena_copy(target->arena, word);
+    if (!copy) {
+        return -ENOMEM;
+    }
+    proxy->trusted[proxy->trusted_len++] = copy;
+    return 0;
+}

@@ -1,0 +1,19 @@
+#pragma once
+
+/*
+ * Custom values
+ *
+ * The options whose values have a format of their own. All are parsers as the table of options
+ * wants them: 0, a verdict, or -ENOMEM.
+ */
+
+#include "config/options.h"
+
+int custom_parse_log_dest(struct option_target *target, const char *text) MUST_CHECK;
+int custom_parse_log_type(struct option_target *target, const char *text) MUST_CHECK;
+
+/* A count with the unit s, h, d, w, m (30 days) or y; never 0. */
+int custom_parse_expiration(struct option_target *target, const char *text) MUST_CHECK;
+
+/* An address, a range in CIDR notation or `unix`. */
+int custom_parse_proxy_trusted(struct option_target *target, const char *text) MUST_CHECK;

@@ -1,0 +1,193 @@
+#include "config/listeners.h"
+
+#include "config/values.h"
+
+int listeners_new_draft(struct listener_drafts *drafts, const struct report_place *place,
+                        struct listener_draft **draft_out)
+{
+    struct listener_draft *draft = arena_alloc(drafts->scratch, sizeof(*draft));
+
+    if (!draft) {
+        return -ENOMEM;
+    }
+    draft->place = *place;
+    draft->places = arena_alloc_array(drafts->scratch, option_len, sizeof(*draft->places));
+    if (!draft->places) {
+        return -ENOMEM;
+    }
+    *draft_out = draft;
+    return settings_init_listener(&draft->settings, drafts->arena);
+}
+
+void listeners_add(struct listener_drafts *drafts, struct listener_draft *draft)
+{
+    *(drafts->last ? &drafts->last->next : &drafts->first) = draft;
+    drafts->last = draft;
+    drafts->len++;
+}
+
+int listeners_get_fallback(struct listener_drafts *drafts, const struct report_place *place,
+                           struct listener_draft **draft_out)
+{
+    struct option_target target = {.arena = drafts->arena};
+    int r;
+
+    if (!drafts->fallback) {
+        struct listener_draft *draft;
+
+        r = listeners_new_draft(drafts, place, &draft);
+        if (r < 0) {
+            return r;
+        }
+        target.listener = &draft->settings;
+        r = value_parse_fallbacks(&target, OPTION_DEFAULT_LISTENER);
+        if (r < 0) {
+            return r;
+        }
+        listeners_add(drafts, draft);
+        drafts->fallback = draft;
+    }
+    *draft_out = drafts->fallback;
+    return 0;
+}
+
+static const struct report_place *place_of(const struct listener_draft *draft, const char *name)
+{
+    const struct option *option = option_find(slice_of_text(name));
+
+    assert(option);
+    return &draft->places[option_index(option)];
+}
+
+static bool is_written(const struct listener_draft *draft, const char *name)
+{
+    return place_of(draft, name)->line != 0;
+}
+
+static void inherit(struct listener_draft *draft, const struct settings *settings)
+{
+    if (!is_written(draft, "listener_allow_anonymous")) {
+        draft->settings.allow_anonymous = settings->clients.allow_anonymous;
+    }
+    if (!is_written(draft, "listener_auto_id_prefix")) {
+        draft->settings.auto_id_prefix = settings->clients.auto_id_prefix;
+    }
+}
+
+static const char *version_name(enum settings_proxy_version version)
+{
+    static const char *const names[] = {"0", "1", "2", "any"};
+
+    return names[version];
+}
+
+/* The two spellings of the same thing: one alone, or both with the same meaning. */
+static int settle_proxy(const struct report *report, struct listener_draft *draft)
+{
+    struct settings_proxy *proxy = &draft->settings.proxy;
+    const struct report_place *place = place_of(draft, "enable_proxy_protocol");
+    const struct report_place *place_v2 = place_of(draft, "enable_proxy_protocol_v2");
+
+    if (place_v2->line == 0) {
+        return 0;
+    }
+    if (place->line != 0 && proxy->is_v2 != (proxy->version >= SETTINGS_PROXY_V2)) {
+        report_line(report, REPORT_ERROR,
+                    "Error: enable_proxy_protocol %s at %s:%u contradicts "
+                    "enable_proxy_protocol_v2 %s at %s:%u.",
+                    version_name(proxy->version), place->file, place->line,
+                    proxy->is_v2 ? "true" : "false", place_v2->file, place_v2->line);
+        return 1;
+    }
+    if (proxy->is_v2 && proxy->version == SETTINGS_PROXY_OFF) {
+        proxy->version = SETTINGS_PROXY_V2;
+    }
+    return 0;
+}
+
+static bool is_on_loopback(const struct listener_settings *listener)
+{
+    const char *address = listener->bind_address;
+
+    if (listener->unix_path || listener->is_loopback ||
+        (listener->bind_interface && strcmp(listener->bind_interface, "lo") == 0)) {
+        return true;
+    }
+    return address && (strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0 ||
+                       strcmp(address, "localhost") == 0);
+}
+
+static void warn_of_proxy(const struct report *report, const struct listener_draft *draft)
+{
+    static const char *const idle[] = {"proxy_protocol_trusted", "proxy_protocol_untrusted",
+                                       "proxy_protocol_timeout"};
+    const struct settings_proxy *proxy = &draft->settings.proxy;
+
+    if (proxy->version == SETTINGS_PROXY_OFF) {
+        for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+            if (is_written(draft, idle[i])) {
+                report_warning(report, place_of(draft, idle[i]),
+                               "%s has no effect without enable_proxy_protocol.", idle[i]);
+            }
+        }
+        return;
+    }
+    if (proxy->trusted_len > 0) {
+        return;
+    }
+    if (!is_on_loopback(&draft->settings)) {
+        report_warning(report, &draft->place,
+                       "The listener on port %u believes the PROXY header of everybody who can "
+                       "reach it. Name the proxies with proxy_protocol_trusted.",
+                       draft->settings.port);
+    }
+    if (proxy->untrusted == SETTINGS_PROXY_DIRECT) {
+        report_warning(report, place_of(draft, "proxy_protocol_untrusted"),
+                       "proxy_protocol_untrusted has no effect without proxy_protocol_trusted.");
+    }
+}
+
+int listeners_finish(struct listener_drafts *drafts, struct settings *settings)
+{
+    bool is_contradictory = false;
+
+    settings->listeners =
+        arena_alloc_array(drafts->arena, drafts->len, sizeof(*settings->listeners));
+    if (!settings->listeners) {
+        return -ENOMEM;
+    }
+    for (struct listener_draft *draft = drafts->first; draft; draft = draft->next) {
+        inherit(draft, settings);
+        if (settle_proxy(drafts->report, draft) != 0) {
+            is_contradictory = true;
+            continue;
+        }
+        warn_of_proxy(drafts->report, draft);
+        settings->listeners[settings->listener_len++] = draft->settings;
+    }
+    return is_contradictory ? 1 : 0;
+}
+
+int listeners_add_loopback(struct settings *settings, const uint16_t *ports, unsigned port_len)
+{
+    assert(settings->listener_len == 0 && port_len > 0);
+    settings->listeners =
+        arena_alloc_array(&settings->arena, port_len, sizeof(*settings->listeners));
+    if (!settings->listeners) {
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < port_len; i++) {
+        struct listener_settings *listener = &settings->listeners[i];
+        int r = settings_init_listener(listener, &settings->arena);
+
+        if (r < 0) {
+            return r;
+        }
+        listener->port = ports[i];
+        listener->is_loopback = true;
+        listener->allow_anonymous = settings->clients.allow_anonymous;
+        listener->auto_id_prefix = settings->clients.auto_id_prefix;
+        settings->listener_len++;
+    }
+    return 0;
+}

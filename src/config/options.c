@@ -1,0 +1,542 @@
+#include "config/options.h"
+
+#include "config/custom.h"
+
+/* The struct and the scope that the words of the table below stand for. */
+#define OWNER_global           settings
+#define OWNER_listener         listener_settings
+#define OWNER_default_listener listener_settings
+#define SCOPE_global           OPTION_GLOBAL
+#define SCOPE_listener         OPTION_LISTENER
+#define SCOPE_default_listener OPTION_DEFAULT_LISTENER
+#define SCOPE_bridge           OPTION_BRIDGE
+#define SCOPE_plugin           OPTION_PLUGIN
+
+#define CHECKED(value, condition, text)            \
+    ((value) + 0 * sizeof(struct {                 \
+                   static_assert(condition, text); \
+                   int unused;                     \
+               }))
+
+#define MEMBER(place, member) (((struct OWNER_##place *)0)->member)
+
+#define NUMBER_STORAGE(field)             \
+    _Generic((field), uint16_t            \
+             : OPTION_STORE_U16, uint32_t \
+             : OPTION_STORE_U32, uint64_t \
+             : OPTION_STORE_U64, int32_t  \
+             : OPTION_STORE_I32, default  \
+             : OPTION_STORE_NONE)
+
+#define FIELD(place, member, condition, text) \
+    .scope = SCOPE_##place,                   \
+    .offset = CHECKED(offsetof(struct OWNER_##place, member), condition, text)
+
+#define IS_OF(place, member, c_type) \
+    __builtin_types_compatible_p(typeof(MEMBER(place, member)), c_type)
+
+#define BOOL(place, member)                            \
+    .type = OPTION_BOOL, .storage = OPTION_STORE_BOOL, \
+    FIELD(place, member, IS_OF(place, member, bool), "the field of a bool option must be bool")
+
+#define NUMBER(kind, place, member, least, most)                                                   \
+    .type = kind, .storage = NUMBER_STORAGE(MEMBER(place, member)), .min = (least), .max = (most), \
+    FIELD(place, member, NUMBER_STORAGE(MEMBER(place, member)) != OPTION_STORE_NONE,               \
+          "the field of a number must be uint16_t, uint32_t, uint64_t or int32_t")
+
+#define TEXT(kind, place, member)                            \
+    .type = kind, .storage = OPTION_STORE_TEXT,              \
+    FIELD(place, member, IS_OF(place, member, const char *), \
+          "the field of a text must be const char *")
+
+#define CHOICE(place, member, c_type, table)                                            \
+    .type = OPTION_CHOICE, .storage = OPTION_STORE_ENUM, .choices = (table),            \
+    FIELD(place, member, IS_OF(place, member, c_type) && sizeof(c_type) == sizeof(int), \
+          "the field of a choice must be of the enum that the row names")
+
+#define CUSTOM(place, function) .type = OPTION_CUSTOM, .scope = SCOPE_##place, .parse = (function)
+
+/* Without a field: nothing reads it yet. */
+#define PLAIN(kind, place) .type = (kind), .scope = SCOPE_##place
+
+#define BUILT(class) .status = OPTION_BUILT, .reload = (class)
+#define LATER(class) .status = OPTION_LATER, .reload = (class)
+
+/* Only this value so far. */
+#define ONLY(class, value) .status = OPTION_ONLY, .reload = (class), .only = (value)
+
+#define COUNT_MAX 2147483647
+
+static const struct option_choice domain_choices[] = {
+    {"ipv4",                SETTINGS_DOMAIN_IPV4},
+    {"ipv6",                     SETTINGS_DOMAIN_IPV6},
+    {0},
+};
+
+static const struct option_choice proxy_version_choices[] = {
+    {"1",                SETTINGS_PROXY_V1},
+    {"2",                  SETTINGS_PROXY_V2},
+    {"any",SETTINGS_PROXY_ANY},
+    {0             },
+};
+
+static const struct option_choice proxy_untrusted_choices[] = {
+    {"refuse",               SETTINGS_PROXY_REFUSE},
+    {"direct",                      SETTINGS_PROXY_DIRECT},
+    {0},
+};
+
+static const struct option_choice protocol_choices[] = {
+    {"mqtt",     0},
+    {"websockets",          1},
+    {"http_api",2},
+    {0},
+};
+
+static const struct option_choice keyform_choices[] = {
+    {"pem", 0},
+    {"engine",     1},
+    {0}
+};
+static const struct option_choice reload_choices[] = {
+    {"lazy", 0},
+    {"immediate",      1},
+    {0}
+};
+static const struct option_choice tls_choices[] = {
+    {"tlsv1.2", 0},
+    {"tlsv1.3",         1},
+    {0}
+};
+
+static const struct option_choice start_choices[] = {
+    {"automatic", 0},
+    {"lazy",           1},
+    {"once",2},
+    {0     },
+};
+
+static const struct option_choice bridge_version_choices[] = {
+    {"mqttv31", 0},
+    {"mqttv311",         1},
+    {"mqttv50",2},
+    {0},
+};
+
+/*
+ * In the order of the reference page: by subject. `fallback` is what holds when the option is not
+ * written; for what is not built, it is what Mosquitto does.
+ */
+/* clang-format off */
+const struct option options[] = {
+    /* The process */
+    { "user", TEXT(OPTION_STRING, global, process.user), BUILT(OPTION_NEVER), .fallback = "mosquitto",
+      .doc = "The user to become when started as root." },
+    { "pid_file", TEXT(OPTION_PATH, global, process.pid_file), BUILT(OPTION_NEVER),
+      .doc = "A file to write the process id to; it is removed at the end." },
+    { "include_dir", PLAIN(OPTION_INCLUDE, global), BUILT(OPTION_LIVE), .repeats = true,
+      .doc = "A directory whose *.conf files are read, too, in alphabetical order; only in the top file." },
+    { "workers", NUMBER(OPTION_INTEGER, global, process.workers, 0, 256), BUILT(OPTION_NEVER),
+      .fallback = "0", .is_ours = true,
+      .doc = "Threads that serve clients; 0 means one per usable core." },
+    { "per_listener_settings", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"),
+      .fallback = "false", .deprecated_for = "the options of each listener",
+      .doc = "Whether the security options belong to listeners instead of the whole broker." },
+    { "set_tcp_nodelay", PLAIN(OPTION_BOOL, global), .status = OPTION_ACCEPTED, .only = "true",
+      .reload = OPTION_LIVE, .fallback = "true", .note = "it is always on",
+      .doc = "Whether small packets are sent at once on TCP connections." },
+    { "packet_buffer_size", PLAIN(OPTION_BYTES, global), LATER(OPTION_LIVE), .fallback = "4096",
+      .min = 0, .max = 65535,
+      .doc = "The size of the buffer for reading before the size of a packet is known." },
+    { "websockets_headers_size", .alias_of = "packet_buffer_size" },
+    { "memory_limit", PLAIN(OPTION_BYTES, global), LATER(OPTION_LIVE), .min = 0, .max = INT64_MAX,
+      .doc = "The most memory that the broker may take." },
+    { "sys_interval", PLAIN(OPTION_SECONDS, global), ONLY(OPTION_LIVE, "0"), .fallback = "10",
+      .min = 0, .max = 65535,
+      .doc = "Seconds between two updates of the topics below $SYS; 0 switches them off." },
+    { "enable_control_api", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"), .fallback = "false",
+      .doc = "Whether $CONTROL/broker/v1 answers." },
+
+    /* Clients, sessions, queues */
+    { "connect_timeout", NUMBER(OPTION_SECONDS, global, limits.connect_timeout_s, 1, 65535),
+      BUILT(OPTION_LIVE), .fallback = "10", .is_ours = true,
+      .doc = "Seconds from accepting a connection within which CONNECT must have arrived." },
+    { "global_max_clients", PLAIN(OPTION_INTEGER, global), ONLY(OPTION_LIVE, "-1"), .fallback = "-1",
+      .min = -1, .max = COUNT_MAX,
+      .doc = "The most sessions, connected or not; -1 means no limit." },
+    { "global_max_connections", PLAIN(OPTION_INTEGER, global), ONLY(OPTION_LIVE, "-1"),
+      .fallback = "-1", .min = -1, .max = COUNT_MAX,
+      .doc = "The most open connections of all listeners together; -1 means no limit." },
+    { "max_inflight_messages", NUMBER(OPTION_INTEGER, global, limits.max_inflight_messages, 0, 65535),
+      BUILT(OPTION_LIVE), .fallback = "20",
+      .doc = "Messages of QoS 1 and 2 that one client may have unacknowledged; 0 and 65535 mean no limit." },
+    { "max_inflight_bytes", PLAIN(OPTION_BYTES, global), ONLY(OPTION_LIVE, "0"), .fallback = "0",
+      .min = 0, .max = INT64_MAX,
+      .doc = "The same as max_inflight_messages in bytes of payload; 0 means no limit." },
+    { "max_queued_messages", NUMBER(OPTION_INTEGER, global, limits.max_queued_messages, 0, COUNT_MAX),
+      BUILT(OPTION_LIVE), .fallback = "1000",
+      .doc = "Messages that wait for one client behind those in flight; 0 means no limit." },
+    { "max_queued_bytes", PLAIN(OPTION_BYTES, global), ONLY(OPTION_LIVE, "0"), .fallback = "0",
+      .min = 0, .max = INT64_MAX,
+      .doc = "The same as max_queued_messages in bytes of payload; 0 means no limit." },
+    { "queue_qos0_messages", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"),
+      .fallback = "false",
+      .doc = "Whether messages of QoS 0 are kept for durable clients that are away." },
+    { "max_packet_size", NUMBER(OPTION_BYTES, global, limits.max_packet_size, 20, COUNT_MAX),
+      BUILT(OPTION_LIVE), .fallback = "2000000",
+      .doc = "The largest packet that a client may send." },
+    { "message_size_limit", PLAIN(OPTION_BYTES, global), ONLY(OPTION_LIVE, "0"), .fallback = "0",
+      .min = 0, .max = 268435455,
+      .doc = "The largest payload that is passed on; 0 means no limit." },
+    { "max_keepalive", NUMBER(OPTION_SECONDS, global, limits.max_keepalive_s, 0, 65535),
+      BUILT(OPTION_LIVE), .fallback = "0",
+      .doc = "The longest keep-alive that a client may ask for; 0 means no limit." },
+    { "persistent_client_expiration", CUSTOM(global, custom_parse_expiration), BUILT(OPTION_LIVE),
+      .doc = "How long a durable session outlives its connection: a count with s, h, d, w, m (30 days) or y behind it." },
+    { "retain_available", BOOL(global, clients.retain_available), BUILT(OPTION_LIVE), .fallback = "true",
+      .doc = "Whether clients may publish retained messages." },
+    { "retain_expiry_interval", PLAIN(OPTION_INTEGER, global), LATER(OPTION_LIVE), .min = 1, .max = 10000000,
+      .doc = "Minutes between two sweeps for expired retained messages." },
+    { "check_retain_source", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"), .fallback = "false",
+      .doc = "Whether a retained message is sent only while its publisher still may publish it." },
+    { "allow_duplicate_messages", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "true"),
+      .fallback = "true",
+      .doc = "Whether overlapping subscriptions of one client each get their own copy of a message." },
+    { "upgrade_outgoing_qos", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"),
+      .fallback = "false",
+      .doc = "Whether messages are delivered at the QoS of the subscription even if published below it." },
+    { "clientid_prefixes", PLAIN(OPTION_STRING, global), LATER(OPTION_LIVE),
+      .doc = "Only client ids that begin so may connect." },
+
+    /* Keeping state */
+    { "persistence", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"), .fallback = "false",
+      .doc = "Whether sessions and retained messages survive the end of the process." },
+    { "retained_persistence", .alias_of = "persistence" },
+    { "persistence_file", PLAIN(OPTION_PATH, global), LATER(OPTION_LIVE), .fallback = "mosquitto.db",
+      .doc = "The name of the file that keeps the state." },
+    { "persistence_location", PLAIN(OPTION_PATH, global), LATER(OPTION_LIVE),
+      .doc = "The directory for the kept state." },
+    { "autosave_interval", PLAIN(OPTION_SECONDS, global), LATER(OPTION_LIVE), .fallback = "1800",
+      .min = 0, .max = COUNT_MAX,
+      .doc = "Seconds between two snapshots of the state; 0 means only at the end." },
+    { "autosave_on_changes", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"), .fallback = "false",
+      .doc = "Whether autosave_interval counts changes instead of seconds." },
+
+    /* Log */
+    { "log_dest", CUSTOM(global, custom_parse_log_dest), BUILT(OPTION_LIVE), .fallback = "stderr",
+      .repeats = true,
+      .doc = "Where the log goes: none, stdout, stderr or `file` and a path." },
+    { "log_type", CUSTOM(global, custom_parse_log_type), BUILT(OPTION_LIVE),
+      .fallback = "error warning notice information", .repeats = true,
+      .doc = "What is logged: debug, error, warning, notice, information, subscribe, unsubscribe, websockets, internal, none or all." },
+    { "log_timestamp", BOOL(global, log.timestamp), BUILT(OPTION_LIVE), .fallback = "true",
+      .doc = "Whether each line of the log begins with the time." },
+    { "log_timestamp_format", TEXT(OPTION_STRING, global, log.timestamp_format), BUILT(OPTION_LIVE),
+      .doc = "The form of that time as for strftime(3); without it, seconds since 1970." },
+    { "log_facility", PLAIN(OPTION_INTEGER, global), LATER(OPTION_LIVE), .min = 0, .max = 7,
+      .doc = "Which of local0 to local7 is the facility in syslog." },
+    { "connection_messages", BOOL(global, log.connection_messages), BUILT(OPTION_LIVE),
+      .fallback = "true",
+      .doc = "Whether clients that come and go are logged." },
+    { "websockets_log_level", PLAIN(OPTION_INTEGER, global), .status = OPTION_ACCEPTED, .only = "0",
+      .reload = OPTION_LIVE, .fallback = "0", .min = 0, .max = COUNT_MAX,
+      .note = "WebSockets are served without a library that has log levels of its own",
+      .doc = "The log level of a WebSocket library." },
+
+    /* Who may connect, publish and subscribe */
+    { "allow_anonymous", BOOL(global, clients.allow_anonymous), BUILT(OPTION_LIVE), .fallback = "false",
+      .doc = "Whether clients may come without a user name; true if no listener is configured." },
+    { "listener_allow_anonymous", BOOL(listener, allow_anonymous), BUILT(OPTION_RELOAD_LISTENER),
+      .doc = "The same for one listener; without it, allow_anonymous holds." },
+    { "allow_zero_length_clientid", BOOL(global, clients.allow_zero_length_clientid),
+      BUILT(OPTION_LIVE), .fallback = "true",
+      .doc = "Whether clients may come without a client id and get one." },
+    { "auto_id_prefix", TEXT(OPTION_STRING, global, clients.auto_id_prefix), BUILT(OPTION_LIVE),
+      .fallback = "auto-", .max = 50, .deprecated_for = "listener_auto_id_prefix",
+      .doc = "What the client ids that the broker gives begin with." },
+    { "listener_auto_id_prefix", TEXT(OPTION_STRING, listener, auto_id_prefix),
+      BUILT(OPTION_RELOAD_LISTENER), .max = 50,
+      .doc = "The same for one listener; without it, auto_id_prefix holds." },
+    { "password_file", PLAIN(OPTION_PATH, global), LATER(OPTION_LIVE), .replaces = true,
+      .doc = "The file of user names and passwords." },
+    { "acl_file", PLAIN(OPTION_PATH, global), LATER(OPTION_LIVE), .replaces = true,
+      .doc = "The file that says who may publish and subscribe to what." },
+    { "psk_file", PLAIN(OPTION_PATH, global), LATER(OPTION_LIVE), .replaces = true,
+      .doc = "The file of identities and pre-shared keys for TLS." },
+    { "plugin", PLAIN(OPTION_PATH, plugin), LATER(OPTION_NEVER), .repeats = true,
+      .doc = "A plugin to load." },
+    { "auth_plugin", .alias_of = "plugin" },
+    { "global_plugin", PLAIN(OPTION_PATH, plugin), LATER(OPTION_NEVER), .repeats = true,
+      .doc = "A plugin to load for all listeners, asked before the others." },
+    { "plugin_load", PLAIN(OPTION_CUSTOM, plugin), LATER(OPTION_NEVER), .repeats = true,
+      .doc = "A name and the path of a plugin to load under it, for plugin_use." },
+    { "plugin_use", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER), .repeats = true,
+      .doc = "The name of a loaded plugin that this listener uses." },
+    { "plugin_opt_", PLAIN(OPTION_STRING, plugin), LATER(OPTION_NEVER), .is_prefix = true,
+      .repeats = true,
+      .doc = "An option of the latest plugin, whose name follows the underscore." },
+    { "auth_opt_", .alias_of = "plugin_opt_", .is_prefix = true },
+    { "auth_plugin_deny_special_chars", PLAIN(OPTION_BOOL, global), LATER(OPTION_NEVER),
+      .fallback = "true",
+      .doc = "Whether plugins are not asked about names that contain +, # or /, which are then denied." },
+
+    /* Listeners */
+    { "listener", PLAIN(OPTION_BLOCK, listener), BUILT(OPTION_NEVER), .repeats = true,
+      .doc = "Begins a listener: a port and perhaps an address or host name, or 0 and the path of a Unix socket." },
+    { "port", NUMBER(OPTION_INTEGER, default_listener, port, 1, 65535), BUILT(OPTION_NEVER),
+      .fallback = "1883", .deprecated_for = "listener",
+      .doc = "The port of the default listener." },
+    { "bind_address", TEXT(OPTION_STRING, default_listener, bind_address), BUILT(OPTION_NEVER),
+      .deprecated_for = "listener",
+      .doc = "The address of the default listener; without it, all addresses." },
+    { "bind_interface", TEXT(OPTION_STRING, listener, bind_interface), BUILT(OPTION_NEVER),
+      .doc = "The network interface that connections must come through." },
+    { "socket_domain", CHOICE(listener, domain, enum settings_domain, domain_choices),
+      BUILT(OPTION_NEVER),
+      .doc = "Which kind of addresses a listener without address has; without it, both." },
+    { "listen_backlog", NUMBER(OPTION_INTEGER, listener, backlog, 1, COUNT_MAX), BUILT(OPTION_NEVER),
+      .fallback = "4096", .is_ours = true,
+      .doc = "Connections that the kernel holds until they are accepted." },
+    { "defer_accept", BOOL(listener, defer_accept), BUILT(OPTION_NEVER), .fallback = "false",
+      .is_ours = true,
+      .doc = "Whether the kernel holds a connection back until its first bytes have arrived." },
+    { "protocol", PLAIN(OPTION_CHOICE, listener), ONLY(OPTION_NEVER, "mqtt"), .fallback = "mqtt",
+      .choices = protocol_choices,
+      .doc = "What the listener speaks." },
+    { "accept_protocol_versions", PLAIN(OPTION_CUSTOM, listener), LATER(OPTION_LIVE),
+      .doc = "Which of the MQTT versions 3, 4 and 5 are allowed, separated by commas." },
+    { "max_connections", NUMBER(OPTION_INTEGER, listener, max_connections, -1, COUNT_MAX),
+      BUILT(OPTION_RELOAD_LISTENER), .fallback = "-1",
+      .doc = "The most connections of the listener; -1 means no limit." },
+    { "max_qos", PLAIN(OPTION_INTEGER, listener), ONLY(OPTION_RELOAD_LISTENER, "2"), .fallback = "2",
+      .min = 0, .max = 2,
+      .doc = "The highest QoS that clients may use." },
+    { "maximum_qos", .alias_of = "max_qos" },
+    { "max_topic_alias", NUMBER(OPTION_INTEGER, listener, max_topic_alias, 0, 65535),
+      BUILT(OPTION_RELOAD_LISTENER), .fallback = "10",
+      .doc = "Topic aliases that a client may use; 0 means none." },
+    { "max_topic_alias_broker", PLAIN(OPTION_INTEGER, listener), LATER(OPTION_RELOAD_LISTENER),
+      .fallback = "10", .min = 0, .max = 65535,
+      .doc = "Topic aliases that the broker uses to a client that allows them; 0 means none." },
+    { "mount_point", PLAIN(OPTION_STRING, listener), LATER(OPTION_RELOAD_LISTENER), .replaces = true,
+      .doc = "A prefix that all topics of the listener's clients get." },
+    { "use_username_as_clientid", PLAIN(OPTION_BOOL, listener), ONLY(OPTION_RELOAD_LISTENER, "false"),
+      .fallback = "false",
+      .doc = "Whether the user name takes the place of the client id." },
+    { "http_dir", PLAIN(OPTION_PATH, listener), LATER(OPTION_NEVER),
+      .doc = "A directory of files to serve by HTTP." },
+    { "websockets_origin", PLAIN(OPTION_STRING, listener), LATER(OPTION_RELOAD_LISTENER),
+      .repeats = true,
+      .doc = "An origin from which web pages may connect; without it, any." },
+
+    /* PROXY protocol */
+    { "enable_proxy_protocol",
+      CHOICE(listener, proxy.version, enum settings_proxy_version, proxy_version_choices),
+      BUILT(OPTION_RELOAD_LISTENER),
+      .doc = "Which version of the PROXY protocol's header must begin every connection." },
+    { "enable_proxy_protocol_v2", BOOL(listener, proxy.is_v2), BUILT(OPTION_RELOAD_LISTENER),
+      .is_ours = true,
+      .doc = "Another way to write enable_proxy_protocol 2." },
+    { "proxy_protocol_trusted", CUSTOM(listener, custom_parse_proxy_trusted),
+      BUILT(OPTION_RELOAD_LISTENER), .is_ours = true, .repeats = true,
+      .doc = "An address, a range as ADDRESS/BITS, or `unix`, whose PROXY headers are believed; without it, everybody's." },
+    { "proxy_protocol_untrusted",
+      CHOICE(listener, proxy.untrusted, enum settings_proxy_untrusted, proxy_untrusted_choices),
+      BUILT(OPTION_RELOAD_LISTENER), .fallback = "refuse", .is_ours = true,
+      .doc = "Whether connections from other addresses are refused or served as clients without a header." },
+    { "proxy_protocol_timeout", NUMBER(OPTION_SECONDS, listener, proxy.timeout_s, 1, 65535),
+      BUILT(OPTION_RELOAD_LISTENER), .fallback = "5", .is_ours = true,
+      .doc = "Seconds from accepting a connection within which the whole PROXY header must have arrived." },
+    { "proxy_protocol_v2_require_tls", PLAIN(OPTION_BOOL, listener),
+      ONLY(OPTION_RELOAD_LISTENER, "false"), .fallback = "false",
+      .doc = "Whether clients must have come to the proxy by TLS." },
+
+    /* TLS */
+    { "cafile", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+      .doc = "The certificates of the authorities that may have signed those of clients." },
+    { "capath", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+      .doc = "A directory of such certificates." },
+    { "certfile", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+      .doc = "The certificate of the listener." },
+    { "keyfile", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+      .doc = "The key of that certificate." },
+    { "crlfile", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+      .doc = "The list of revoked certificates." },
+    { "ciphers", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER), .replaces = true,
+      .doc = "The ciphers for TLS 1.2." },
+    { "ciphers_tls1.3", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER), .replaces = true,
+      .doc = "The cipher suites for TLS 1.3." },
+    { "dhparamfile", PLAIN(OPTION_PATH, listener), .status = OPTION_ACCEPTED, .reload = OPTION_NEVER,
+      .replaces = true, .note = "the parameters of Diffie-Hellman are chosen automatically",
+      .doc = "Parameters of Diffie-Hellman." },
+    { "disable_client_cert_date_checks", PLAIN(OPTION_BOOL, listener),
+      ONLY(OPTION_RELOAD_LISTENER, "false"), .fallback = "false",
+      .doc = "Whether expired certificates of clients are accepted." },
+    { "require_certificate", PLAIN(OPTION_BOOL, listener), ONLY(OPTION_LIVE, "false"),
+      .fallback = "false",
+      .doc = "Whether clients must have a certificate." },
+    { "tls_version", PLAIN(OPTION_CHOICE, listener), LATER(OPTION_NEVER), .fallback = "tlsv1.2",
+      .choices = tls_choices,
+      .doc = "The lowest version of TLS that is allowed." },
+    { "tls_engine", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER),
+      .doc = "An OpenSSL engine." },
+    { "tls_engine_kpass_sha1", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER),
+      .doc = "The SHA-1 sum of the password of the engine's key." },
+    { "tls_keyform", PLAIN(OPTION_CHOICE, listener), ONLY(OPTION_NEVER, "pem"), .fallback = "pem",
+      .choices = keyform_choices,
+      .doc = "Whether keyfile is a file or a name of the engine." },
+    { "use_identity_as_username", PLAIN(OPTION_BOOL, listener), ONLY(OPTION_RELOAD_LISTENER, "false"),
+      .fallback = "false",
+      .doc = "Whether the common name of the client's certificate is the user name." },
+    { "use_subject_as_username", PLAIN(OPTION_BOOL, listener), ONLY(OPTION_RELOAD_LISTENER, "false"),
+      .fallback = "false",
+      .doc = "Whether the whole subject of the client's certificate is the user name." },
+    { "psk_hint", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER),
+      .doc = "The hint that clients get with TLS by pre-shared keys, which it switches on." },
+
+    /* Bridges */
+    { "connection", PLAIN(OPTION_BLOCK, bridge), LATER(OPTION_RELOAD_BRIDGE), .repeats = true,
+      .doc = "Begins a bridge of this name." },
+    { "address", PLAIN(OPTION_CUSTOM, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The brokers to connect to: host names or addresses, each perhaps with a colon and a port." },
+    { "addresses", .alias_of = "address" },
+    { "topic", PLAIN(OPTION_CUSTOM, bridge), LATER(OPTION_RELOAD_BRIDGE), .repeats = true,
+      .doc = "What the bridge passes on: a filter, a direction, a QoS, a local and a remote prefix." },
+    { "bridge_protocol_version", PLAIN(OPTION_CHOICE, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "mqttv311", .choices = bridge_version_choices,
+      .doc = "The version of MQTT that the bridge speaks." },
+    { "bridge_reload_type", PLAIN(OPTION_CHOICE, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "lazy", .choices = reload_choices,
+      .doc = "Whether changes wait for the next connection of the bridge." },
+    { "start_type", PLAIN(OPTION_CHOICE, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "automatic", .choices = start_choices,
+      .doc = "When the bridge connects." },
+    { "restart_timeout", PLAIN(OPTION_CUSTOM, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "5 30",
+      .doc = "Seconds until the bridge connects again: a number, or the least and the most." },
+    { "idle_timeout", PLAIN(OPTION_SECONDS, bridge), LATER(OPTION_RELOAD_BRIDGE), .fallback = "60",
+      .min = 1, .max = 65535,
+      .doc = "Seconds without messages until a lazy bridge disconnects." },
+    { "threshold", PLAIN(OPTION_INTEGER, bridge), LATER(OPTION_RELOAD_BRIDGE), .fallback = "10",
+      .min = 1, .max = COUNT_MAX,
+      .doc = "Waiting messages that make a lazy bridge connect." },
+    { "round_robin", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE), .fallback = "false",
+      .doc = "Whether the addresses take turns instead of the first being preferred." },
+    { "keepalive_interval", PLAIN(OPTION_SECONDS, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "60", .min = 5, .max = 65535,
+      .doc = "The keep-alive of the bridge." },
+    { "cleansession", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE), .fallback = "false",
+      .doc = "Whether the remote broker forgets the bridge between two connections." },
+    { "local_cleansession", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "Whether this broker forgets the bridge between two connections; without it, as cleansession." },
+    { "remote_clientid", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The client id at the remote broker." },
+    { "clientid", .alias_of = "remote_clientid" },
+    { "remote_username", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The user name at the remote broker." },
+    { "username", .alias_of = "remote_username" },
+    { "remote_password", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The password at the remote broker." },
+    { "password", .alias_of = "remote_password" },
+    { "local_clientid", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The client id of the bridge at this broker." },
+    { "local_username", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The user name of the bridge at this broker." },
+    { "local_password", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The password of the bridge at this broker." },
+    { "notifications", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE), .fallback = "true",
+      .doc = "Whether the state of the bridge is published." },
+    { "notifications_local_only", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "false",
+      .doc = "Whether only this broker gets to know that state." },
+    { "notification_topic", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The topic of that state." },
+    { "try_private", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE), .fallback = "true",
+      .doc = "Whether the bridge tells the remote broker that it is one." },
+    { "bridge_attempt_unsubscribe", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "true",
+      .doc = "Whether the bridge unsubscribes at each connection from topics that only go out." },
+    { "bridge_bind_address", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The address that the bridge connects from." },
+    { "bridge_max_packet_size", PLAIN(OPTION_BYTES, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "0", .min = 0, .max = COUNT_MAX,
+      .doc = "The largest packet that the bridge accepts; 0 means no limit." },
+    { "bridge_max_topic_alias", PLAIN(OPTION_INTEGER, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "10", .min = 0, .max = 65535,
+      .doc = "Topic aliases that the remote broker may use." },
+    { "bridge_outgoing_retain", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "true",
+      .doc = "Whether messages to the remote broker keep their retain flag." },
+    { "bridge_receive_maximum", PLAIN(OPTION_INTEGER, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .min = 1, .max = 65535,
+      .doc = "Messages that the remote broker may have unacknowledged; without it, max_inflight_messages." },
+    { "bridge_session_expiry_interval", PLAIN(OPTION_SECONDS, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "0", .min = 0, .max = UINT32_MAX,
+      .doc = "Seconds that the session at the remote broker outlives its connection; 4294967295 means for ever." },
+    { "bridge_tcp_keepalive", PLAIN(OPTION_CUSTOM, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The keep-alive of TCP: idle seconds, seconds between probes, and their number." },
+    { "bridge_tcp_user_timeout", PLAIN(OPTION_INTEGER, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .min = 0, .max = COUNT_MAX,
+      .doc = "Milliseconds after which unacknowledged data breaks the connection." },
+    { "bridge_cafile", PLAIN(OPTION_PATH, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The certificates of the authorities that may have signed the remote broker's." },
+    { "bridge_capath", PLAIN(OPTION_PATH, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "A directory of such certificates." },
+    { "bridge_certfile", PLAIN(OPTION_PATH, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The certificate of the bridge." },
+    { "bridge_keyfile", PLAIN(OPTION_PATH, bridge), LATER(OPTION_RELOAD_BRIDGE), .replaces = true,
+      .doc = "The key of that certificate." },
+    { "bridge_tls_use_os_certs", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "false",
+      .doc = "Whether the authorities that the system trusts are trusted." },
+    { "bridge_alpn", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The protocol to name while TLS is set up." },
+    { "bridge_insecure", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "false",
+      .doc = "Whether the name in the remote broker's certificate may be wrong." },
+    { "bridge_require_ocsp", PLAIN(OPTION_BOOL, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "false",
+      .doc = "Whether the remote broker must prove that its certificate is not revoked." },
+    { "bridge_tls_version", PLAIN(OPTION_CHOICE, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .fallback = "tlsv1.2", .choices = tls_choices,
+      .doc = "The lowest version of TLS that the bridge accepts." },
+    { "bridge_ciphers", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The ciphers of the bridge for TLS 1.2." },
+    { "bridge_ciphers_tls1.3", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The cipher suites of the bridge for TLS 1.3." },
+    { "bridge_identity", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The identity of the bridge with TLS by pre-shared keys." },
+    { "bridge_psk", PLAIN(OPTION_STRING, bridge), LATER(OPTION_RELOAD_BRIDGE),
+      .doc = "The pre-shared key of the bridge." },
+
+    /* What was removed */
+    { "retry_interval", PLAIN(OPTION_SECONDS, global), .status = OPTION_ACCEPTED,
+      .reload = OPTION_NEVER, .min = 0, .max = COUNT_MAX,
+      .note = "messages are sent again only when a client comes back",
+      .doc = "Seconds until an unacknowledged message is sent again." },
+};
+/* clang-format on */
+
+const size_t option_len = ARRAY_LEN(options);
+
+static bool has_name(const struct option *option, struct slice name)
+{
+    size_t len = strlen(option->name);
+
+    if (option->is_prefix ? name.len < len : name.len != len) {
+        return false;
+    }
+    return memcmp(option->name, name.data, len) == 0;
+}
+
+const struct option *option_find(struct slice name)
+{
+    for (size_t i = 0; i < option_len; i++) {
+        if (has_name(&options[i], name)) {
+            const char *alias_of = options[i].alias_of;
+
+            return alias_of ? option_find(slice_of_text(alias_of)) : &options[i];
+        }
+    }
+    return NULL;
+}

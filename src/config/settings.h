@@ -1,0 +1,130 @@
+#pragma once
+
+/*
+ * Settings
+ *
+ * What the configuration says, as one snapshot: immutable after config_read() handed it out,
+ * counted, and all its memory in one arena. Any thread may read; settings_ref() and
+ * settings_unref() may be called by any thread. A text that nobody set is NULL unless the table of
+ * options has a default for it.
+ */
+
+#include "base/arena.h"
+
+#include <stdatomic.h>
+
+/* What log_type chooses. */
+enum {
+    SETTINGS_LOG_ERROR = 1 << 0,
+    SETTINGS_LOG_WARNING = 1 << 1,
+    SETTINGS_LOG_NOTICE = 1 << 2,
+    SETTINGS_LOG_INFORMATION = 1 << 3,
+    SETTINGS_LOG_DEBUG = 1 << 4,
+    SETTINGS_LOG_SUBSCRIBE = 1 << 5,
+    SETTINGS_LOG_UNSUBSCRIBE = 1 << 6,
+    SETTINGS_LOG_WEBSOCKETS = 1 << 7,
+    SETTINGS_LOG_INTERNAL = 1 << 8,
+    SETTINGS_LOG_ALL = (1 << 9) - 1
+};
+
+/* What log_dest chooses. */
+enum {
+    SETTINGS_LOG_TO_STDOUT = 1 << 0,
+    SETTINGS_LOG_TO_STDERR = 1 << 1,
+    SETTINGS_LOG_TO_FILE = 1 << 2
+};
+
+struct settings_process {
+    const char *user;     /* to become when started as root */
+    const char *pid_file; /* NULL: none */
+    uint16_t workers;     /* 0: as many as there are usable cores */
+};
+
+struct settings_log {
+    unsigned destinations; /* SETTINGS_LOG_TO_*; 0: none */
+    unsigned types;        /* SETTINGS_LOG_* */
+    const char *file;      /* with SETTINGS_LOG_TO_FILE */
+    bool timestamp;
+    const char *timestamp_format; /* of strftime(); NULL: seconds since 1970 */
+    bool connection_messages;
+};
+
+/* What one client may have. */
+struct settings_limits {
+    uint16_t max_inflight_messages; /* 0: no limit */
+    uint32_t max_queued_messages;   /* 0: no limit */
+    uint32_t max_packet_size;
+    uint16_t max_keepalive_s; /* 0: no limit */
+    uint16_t connect_timeout_s;
+    uint64_t persistent_client_expiration_s; /* 0: never */
+};
+
+struct settings_clients {
+    bool allow_anonymous; /* as each listener inherited it */
+    bool allow_zero_length_clientid;
+    const char *auto_id_prefix; /* as each listener inherited it */
+    bool retain_available;
+};
+
+enum settings_domain { SETTINGS_DOMAIN_ANY, SETTINGS_DOMAIN_IPV4, SETTINGS_DOMAIN_IPV6 };
+
+/* Which versions of the PROXY header a listener expects in front of every connection. */
+enum settings_proxy_version {
+    SETTINGS_PROXY_OFF,
+    SETTINGS_PROXY_V1,
+    SETTINGS_PROXY_V2,
+    SETTINGS_PROXY_ANY
+};
+
+/* What becomes of a connection from an address that no range trusts. */
+enum settings_proxy_untrusted { SETTINGS_PROXY_REFUSE, SETTINGS_PROXY_DIRECT };
+
+struct settings_proxy {
+    enum settings_proxy_version version;
+    bool is_v2; /* enable_proxy_protocol_v2 as written; `version` includes it */
+    enum settings_proxy_untrusted untrusted;
+    uint16_t timeout_s;
+    const char **trusted; /* ADDR, CIDR or `unix`, all valid */
+    unsigned trusted_len; /* 0: everybody is trusted */
+};
+
+struct listener_settings {
+    uint16_t port;            /* 0: a Unix socket at `unix_path` */
+    bool is_loopback;         /* 127.0.0.1 and ::1, whichever the machine has; no bind_address */
+    const char *bind_address; /* an address or a host name; NULL: all addresses */
+    const char *unix_path;
+    const char *bind_interface;
+    enum settings_domain domain;
+    int32_t max_connections; /* -1: no limit */
+    uint32_t backlog;
+    bool defer_accept;
+    bool allow_anonymous;
+    const char *auto_id_prefix;
+    uint16_t max_topic_alias; /* that clients may use; 0: none */
+    struct settings_proxy proxy;
+};
+
+struct settings {
+    struct settings_process process;
+    struct settings_log log;
+    struct settings_limits limits;
+    struct settings_clients clients;
+    bool is_local_only; /* no listener is configured: loopback only, everybody may come in */
+    struct listener_settings *listeners;
+    unsigned listener_len;
+
+    /* Private. */
+    struct arena arena;
+    atomic_uint refs;
+};
+
+/* A snapshot that holds the defaults, without listeners; its only reference is the caller's. */
+int settings_new(struct settings **settings_out) MUST_CHECK;
+
+/* Puts the defaults of the listener options into one that is not yet part of any snapshot. */
+int settings_init_listener(struct listener_settings *listener, struct arena *arena) MUST_CHECK;
+
+struct settings *settings_ref(struct settings *settings);
+struct settings *settings_unref(struct settings *settings);
+
+DEFINE_CLEANUP(struct settings *, settings_unref)
