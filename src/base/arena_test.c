@@ -1,9 +1,5 @@
 #include "base/arena.h"
-#include "base/memory.h"
-
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
+#include "base/test.h"
 
 static void test_pieces_are_zeroed_aligned_and_apart(void **state)
 {
