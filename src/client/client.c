@@ -1,0 +1,276 @@
+#include "client/client.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "client/hub.h"
+#include "client/login.h"
+#include "loop/clock.h"
+#include "net/proxy.h"
+#include "net/socket.h"
+
+#include <stdio.h>
+
+/* Names in the log */
+
+const char *client_address(const struct client *client, char text[CLIENT_LABEL_CAP])
+{
+    const struct address *peer = &client->facts->peer;
+    char ip[ADDRESS_TEXT_CAP];
+
+    if (peer->family == ADDRESS_UNIX || peer->family == ADDRESS_NONE) {
+        const char *path = client->facts->listener->settings->unix_path;
+
+        snprintf(text, CLIENT_LABEL_CAP, "%s:0", path ? path : "");
+        return text;
+    }
+    address_format(peer, ip);
+    snprintf(text, CLIENT_LABEL_CAP, "%s:%u", ip, peer->port);
+    return text;
+}
+
+static struct slice client_id(const struct client *client)
+{
+    if (client->session) {
+        return session_id(client->session);
+    }
+    if (client->facts->login) {
+        return slice_of(client->facts->login->id, client->facts->login->id_len);
+    }
+    return slice_of(NULL, 0);
+}
+
+const char *client_label(const struct client *client, char label[CLIENT_LABEL_CAP])
+{
+    char address[CLIENT_LABEL_CAP];
+    char id[256];
+    struct slice name = client_id(client);
+
+    client_address(client, address);
+    if (name.len) {
+        text_escape(id, sizeof(id), name);
+    } else {
+        char *colon;
+
+        snprintf(id, sizeof(id), "%s", address);
+        colon = strrchr(id, ':');
+        if (colon) {
+            *colon = '\0';
+        }
+    }
+    snprintf(label, CLIENT_LABEL_CAP, "%s [%s]", id, address);
+    return label;
+}
+
+void client_log(const struct client *client, enum log_type type, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!client->hub->settings->log.connection_messages) {
+        return;
+    }
+    va_start(arguments, format);
+    log_line_list(type, format, arguments);
+    va_end(arguments);
+}
+
+/* Life */
+
+static int start(struct client *client)
+{
+    struct hub *hub = client->hub;
+    int r = poller_add(worker_poller(hub->worker), client->fd, POLLER_READ, client);
+
+    if (r < 0) {
+        return r;
+    }
+    client->is_polled = true;
+    wheel_arm(&hub->shard->wheel, &client->timer, wheel_deadline(client->facts->deadline_ms, 0));
+    return 0;
+}
+
+/* The end of the PROXY header, or of CONNECT, must come by then. */
+static uint64_t first_deadline(const struct client *client)
+{
+    const struct settings *settings = client->hub->settings;
+    const struct listener_settings *listener = client->facts->listener->settings;
+    uint32_t timeout_s = settings->limits.connect_timeout_s;
+
+    if (client->state == CLIENT_PROXY) {
+        timeout_s = MIN(timeout_s, (uint32_t)listener->proxy.timeout_s);
+    }
+    return client->hub->shard->now_ms + (uint64_t)timeout_s * 1000;
+}
+
+static struct client *client_new(struct hub *hub, struct hub_listener *listener, int fd,
+                                 const struct address *peer)
+{
+    struct client *client = memory_alloc_zero(1, sizeof(*client));
+    struct client_facts *facts = memory_alloc_zero(1, sizeof(*facts));
+
+    if (!client || !facts) {
+        memory_free(client);
+        memory_free(facts);
+        return NULL;
+    }
+    facts->peer = *peer;
+    facts->socket = *peer;
+    facts->listener = listener;
+    client->source = SOURCE_CLIENT;
+    client->state = CLIENT_FRESH;
+    client->fd = fd;
+    client->hub = hub;
+    client->facts = facts;
+    client->max_packet_size = UINT32_MAX;
+    list_init(&client->link);
+    wheel_timer_init(&client->timer, HUB_TIMER_CLIENT);
+    list_init(&client->in_hub);
+    list_push(&hub->clients, &client->in_hub);
+    return client;
+}
+
+/* Whether a PROXY header must come first. MQTT_NOT_AUTHORIZED: the source may not connect at all.
+ */
+static enum mqtt_reason begin_proxy(struct client *client)
+{
+    const struct listener_settings *listener = client->facts->listener->settings;
+    unsigned index = client->facts->listener->shared->index;
+    enum proxy_versions accept = listener->proxy.version == SETTINGS_PROXY_V1   ? PROXY_V1
+                                 : listener->proxy.version == SETTINGS_PROXY_V2 ? PROXY_V2
+                                                                                : PROXY_ANY;
+
+    if (listener->proxy.version == SETTINGS_PROXY_OFF) {
+        return MQTT_SUCCESS;
+    }
+    if (!server_trusts(client->hub->server, index, &client->facts->socket)) {
+        return listener->proxy.untrusted == SETTINGS_PROXY_DIRECT ? MQTT_SUCCESS
+                                                                  : MQTT_NOT_AUTHORIZED;
+    }
+    if (proxy_parser_new(accept, &client->facts->parser) < 0) {
+        return MQTT_SERVER_BUSY;
+    }
+    client->state = CLIENT_PROXY;
+    return MQTT_SUCCESS;
+}
+
+static void say_new_connection(const struct client *client)
+{
+    char address[CLIENT_LABEL_CAP];
+
+    client_log(client, LOG_NOTICE, "New connection from %s on port %u.",
+               client_address(client, address), client->facts->listener->settings->port);
+}
+
+void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
+                   const struct address *peer)
+{
+    struct client *client = client_new(hub, listener, fd, peer);
+    enum mqtt_reason reason;
+
+    if (!client) {
+        log_line(LOG_ERROR, "Error: Out of memory for a new connection.");
+        socket_close(fd);
+        return;
+    }
+    atomic_fetch_add_explicit(listener->shared->connection_len, 1, memory_order_relaxed);
+    reason = begin_proxy(client);
+    if (client->state == CLIENT_FRESH) {
+        say_new_connection(client);
+    }
+    client->facts->deadline_ms = first_deadline(client);
+    if (reason == MQTT_NOT_AUTHORIZED) {
+        client_lose(client, "untrusted source of a PROXY header");
+    } else if (reason != MQTT_SUCCESS || start(client) < 0) {
+        client_lose(client, "out of memory");
+    } else if (listener->settings->defer_accept) {
+        client_read(client);
+    }
+}
+
+void client_free(struct client *client)
+{
+    struct hub *hub = client->hub;
+    struct client_facts *facts = client->facts;
+
+    assert(!client->session);
+    if (client->is_polled) {
+        poller_remove(worker_poller(hub->worker), client->fd);
+    }
+    worker_forget(hub->worker, client);
+    socket_close(client->fd);
+    atomic_fetch_sub_explicit(facts->listener->shared->connection_len, 1, memory_order_relaxed);
+    list_remove(&client->link);
+    list_remove(&client->in_hub);
+    wheel_disarm(&client->timer);
+    client_input_free(client);
+    output_deinit(&client->output, &hub->pool);
+    proxy_parser_free(facts->parser);
+    proxy_info_free(facts->proxy);
+    login_free(facts->login);
+    client_aliases_free(client);
+    memory_free(facts->username);
+    memory_free(facts);
+    memory_free(client);
+    hub_on_descriptor(hub);
+}
+
+/* Events */
+
+void client_on_event(struct client *client, unsigned bits)
+{
+    if (client->state == CLIENT_CLOSING) {
+        return;
+    }
+    if ((bits & POLLER_WRITE) != 0) {
+        client_flush(client);
+    }
+    if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->is_paused &&
+        client->state != CLIENT_CLOSING) {
+        client_read(client);
+    } else if ((bits & POLLER_HANGUP) != 0 && client->state != CLIENT_CLOSING) {
+        client_lose(client, "connection closed by client");
+    }
+}
+
+/* The first second at which one and a half times the keep alive has certainly passed in silence. */
+static uint32_t silence_ends(const struct client *client)
+{
+    return client->last_seen + 1 + ((uint32_t)client->keep_alive * 3 + 1) / 2;
+}
+
+static void check_keep_alive(struct client *client)
+{
+    struct wheel *wheel = &client->hub->shard->wheel;
+
+    if (client->is_paused) {
+        client->last_seen = wheel->now;
+    }
+    if (silence_ends(client) <= wheel->now) {
+        client_fail(client, MQTT_KEEP_ALIVE_TIMEOUT);
+    } else {
+        wheel_arm(wheel, &client->timer, silence_ends(client));
+    }
+}
+
+void client_on_timer(struct client *client)
+{
+    if (client->state == CLIENT_READY) {
+        check_keep_alive(client);
+    } else if (client->state == CLIENT_PROXY) {
+        client_lose(client, "no complete PROXY header in time");
+    } else if (client->state != CLIENT_CLOSING) {
+        client_lose(client, "no CONNECT in time");
+    }
+}
+
+void client_resume(struct client *client)
+{
+    struct hub *hub = client->hub;
+    unsigned bits = POLLER_READ | (client->is_blocked ? POLLER_WRITE : 0u);
+
+    client->is_paused = false;
+    client->last_seen = shard_now(hub->shard);
+    if (poller_change(worker_poller(hub->worker), client->fd, bits, client) < 0) {
+        client_lose(client, "out of memory");
+    }
+}

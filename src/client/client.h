@@ -1,0 +1,165 @@
+#pragma once
+
+/*
+ * Client
+ *
+ * One connected peer, from accept to close. It owns no session until its CONNECT has arrived at the
+ * worker that the client id lives on; it moves there, once. Private to the folder, apart from the
+ * pointer.
+ */
+
+#include "base/address.h"
+#include "client/states.h"
+#include "core/session.h"
+#include "loop/worker.h"
+#include "mqtt/decode.h"
+#include "net/output.h"
+
+struct hub;
+struct hub_listener;
+struct login;
+struct proxy_info;
+struct proxy_parser;
+
+/* What an event's source is: the first member of everything that is given to a poller. */
+enum source_kind { SOURCE_LISTENER = 1, SOURCE_CLIENT };
+
+/* An incomplete packet. */
+struct client_input {
+    struct message *room; /* its bytes so far are in room->data */
+    uint32_t len;
+    uint32_t cap;
+    uint32_t total; /* of the packet; 0 while that is not known */
+};
+
+/* What is known of a peer and seldom looked at. Owner: its client. */
+struct client_facts {
+    struct address peer;   /* the real one: of the PROXY header, if there was one */
+    struct address socket; /* of the socket's other end: the proxy's */
+    struct hub_listener *listener;
+    struct proxy_parser *parser; /* while the header arrives */
+    struct proxy_info *proxy;    /* of the header; NULL without one */
+    struct login *login;         /* from CONNECT until CONNACK */
+    char *username;
+    struct slice *aliases; /* topics by alias - 1, each on the heap; NULL until one is used */
+    uint64_t deadline_ms;  /* for the header and CONNECT */
+};
+
+/* Owner: its worker; nobody's while it is in a mailbox. */
+struct client {
+    uint8_t source; /* SOURCE_CLIENT */
+    uint8_t state;  /* enum client_state */
+    uint8_t version;
+    bool is_blocked; /* the socket takes no more for now */
+    int fd;
+    struct session *session;
+    struct output output;
+    struct list_link link; /* in the hub's list of dirty, paused or closing ones */
+    uint32_t last_seen;    /* second in which something was last read */
+    uint16_t keep_alive;   /* seconds; 0 = none */
+    bool is_paused;        /* not read: a mailbox is over its mark */
+    bool has_failed;       /* to be closed when the caller is done: no memory for output */
+
+    struct wheel_timer timer;
+    struct list_link in_hub;
+    struct hub *hub;
+    struct client_input *input;
+    struct client_facts *facts;
+    uint32_t max_packet_size; /* that the peer accepts */
+    bool is_polled;           /* the descriptor is in the hub's poller */
+};
+
+static_assert(sizeof(struct client) <= 160, "an idle connection is paid for a million times");
+static_assert(sizeof(struct client_facts) <= 112, "an idle connection is paid for a million times");
+
+/* Takes a descriptor that was accepted. Without memory it is closed. */
+void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
+                   const struct address *peer);
+
+/* client.c */
+
+void client_on_event(struct client *client, unsigned bits);
+void client_on_timer(struct client *client);
+
+/* Frees everything and closes the descriptor. Not before the end of the iteration. */
+void client_free(struct client *client);
+
+/* The mailbox that the client was paused for has room. */
+void client_resume(struct client *client);
+
+/* "ID [ADDR:PORT]" as it stands in log lines; before CONNECT the address alone is the id. */
+#define CLIENT_LABEL_CAP 512
+const char *client_label(const struct client *client, char label[CLIENT_LABEL_CAP]);
+
+/* "ADDR:PORT". */
+const char *client_address(const struct client *client, char text[CLIENT_LABEL_CAP]);
+
+/* A line about connections: written when connection_messages is on. */
+void client_log(const struct client *client, enum log_type type, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+
+/* close.c: every way to go */
+
+/* The peer closed, or the socket broke: `text` as in "disconnected: TEXT.". */
+void client_lose(struct client *client, const char *text);
+
+/* The peer made a mistake: version 5 is told the reason, the line is logged, the will is sent. */
+void client_fail(struct client *client, enum mqtt_reason reason);
+
+/* DISCONNECT came. */
+void client_leave(struct client *client, enum session_leave how);
+
+/* Another connection has taken the session, or the server goes: no session is left to leave. */
+void client_end(struct client *client, enum mqtt_reason reason);
+
+/* The server stops. */
+void client_stop(struct client *client);
+
+/* Refuses a CONNECT: CONNACK and close. */
+void client_refuse(struct client *client, enum mqtt_reason reason);
+
+/* The rest is freed; used by login.c when a client has moved away it must not be. */
+void client_close(struct client *client);
+
+/* input.c */
+
+/* Something can be read. */
+void client_read(struct client *client);
+
+/* Bytes that came with CONNECT are handled as if just read. */
+void client_take(struct client *client, struct slice bytes);
+void client_input_free(struct client *client);
+
+/* output.c */
+
+/* Room for a packet of up to `size` bytes; NULL: no memory, and the client will be closed. */
+uint8_t *client_reserve(struct client *client, size_t size);
+
+/* The packet is complete up to `end`: it leaves at the end of the iteration. */
+void client_commit(struct client *client, const uint8_t *end);
+
+/* Writes what the socket takes. */
+void client_flush(struct client *client);
+
+/* One packet each. */
+void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+                     enum mqtt_reason reason);
+void client_send_disconnect(struct client *client, enum mqtt_reason reason);
+
+extern const struct peer_ops client_peer_ops;
+
+/* packets: one file each */
+
+void client_on_connect(struct client *client, struct slice body, struct slice rest);
+void client_on_publish(struct client *client, const struct mqtt_frame *frame, struct slice body);
+void client_on_subscribe(struct client *client, struct slice body);
+void client_on_unsubscribe(struct client *client, struct slice body);
+void client_on_ack(struct client *client, enum mqtt_packet_type type, struct slice body);
+void client_on_pingreq(struct client *client, struct slice body);
+void client_on_disconnect(struct client *client, struct slice body);
+
+/* connect.c: at home, after the move or at once. */
+void client_arrive(struct client *client);
+struct login *login_free(struct login *login);
+
+void client_aliases_free(struct client *client);

@@ -1,0 +1,113 @@
+#include "base/log.h"
+#include "client/client.h"
+#include "client/hub.h"
+#include "mqtt/encode.h"
+
+/*
+ * Every way in which a connection ends comes through client_close(): the state changes, the client
+ * goes to the hub's list of those to be buried, and nothing is freed before the iteration's end.
+ * What is in the output by then is written once more.
+ */
+
+void client_close(struct client *client)
+{
+    client_state_change(&client->state, CLIENT_CLOSING);
+    wheel_disarm(&client->timer);
+    list_remove(&client->link);
+    list_push(&client->hub->closing, &client->link);
+}
+
+static void leave_session(struct client *client, enum session_leave how)
+{
+    if (client->session) {
+        session_disconnect(client->hub->shard, TAKE(client->session), how);
+    }
+}
+
+static void say_disconnected(const struct client *client, const char *text)
+{
+    char label[CLIENT_LABEL_CAP];
+
+    client_log(client, LOG_NOTICE, "Client %s disconnected: %s.", client_label(client, label),
+               text);
+}
+
+void client_lose(struct client *client, const char *text)
+{
+    /* Health checks come and go; a peer that never became a client is not news. */
+    if (client->state == CLIENT_READY || client->facts->proxy == NULL ||
+        client->facts->login != NULL) {
+        say_disconnected(client, text);
+    }
+    leave_session(client, SESSION_LEAVE_WITH_WILL);
+    client_close(client);
+}
+
+/* The words of Mosquitto's log for why the broker ended a connection. */
+static const char *log_text(enum mqtt_reason reason)
+{
+    switch (reason) {
+    case MQTT_MALFORMED_PACKET: return "malformed packet";
+    case MQTT_PROTOCOL_ERROR: return "protocol error";
+    case MQTT_PACKET_TOO_LARGE: return "oversize packet";
+    case MQTT_KEEP_ALIVE_TIMEOUT: return "exceeded timeout";
+    case MQTT_SESSION_TAKEN_OVER: return "session taken over";
+    case MQTT_NOT_AUTHORIZED: return "not authorised";
+    case MQTT_SERVER_SHUTTING_DOWN: return "server shutting down";
+    default: return mqtt_reason_name(reason);
+    }
+}
+
+void client_fail(struct client *client, enum mqtt_reason reason)
+{
+    say_disconnected(client, log_text(reason));
+    if (client->state == CLIENT_READY) {
+        client_send_disconnect(client, reason);
+    }
+    leave_session(client, SESSION_LEAVE_WITH_WILL);
+    client_close(client);
+}
+
+void client_leave(struct client *client, enum session_leave how)
+{
+    char label[CLIENT_LABEL_CAP];
+
+    client_log(client, LOG_NOTICE, "Client %s disconnected.", client_label(client, label));
+    leave_session(client, how);
+    client_close(client);
+}
+
+void client_end(struct client *client, enum mqtt_reason reason)
+{
+    assert(client->state == CLIENT_READY);
+    say_disconnected(client, log_text(reason));
+    client->session = NULL;
+    client_send_disconnect(client, reason);
+    client_close(client);
+}
+
+void client_stop(struct client *client)
+{
+    if (client->state == CLIENT_READY) {
+        client_send_disconnect(client, MQTT_SERVER_SHUTTING_DOWN);
+    }
+    leave_session(client, SESSION_LEAVE_WITH_WILL);
+    if (client->state != CLIENT_CLOSING) {
+        client_close(client);
+    }
+}
+
+void client_refuse(struct client *client, enum mqtt_reason reason)
+{
+    struct mqtt_connack_out connack = {
+        .version = client->version,
+        .reason = reason,
+    };
+    uint8_t *at = client_reserve(client, mqtt_connack_size(&connack));
+
+    if (at) {
+        client_commit(client, at + mqtt_encode_connack(at, &connack));
+    }
+    say_disconnected(client, log_text(reason));
+    client_close(client);
+}

@@ -1,0 +1,380 @@
+#include "access/access.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "client/client.h"
+#include "client/forward.h"
+#include "client/hub.h"
+#include "client/login.h"
+#include "mqtt/encode.h"
+#include "mqtt/topics.h"
+
+/*
+ * CONNECT is decoded and checked where the connection was accepted. Then the client id is known,
+ * and with it the worker that the session lives on: the client moves there, or stays if this is it
+ * already. At home it gets its session, CONNACK goes first into the output, and only then the bytes
+ * that came behind CONNECT are handled.
+ */
+
+#define ASSIGNED_LEN   36
+#define ASSIGNED_TRIES 8192
+#define PREFIX_CAP     65
+
+/* Client ids that we assign */
+
+/* Groups of hex digits as in a UUID. */
+static void put_digits(char *at, uint64_t high, uint64_t low)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (unsigned i = 0; i < ASSIGNED_LEN; i++) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            at[i] = '-';
+        } else {
+            at[i] = digits[high & 15];
+            high = high >> 4 | low << 60;
+            low >>= 4;
+        }
+    }
+}
+
+/* Drawn until it lives here: an id that we assign need not move. */
+static struct slice assign_id(struct client *client, char id[PREFIX_CAP + ASSIGNED_LEN])
+{
+    struct hub *hub = client->hub;
+    const char *prefix = client->facts->listener->settings->auto_id_prefix;
+    size_t prefix_len = prefix ? MIN(strlen(prefix), (size_t)PREFIX_CAP) : 0;
+    struct slice drawn = slice_of(id, prefix_len + ASSIGNED_LEN);
+
+    if (prefix_len) {
+        memcpy(id, prefix, prefix_len);
+    }
+    for (unsigned i = 0; i < ASSIGNED_TRIES; i++) {
+        put_digits(id + prefix_len, hub_draw(hub), hub_draw(hub));
+        if (core_home(hub->shard->core, drawn) == hub->shard->worker) {
+            break;
+        }
+    }
+    return drawn;
+}
+
+/* Checks */
+
+static enum mqtt_reason check_id(const struct client *client, const struct mqtt_connect *connect)
+{
+    if (connect->client_id.len > 0) {
+        return MQTT_SUCCESS;
+    }
+    if (connect->version == MQTT_3_1 || (connect->version == MQTT_3_1_1 && !connect->clean_start) ||
+        !client->hub->settings->clients.allow_zero_length_clientid) {
+        return MQTT_CLIENT_ID_NOT_VALID;
+    }
+    return MQTT_SUCCESS;
+}
+
+static enum mqtt_reason check_will(const struct client *client, const struct mqtt_connect *connect)
+{
+    if (!connect->has_will) {
+        return MQTT_SUCCESS;
+    }
+    if (!mqtt_topic_is_valid(connect->will.topic)) {
+        return MQTT_TOPIC_NAME_INVALID;
+    }
+    if (connect->will.retain && !client->hub->settings->clients.retain_available) {
+        return MQTT_RETAIN_NOT_SUPPORTED;
+    }
+    return access_publish(connect->will.topic);
+}
+
+/* A keep alive above the operator's bound, or none at all where there is one. */
+static bool keep_alive_is_over(const struct client *client, uint16_t keep_alive)
+{
+    uint16_t max = client->hub->settings->limits.max_keepalive_s;
+
+    return max != 0 && (keep_alive == 0 || keep_alive > max);
+}
+
+static enum mqtt_reason check_connect(const struct client *client,
+                                      const struct mqtt_connect *connect)
+{
+    struct access_request request = {
+        .listener = client->facts->listener->settings,
+        .client_id = connect->client_id,
+        .username = connect->username,
+        .has_username = connect->has_username,
+    };
+    enum mqtt_reason reason = check_id(client, connect);
+
+    if (reason == MQTT_SUCCESS &&
+        mqtt_properties_has(&connect->properties, MQTT_AUTHENTICATION_METHOD)) {
+        reason = MQTT_BAD_AUTHENTICATION_METHOD;
+    }
+    if (reason == MQTT_SUCCESS && connect->version < MQTT_5_0 &&
+        keep_alive_is_over(client, connect->keep_alive)) {
+        reason = MQTT_CLIENT_ID_NOT_VALID;
+    }
+    if (reason == MQTT_SUCCESS) {
+        reason = access_connect(&request);
+    }
+    return reason == MQTT_SUCCESS ? check_will(client, connect) : reason;
+}
+
+/* Taking it over into memory of our own */
+
+static int take_will(struct client *client, const struct mqtt_connect *connect)
+{
+    struct hub *hub = client->hub;
+    struct login *login = client->facts->login;
+    const struct mqtt_will *will = &connect->will;
+    struct message_parts parts = {
+        .topic = will->topic,
+        .payload = will->payload,
+        .topic_hash = (uint32_t)shard_topic_hash(hub->shard, will->topic),
+        .expires_at = MESSAGE_NEVER,
+        .qos = will->qos,
+        .retain = will->retain,
+    };
+    int r;
+
+    if (!connect->has_will) {
+        return 0;
+    }
+    if (mqtt_properties_has(&will->properties, MQTT_WILL_DELAY_INTERVAL)) {
+        login->will_delay = will->properties.will_delay_interval;
+    }
+    r = forward_properties(hub, &will->properties, &parts.properties);
+    return r < 0 ? r : message_new(&parts, &login->will);
+}
+
+static int take_username(struct client *client, const struct mqtt_connect *connect)
+{
+    struct client_facts *facts = client->facts;
+
+    if (!connect->has_username) {
+        return 0;
+    }
+    facts->username = memory_alloc(connect->username.len + 1);
+    if (!facts->username) {
+        return -ENOMEM;
+    }
+    memcpy(facts->username, connect->username.data, connect->username.len);
+    facts->username[connect->username.len] = '\0';
+    return 0;
+}
+
+static int take_connect(struct client *client, const struct mqtt_connect *connect, struct slice id)
+{
+    struct login *login;
+    int r = login_new(connect, id, &client->facts->login);
+
+    if (r < 0) {
+        return r;
+    }
+    login = client->facts->login;
+    login->id_is_assigned = connect->client_id.len == 0;
+    if (keep_alive_is_over(client, connect->keep_alive)) {
+        login->server_keep_alive = client->hub->settings->limits.max_keepalive_s;
+    }
+    if (mqtt_properties_has(&connect->properties, MQTT_MAXIMUM_PACKET_SIZE)) {
+        client->max_packet_size = connect->properties.maximum_packet_size;
+    }
+    r = take_will(client, connect);
+    return r < 0 ? r : take_username(client, connect);
+}
+
+/* Moving */
+
+/* Nothing of the client may be touched once it is posted. */
+static int move(struct client *client, unsigned home)
+{
+    struct hub *hub = client->hub;
+    struct list_link *in_hub = &client->in_hub;
+    int r;
+
+    if (client->is_polled) {
+        poller_remove(worker_poller(hub->worker), client->fd);
+        client->is_polled = false;
+    }
+    wheel_disarm(&client->timer);
+    list_remove(&client->link);
+    list_remove(in_hub);
+    worker_forget(hub->worker, client);
+    r = worker_move(hub->worker, home, client, sizeof(*client) + client->facts->login->rest_len);
+    if (r < 0) {
+        list_push(&hub->clients, in_hub);
+    }
+    return r;
+}
+
+static void go_home(struct client *client, struct slice rest)
+{
+    struct hub *hub = client->hub;
+    struct login *login = client->facts->login;
+    unsigned home = core_home(hub->shard->core, slice_of(login->id, login->id_len));
+    int r;
+
+    client_state_change(&client->state, CLIENT_MOVING);
+    if (home == hub->shard->worker) {
+        client_arrive(client);
+        return;
+    }
+    r = login_keep_rest(login, rest);
+    if (r == 0) {
+        r = move(client, home);
+    }
+    if (r < 0) {
+        client_refuse(client, MQTT_SERVER_UNAVAILABLE);
+    }
+}
+
+void client_on_connect(struct client *client, struct slice body, struct slice rest)
+{
+    char assigned[PREFIX_CAP + ASSIGNED_LEN];
+    struct mqtt_connect connect;
+    enum mqtt_reason reason = mqtt_decode_connect(body, &connect);
+
+    if (reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION) {
+        client->version = connect.version > MQTT_5_0 ? MQTT_5_0 : MQTT_3_1_1;
+        client_refuse(client, reason);
+        return;
+    }
+    if (reason != MQTT_SUCCESS) {
+        client_fail(client, reason);
+        return;
+    }
+    client->version = connect.version;
+    reason = check_connect(client, &connect);
+    if (reason != MQTT_SUCCESS) {
+        client_refuse(client, reason);
+        return;
+    }
+    if (take_connect(client, &connect,
+                     connect.client_id.len ? connect.client_id : assign_id(client, assigned)) < 0) {
+        client_refuse(client, MQTT_SERVER_UNAVAILABLE);
+        return;
+    }
+    go_home(client, rest);
+}
+
+/* At home */
+
+static void send_connack(struct client *client, bool session_present)
+{
+    const struct settings_limits *limits = &client->hub->settings->limits;
+    const struct login *login = client->facts->login;
+    struct mqtt_connack_out connack = {
+        .version = client->version,
+        .reason = MQTT_SUCCESS,
+        .session_present = session_present && client->version > MQTT_3_1,
+        .retain_unavailable = !client->hub->settings->clients.retain_available,
+        .server_keep_alive = login->server_keep_alive,
+        .topic_alias_maximum = client->facts->listener->settings->max_topic_alias,
+        .receive_maximum = limits->max_inflight_messages,
+        .maximum_packet_size = limits->max_packet_size,
+    };
+    uint8_t *at;
+
+    if (login->id_is_assigned) {
+        connack.assigned_client_id = slice_of(login->id, login->id_len);
+    }
+    at = client_reserve(client, mqtt_connack_size(&connack));
+    if (at) {
+        client_commit(client, at + mqtt_encode_connack(at, &connack));
+    }
+}
+
+static void say_connected(const struct client *client)
+{
+    const struct client_facts *facts = client->facts;
+    char address[CLIENT_LABEL_CAP];
+    char id[256];
+    char username[256];
+
+    text_escape(id, sizeof(id), session_id(client->session));
+    if (!facts->username) {
+        client_log(client, LOG_NOTICE, "New client connected from %s as %s (p%u, c%u, k%u).",
+                   client_address(client, address), id, client->version, facts->login->clean_start,
+                   facts->login->keep_alive);
+        return;
+    }
+    text_escape(username, sizeof(username), slice_of_text(facts->username));
+    client_log(client, LOG_NOTICE, "New client connected from %s as %s (p%u, c%u, k%u, u'%s').",
+               client_address(client, address), id, client->version, facts->login->clean_start,
+               facts->login->keep_alive, username);
+}
+
+static uint32_t window_of(const struct client *client)
+{
+    uint32_t ours = client->hub->settings->limits.max_inflight_messages;
+    uint32_t theirs = client->facts->login->receive_maximum;
+
+    return ours ? MIN(ours, theirs) : theirs;
+}
+
+static uint32_t capped_expiry(const struct client *client)
+{
+    uint64_t max = client->hub->settings->limits.persistent_client_expiration_s;
+    uint32_t asked = client->facts->login->expiry_interval;
+
+    return max && asked > max ? (uint32_t)max : asked;
+}
+
+static int open_session(struct client *client)
+{
+    struct login *login = client->facts->login;
+    struct session_request request = {
+        .client_id = slice_of(login->id, login->id_len),
+        .clean_start = login->clean_start,
+        .expiry_interval = capped_expiry(client),
+        .window = window_of(client),
+        .will = login->will,
+        .will_delay = login->will_delay,
+    };
+    int r = session_connect(client->hub->shard, client, &request, &client->session);
+
+    if (r > 0) {
+        login->will = NULL;
+    }
+    return r;
+}
+
+static void arm_keep_alive(struct client *client)
+{
+    const struct login *login = client->facts->login;
+
+    wheel_disarm(&client->timer);
+    client->keep_alive = login->server_keep_alive ? login->server_keep_alive : login->keep_alive;
+    if (client->keep_alive) {
+        wheel_arm(&client->hub->shard->wheel, &client->timer,
+                  client->last_seen + 1 + ((uint32_t)client->keep_alive * 3 + 1) / 2);
+    }
+}
+
+void client_arrive(struct client *client)
+{
+    struct login *login = client->facts->login;
+    int r = 0;
+
+    if (!client->is_polled) {
+        r = poller_add(worker_poller(client->hub->worker), client->fd, POLLER_READ, client);
+        client->is_polled = r == 0;
+    }
+    if (r == 0) {
+        r = open_session(client);
+    }
+    if (r < 0) {
+        client_refuse(client, MQTT_SERVER_UNAVAILABLE);
+        return;
+    }
+    client->last_seen = shard_now(client->hub->shard);
+    client_state_change(&client->state, CLIENT_READY);
+    send_connack(client, r == SESSION_RESUMED);
+    arm_keep_alive(client);
+    say_connected(client);
+    client->facts->login = NULL;
+    session_start(client->hub->shard, client->session);
+    if (login->rest_len) {
+        client_take(client, slice_of(login->rest, login->rest_len));
+    }
+    login_free(login);
+}

@@ -1,0 +1,83 @@
+#pragma once
+
+/*
+ * Hub
+ *
+ * One worker's clients and what they share: the read buffer, the pool of output, the listening
+ * sockets, the lists of those that have something to write or are to be closed.
+ */
+
+#include "client/server.h"
+#include "core/shard.h"
+#include "loop/worker.h"
+#include "net/output.h"
+
+struct client;
+struct server;
+
+/* Packets that fit are parsed in place; the tail of an incomplete one is kept. */
+#define HUB_READ_CAP 16384
+
+/* Timers of this folder, beside those of core. */
+enum hub_timer { HUB_TIMER_CLIENT = SHARD_TIMER_CLIENT, HUB_TIMER_LISTENER };
+
+/* One listening descriptor, shared by all workers. Immutable but for the count. */
+struct server_listener {
+    int fd;
+    unsigned index;                   /* in the settings' listeners */
+    _Atomic uint32_t *connection_len; /* of all sockets of this listener */
+};
+
+/* The same as one worker sees it. Owner: its worker. */
+struct hub_listener {
+    uint8_t source; /* SOURCE_LISTENER */
+    bool is_polled;
+    const struct server_listener *shared;
+    const struct listener_settings *settings;
+    struct hub *hub;
+    struct wheel_timer timer; /* to look again when descriptors had run out */
+};
+
+/* Owner: its worker. */
+struct hub {
+    struct server *server;
+    const struct settings *settings;
+    struct shard *shard;
+    struct worker *worker;
+    struct list_link clients;
+    struct list_link dirty;
+    struct list_link closing;
+    struct output_pool pool;
+    struct hub_listener *listeners;
+    unsigned listener_len;
+    uint64_t drawn;   /* state of the generator of client ids */
+    uint8_t *scratch; /* properties that are put together anew */
+    size_t scratch_cap;
+    uint8_t buffer[HUB_READ_CAP];
+};
+
+int hub_new(struct server *server, struct worker_group *group, struct core *core, unsigned number,
+            struct hub **hub_out) MUST_CHECK;
+struct hub *hub_free(struct hub *hub);
+
+/* Before the worker runs. */
+int hub_listen(struct hub *hub, const struct server_listener *listener) MUST_CHECK;
+
+/* A descriptor was closed here: a listener that had run out of them may go on. */
+void hub_on_descriptor(struct hub *hub);
+
+/* At least `size` bytes that last until the next call; NULL without memory. */
+uint8_t *hub_scratch(struct hub *hub, size_t size);
+
+/* Writes all dirty outputs now, after their posts: when they hold too much memory. */
+void hub_flush(struct hub *hub);
+
+/* A random number that is not secret. */
+uint64_t hub_draw(struct hub *hub);
+
+struct worker_group *server_group(const struct server *server);
+struct core *server_core(const struct server *server);
+const struct settings *server_settings(const struct server *server);
+
+/* Trusted ranges of a listener, parsed. */
+bool server_trusts(const struct server *server, unsigned listener, const struct address *peer);

@@ -1,0 +1,345 @@
+#include "base/log.h"
+#include "base/memory.h"
+#include "client/client.h"
+#include "client/hub.h"
+#include "client/login.h"
+#include "net/proxy.h"
+#include "net/socket.h"
+
+/*
+ * One recv per event, into the worker's buffer, parsed in place. What is left of an incomplete
+ * packet is kept with the client: a short tail goes to the front of the buffer before the next
+ * recv. The body of a large packet is received into memory of its own, which grows with what has
+ * arrived, never with what was announced, and which becomes the message itself when the packet is a
+ * PUBLISH.
+ */
+
+/* A packet of more than this is received into memory of its own. */
+#define LARGE_PACKET 8192u
+
+/* Mosquitto's bounds on packets that carry no payload. */
+#define CONTROL_PACKET_MAX 100000u
+#define ACK_PACKET_MAX     10000u
+
+void client_input_free(struct client *client)
+{
+    if (client->input) {
+        message_room_free(client->input->room);
+        client->input = memory_free(client->input);
+    }
+}
+
+/* Keeps the front of a packet until more comes. `total` 0: its length is not known. */
+static void keep(struct client *client, struct slice bytes, uint32_t total)
+{
+    uint32_t cap = (uint32_t)bytes.len;
+
+    if (total > LARGE_PACKET) {
+        cap = MIN(total, MAX(cap * 2, LARGE_PACKET));
+    }
+    client->input = memory_alloc_zero(1, sizeof(*client->input));
+    if (client->input) {
+        client->input->room = message_room_new(cap);
+    }
+    if (!client->input || !client->input->room) {
+        client_input_free(client);
+        client_lose(client, "out of memory");
+        return;
+    }
+    client->input->len = (uint32_t)bytes.len;
+    client->input->cap = cap;
+    client->input->total = total > LARGE_PACKET ? total : 0;
+    memcpy(client->input->room->data, bytes.data, bytes.len);
+}
+
+/* Checks on the fixed header alone: before anything is stored for the packet */
+
+static uint32_t packet_max(const struct client *client, enum mqtt_packet_type type)
+{
+    uint32_t max = client->hub->settings->limits.max_packet_size;
+
+    switch (type) {
+    case MQTT_PUBLISH: return max;
+    case MQTT_CONNECT:
+    case MQTT_SUBSCRIBE:
+    case MQTT_UNSUBSCRIBE:
+    case MQTT_AUTH: return MIN(max, CONTROL_PACKET_MAX);
+    default: return MIN(max, ACK_PACKET_MAX);
+    }
+}
+
+static void fail_first_packet(struct client *client, const struct mqtt_frame *frame)
+{
+    char address[CLIENT_LABEL_CAP];
+
+    client_log(client, LOG_INFORMATION, "Protocol error from %s: First packet not CONNECT (%02X).",
+               client_address(client, address), (unsigned)frame->type << 4 | frame->flags);
+    client_fail(client, MQTT_PROTOCOL_ERROR);
+}
+
+/* False: the client has failed. */
+static bool frame_is_allowed(struct client *client, const struct mqtt_frame *frame)
+{
+    uint32_t size = frame->header_size + frame->body_size;
+
+    if (!client_state_allows((enum client_state)client->state, frame->type)) {
+        if (client->state == CLIENT_FRESH) {
+            fail_first_packet(client, frame);
+        } else {
+            client_fail(client, MQTT_PROTOCOL_ERROR);
+        }
+        return false;
+    }
+    if (size > packet_max(client, frame->type)) {
+        client_fail(client, MQTT_PACKET_TOO_LARGE);
+        return false;
+    }
+    return true;
+}
+
+/* Packets */
+
+static void handle_packet(struct client *client, const struct mqtt_frame *frame, struct slice body,
+                          struct slice rest)
+{
+    switch (frame->type) {
+    case MQTT_CONNECT: client_on_connect(client, body, rest); break;
+    case MQTT_PUBLISH: client_on_publish(client, frame, body); break;
+    case MQTT_PUBACK:
+    case MQTT_PUBREC:
+    case MQTT_PUBREL:
+    case MQTT_PUBCOMP: client_on_ack(client, frame->type, body); break;
+    case MQTT_SUBSCRIBE: client_on_subscribe(client, body); break;
+    case MQTT_UNSUBSCRIBE: client_on_unsubscribe(client, body); break;
+    case MQTT_PINGREQ: client_on_pingreq(client, body); break;
+    case MQTT_DISCONNECT: client_on_disconnect(client, body); break;
+    default: client_fail(client, MQTT_PROTOCOL_ERROR); break;
+    }
+}
+
+/* A first byte that no CONNECT begins with is named in the log, as Mosquitto does. */
+static void fail_frame(struct client *client, struct slice bytes)
+{
+    uint8_t first = bytes.data[0];
+
+    if (client->state == CLIENT_FRESH && first >> 4 != MQTT_CONNECT) {
+        fail_first_packet(client, &(struct mqtt_frame){.type = (enum mqtt_packet_type)(first >> 4),
+                                                       .flags = first & 15});
+    } else {
+        client_fail(client, MQTT_MALFORMED_PACKET);
+    }
+}
+
+/* Handles the packet at the front of `*bytes` and takes it off. False: there is no whole one. */
+static bool take_packet(struct client *client, struct slice *bytes)
+{
+    struct mqtt_frame frame;
+    struct slice body;
+    size_t size;
+
+    switch (mqtt_frame_decode(*bytes, client->version, &frame)) {
+    case MQTT_FRAME_MALFORMED: fail_frame(client, *bytes); return false;
+    case MQTT_FRAME_SHORT: keep(client, *bytes, 0); return false;
+    case MQTT_FRAME_OK: break;
+    }
+    if (!frame_is_allowed(client, &frame)) {
+        return false;
+    }
+    size = frame.header_size + (size_t)frame.body_size;
+    if (bytes->len < size) {
+        keep(client, *bytes, (uint32_t)size);
+        return false;
+    }
+    body = slice_of(bytes->data + frame.header_size, frame.body_size);
+    *bytes = slice_skip(*bytes, size);
+    handle_packet(client, &frame, body, *bytes);
+    return true;
+}
+
+static bool may_go_on(const struct client *client)
+{
+    return client->state == CLIENT_FRESH || client->state == CLIENT_READY;
+}
+
+/* What was published went to a mailbox that is over its mark: not read until it has room. */
+static void pause_if_pressed(struct client *client)
+{
+    struct hub *hub = client->hub;
+    unsigned on = worker_take_pressure(hub->worker);
+
+    if (on == WORKER_CAP || client->state != CLIENT_READY) {
+        return;
+    }
+    /* The link may be among the dirty ones: what is in the output leaves first. */
+    if (!output_is_empty(&client->output)) {
+        worker_push(hub->worker);
+        client_flush(client);
+    }
+    if (client->state != CLIENT_READY) {
+        return;
+    }
+    list_remove(&client->link);
+    if (!worker_pause(hub->worker, on, &client->link)) {
+        return;
+    }
+    client->is_paused = true;
+    if (poller_change(worker_poller(hub->worker), client->fd, client->is_blocked ? POLLER_WRITE : 0,
+                      client) < 0) {
+        client_lose(client, "out of memory");
+    }
+}
+
+/* The PROXY header, or what there is of it. */
+static void take_header(struct client *client, struct slice *bytes)
+{
+    struct client_facts *facts = client->facts;
+    char address[CLIENT_LABEL_CAP];
+    char proxy[ADDRESS_TEXT_CAP];
+    size_t used;
+    enum proxy_verdict verdict = proxy_feed(facts->parser, *bytes, &used);
+
+    *bytes = slice_skip(*bytes, used);
+    if (verdict == PROXY_MORE) {
+        return;
+    }
+    if (verdict == PROXY_REFUSED) {
+        const struct address *source = proxy_refused_source(facts->parser);
+
+        if (source) {
+            facts->peer = *source;
+        }
+        client_log(client, LOG_NOTICE, "Connection from %s refused: PROXY header: %s.",
+                   client_address(client, address),
+                   proxy_refusal_word(proxy_refusal(facts->parser)));
+        client_close(client);
+        return;
+    }
+    facts->proxy = proxy_take(facts->parser);
+    facts->parser = proxy_parser_free(facts->parser);
+    client_state_change(&client->state, CLIENT_FRESH);
+    if (!facts->proxy->has_address) {
+        return;
+    }
+    facts->peer = facts->proxy->source;
+    address_format(&facts->socket, proxy);
+    client_log(client, LOG_NOTICE, "New connection from %s on port %u via %s:%u.",
+               client_address(client, address), facts->listener->settings->port, proxy,
+               facts->socket.port);
+}
+
+void client_take(struct client *client, struct slice bytes)
+{
+    if (client->state == CLIENT_PROXY && bytes.len > 0) {
+        take_header(client, &bytes);
+    }
+    while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes)) {
+    }
+    pause_if_pressed(client);
+    if (client->has_failed && client->state != CLIENT_CLOSING) {
+        client_lose(client, "out of memory");
+    }
+}
+
+/* Reading */
+
+/* What a read answers when it brought nothing; true when it did bring something. */
+static bool check_read(struct client *client, ssize_t size)
+{
+    if (size > 0) {
+        client->last_seen = shard_now(client->hub->shard);
+        return true;
+    }
+    if (size == -EAGAIN || size == -EINTR) {
+        return false;
+    }
+    client_lose(client, size == 0 || size == -ECONNRESET || size == -EPIPE
+                            ? "connection closed by client"
+                            : strerror((int)-size));
+    return false;
+}
+
+static int grow(struct client_input *input)
+{
+    uint32_t cap = MIN(input->total, input->cap * 2);
+    struct message *room;
+
+    if (input->len < input->cap) {
+        return 0;
+    }
+    room = message_room_resize(input->room, cap);
+    if (!room) {
+        return -ENOMEM;
+    }
+    input->room = room;
+    input->cap = cap;
+    return 0;
+}
+
+/* The packet has all arrived: its memory may become the message. */
+static void handle_large(struct client *client)
+{
+    struct slice bytes = slice_of(client->input->room->data, client->input->len);
+
+    take_packet(client, &bytes);
+    client_input_free(client);
+}
+
+/* Into the packet's own memory, and what follows the packet into the buffer. */
+static void read_large(struct client *client)
+{
+    struct client_input *input = client->input;
+    struct hub *hub = client->hub;
+    struct iovec vector[2];
+    unsigned len = 1;
+    uint32_t room;
+    ssize_t size;
+
+    if (grow(input) < 0) {
+        client_lose(client, "out of memory");
+        return;
+    }
+    room = input->cap - input->len;
+    vector[0] = (struct iovec){input->room->data + input->len, room};
+    if (input->cap == input->total) {
+        vector[len++] = (struct iovec){hub->buffer, sizeof(hub->buffer)};
+    }
+    size = socket_receive_vector(client->fd, vector, len);
+    if (!check_read(client, size)) {
+        return;
+    }
+    input->len += (uint32_t)MIN((size_t)size, (size_t)room);
+    if (input->len < input->total) {
+        return;
+    }
+    handle_large(client);
+    if (may_go_on(client)) {
+        client_take(client, slice_of(hub->buffer, (size_t)size - room));
+    }
+}
+
+static void read_small(struct client *client)
+{
+    struct hub *hub = client->hub;
+    size_t tail = client->input ? client->input->len : 0;
+    ssize_t size;
+
+    assert(tail < sizeof(hub->buffer) / 2 + 1);
+    if (tail) {
+        memcpy(hub->buffer, client->input->room->data, tail);
+    }
+    size = socket_receive(client->fd, hub->buffer + tail, sizeof(hub->buffer) - tail);
+    if (!check_read(client, size)) {
+        return;
+    }
+    client_input_free(client);
+    client_take(client, slice_of(hub->buffer, tail + (size_t)size));
+}
+
+void client_read(struct client *client)
+{
+    if (client->input && client->input->total) {
+        read_large(client);
+    } else {
+        read_small(client);
+    }
+}

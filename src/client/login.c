@@ -1,0 +1,58 @@
+#include "client/login.h"
+
+#include "base/memory.h"
+#include "core/session.h"
+
+/* 3.1 and 3.1.1 know two lives of a session: the connection's, and for ever. */
+static uint32_t expiry_interval(const struct mqtt_connect *connect)
+{
+    if (connect->version >= MQTT_5_0) {
+        return mqtt_properties_has(&connect->properties, MQTT_SESSION_EXPIRY_INTERVAL)
+                   ? connect->properties.session_expiry_interval
+                   : 0;
+    }
+    return connect->clean_start ? 0 : SESSION_NEVER;
+}
+
+int login_new(const struct mqtt_connect *connect, struct slice client_id, struct login **login_out)
+{
+    struct login *login = memory_alloc_zero(1, sizeof(*login) + client_id.len);
+
+    if (!login) {
+        return -ENOMEM;
+    }
+    login->keep_alive = connect->keep_alive;
+    login->clean_start = connect->clean_start;
+    login->expiry_interval = expiry_interval(connect);
+    login->receive_maximum = mqtt_properties_has(&connect->properties, MQTT_RECEIVE_MAXIMUM)
+                                 ? connect->properties.receive_maximum
+                                 : UINT16_MAX;
+    login->id_len = (uint16_t)client_id.len;
+    memcpy(login->id, client_id.data, client_id.len);
+    *login_out = login;
+    return 0;
+}
+
+struct login *login_free(struct login *login)
+{
+    if (login) {
+        message_unref(login->will);
+        memory_free(login->rest);
+        memory_free(login);
+    }
+    return NULL;
+}
+
+int login_keep_rest(struct login *login, struct slice rest)
+{
+    if (rest.len == 0) {
+        return 0;
+    }
+    login->rest = memory_alloc(rest.len);
+    if (!login->rest) {
+        return -ENOMEM;
+    }
+    memcpy(login->rest, rest.data, rest.len);
+    login->rest_len = (uint32_t)rest.len;
+    return 0;
+}

@@ -1,0 +1,275 @@
+#include "client/client.h"
+#include "client/hub.h"
+#include "mqtt/encode.h"
+#include "net/socket.h"
+
+#include <string.h>
+
+/*
+ * Everything for one peer goes into its output and leaves in one write at the end of the iteration.
+ * Past 64 KiB it leaves earlier, and then what this worker has posted is pushed first: no
+ * acknowledgement may leave before its message stands in every mailbox. A socket that does not take
+ * it all is waited for; until then nothing is written to it.
+ */
+
+#define EARLY_WRITE (64u * 1024)
+#define VECTOR_CAP  64
+
+/* The front of a PUBLISH without topic and properties: first byte, length, lengths, id, expiry, id.
+ */
+#define PUBLISH_EXTRA 32
+
+uint8_t *client_reserve(struct client *client, size_t size)
+{
+    uint8_t *at = output_reserve(&client->output, &client->hub->pool, size);
+
+    if (!at) {
+        client->has_failed = true;
+        /* Looked at when the iteration writes. */
+        if (!list_is_linked(&client->link)) {
+            list_push(&client->hub->dirty, &client->link);
+        }
+    }
+    return at;
+}
+
+static void mark_dirty(struct client *client)
+{
+    if (!client->is_blocked && !list_is_linked(&client->link)) {
+        list_push(&client->hub->dirty, &client->link);
+    }
+    if (client->output.size > EARLY_WRITE && !client->is_blocked &&
+        client->state != CLIENT_CLOSING) {
+        worker_push(client->hub->worker);
+        client_flush(client);
+    }
+}
+
+void client_commit(struct client *client, const uint8_t *end)
+{
+    output_commit(&client->output, end);
+    client->output.packet_len++;
+    mark_dirty(client);
+}
+
+/* Whether the socket is watched for room changes with `is_blocked`. */
+static void set_blocked(struct client *client, bool is_blocked)
+{
+    unsigned bits = (client->is_paused ? 0u : POLLER_READ) | (is_blocked ? POLLER_WRITE : 0u);
+
+    if (client->is_blocked == is_blocked) {
+        return;
+    }
+    client->is_blocked = is_blocked;
+    if (client->state != CLIENT_CLOSING && client->is_polled &&
+        poller_change(worker_poller(client->hub->worker), client->fd, bits, client) < 0) {
+        client->has_failed = true;
+    }
+}
+
+/* False: the socket takes no more, or is broken. */
+static bool write_once(struct client *client)
+{
+    struct iovec vector[VECTOR_CAP];
+    unsigned len = output_vector(&client->output, vector, VECTOR_CAP);
+    size_t wanted = 0;
+    ssize_t size;
+
+    for (unsigned i = 0; i < len; i++) {
+        wanted += vector[i].iov_len;
+    }
+    size = socket_send(client->fd, vector, len);
+    if (size < 0 && size != -EAGAIN && size != -EINTR) {
+        /* The read side tells the end, in order with what the peer has still sent. */
+        output_deinit(&client->output, &client->hub->pool);
+        set_blocked(client, false);
+        return false;
+    }
+    if (size > 0) {
+        output_consume(&client->output, &client->hub->pool, (size_t)size);
+    }
+    if (size < 0 || (size_t)size < wanted) {
+        set_blocked(client, true);
+        return false;
+    }
+    return true;
+}
+
+void client_flush(struct client *client)
+{
+    if (!client->is_paused && client->state != CLIENT_CLOSING) {
+        list_remove(&client->link);
+    }
+    while (!output_is_empty(&client->output) && write_once(client)) {
+    }
+    if (output_is_empty(&client->output)) {
+        set_blocked(client, false);
+    }
+    if (client->has_failed && client->state != CLIENT_CLOSING) {
+        client_lose(client, "out of memory");
+        return;
+    }
+    if (client->session && client->state == CLIENT_READY && !client->is_blocked) {
+        session_on_room(client->hub->shard, client->session);
+    }
+}
+
+/* Packets */
+
+void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+                     enum mqtt_reason reason)
+{
+    uint8_t *at = client_reserve(client, MQTT_ACK_SIZE_MAX);
+
+    if (at) {
+        client_commit(client, at + mqtt_encode_ack(at, client->version, type, packet_id, reason));
+    }
+}
+
+void client_send_disconnect(struct client *client, enum mqtt_reason reason)
+{
+    struct slice none = slice_of(NULL, 0);
+    uint8_t *at;
+
+    if (client->version < MQTT_5_0) {
+        return;
+    }
+    at = client_reserve(client, mqtt_disconnect_size(reason, none, none));
+    if (at) {
+        client_commit(client, at + mqtt_encode_disconnect(at, reason, none, none));
+    }
+}
+
+/* Deliveries */
+
+/* How a PUBLISH for this peer is laid out. */
+struct publish_form {
+    uint32_t expiry; /* seconds that are left, with has_expiry */
+    uint32_t properties_size;
+    uint32_t body_size;
+    bool has_expiry;
+};
+
+static uint32_t seconds_left(const struct client *client, uint32_t expires_at)
+{
+    uint64_t ends_ms = (uint64_t)expires_at * 1000;
+    uint64_t now_ms = client->hub->shard->now_ms;
+
+    return ends_ms > now_ms + 1000 ? (uint32_t)((ends_ms - now_ms) / 1000) : 1;
+}
+
+static struct publish_form form_of(const struct client *client, const struct message_parts *parts,
+                                   const struct delivery_head *head)
+{
+    struct publish_form form = {.body_size = (uint32_t)(2 + parts->topic.len + parts->payload.len)};
+
+    if (head->qos > 0) {
+        form.body_size += 2;
+    }
+    if (client->version < MQTT_5_0) {
+        return form;
+    }
+    form.properties_size = (uint32_t)parts->properties.len;
+    if (parts->expires_at != MESSAGE_NEVER) {
+        form.has_expiry = true;
+        form.expiry = seconds_left(client, parts->expires_at);
+        form.properties_size += 5;
+    }
+    if (head->identifier) {
+        form.properties_size += 1 + mqtt_variable_size(head->identifier);
+    }
+    form.body_size += mqtt_variable_size(form.properties_size) + form.properties_size;
+    return form;
+}
+
+static uint8_t *put_properties(uint8_t *at, const struct publish_form *form,
+                               const struct message_parts *parts, const struct delivery_head *head)
+{
+    at = mqtt_put_variable(at, form->properties_size);
+    if (form->has_expiry) {
+        at = mqtt_put_four(mqtt_put_byte(at, MQTT_MESSAGE_EXPIRY_INTERVAL), form->expiry);
+    }
+    if (head->identifier) {
+        at = mqtt_put_variable(mqtt_put_byte(at, MQTT_SUBSCRIPTION_IDENTIFIER), head->identifier);
+    }
+    return mqtt_put_bytes(at, parts->properties);
+}
+
+static uint8_t *put_front(uint8_t *at, const struct client *client, const struct publish_form *form,
+                          const struct message_parts *parts, const struct delivery_head *head)
+{
+    uint8_t flags = (uint8_t)(head->dup << 3 | head->qos << 1 | (head->retain ? 1 : 0));
+
+    at = mqtt_put_header(at, MQTT_PUBLISH, flags, form->body_size);
+    at = mqtt_put_field(at, parts->topic);
+    if (head->qos > 0) {
+        at = mqtt_put_two(at, head->packet_id);
+    }
+    return client->version < MQTT_5_0 ? at : put_properties(at, form, parts, head);
+}
+
+/* Payloads that are referenced need a message to hold on to. */
+static bool is_referenced(const struct publication *publication)
+{
+    return publication->message && publication->parts.payload.len > OUTPUT_COPY_MAX;
+}
+
+static void put_publish(struct client *client, const struct publication *publication,
+                        const struct publish_form *form, const struct delivery_head *head)
+{
+    const struct message_parts *parts = &publication->parts;
+    bool refers = is_referenced(publication);
+    size_t front = PUBLISH_EXTRA + parts->topic.len + form->properties_size;
+    uint8_t *at = client_reserve(client, front + (refers ? 0 : parts->payload.len));
+
+    if (!at) {
+        return;
+    }
+    at = put_front(at, client, form, parts, head);
+    if (!refers) {
+        client_commit(client, mqtt_put_bytes(at, parts->payload));
+        return;
+    }
+    output_commit(&client->output, at);
+    if (output_refer(&client->output, &client->hub->pool, publication->message, parts->payload) <
+        0) {
+        client->has_failed = true;
+    }
+    client->output.packet_len++;
+    mark_dirty(client);
+}
+
+static enum peer_verdict peer_publish(struct client *client, const struct publication *publication,
+                                      const struct delivery_head *head)
+{
+    uint32_t max_queued = client->hub->settings->limits.max_queued_messages;
+    struct publish_form form = form_of(client, &publication->parts, head);
+
+    if (mqtt_packet_size(form.body_size) > client->max_packet_size ||
+        form.body_size > MQTT_REMAINING_MAX) {
+        return PEER_TOO_LARGE;
+    }
+    if (head->qos == 0 && client->is_blocked && max_queued &&
+        client->output.packet_len >= max_queued) {
+        return PEER_BUSY;
+    }
+    put_publish(client, publication, &form, head);
+    return PEER_SENT;
+}
+
+static void peer_pubrel(struct client *client, uint16_t packet_id)
+{
+    client_send_ack(client, MQTT_PUBREL, packet_id, MQTT_SUCCESS);
+}
+
+static size_t peer_pending(const struct client *client)
+{
+    return client->output.size;
+}
+
+const struct peer_ops client_peer_ops = {
+    .publish = peer_publish,
+    .pubrel = peer_pubrel,
+    .pending = peer_pending,
+    .end = client_end,
+};

@@ -1,0 +1,206 @@
+#include "access/access.h"
+#include "base/memory.h"
+#include "client/client.h"
+#include "client/forward.h"
+#include "client/hub.h"
+#include "mqtt/topics.h"
+
+/* Topic aliases that the peer has set (MQTT 5.0 section 3.3.2.3.4) */
+
+void client_aliases_free(struct client *client)
+{
+    struct slice *aliases = client->facts->aliases;
+    uint16_t max = client->facts->listener->settings->max_topic_alias;
+
+    for (unsigned i = 0; aliases && i < max; i++) {
+        memory_free((void *)(uintptr_t)aliases[i].data);
+    }
+    client->facts->aliases = memory_free(aliases);
+}
+
+static enum mqtt_reason set_alias(struct client *client, uint16_t alias, struct slice topic)
+{
+    struct client_facts *facts = client->facts;
+    struct slice *place;
+    uint8_t *copy;
+
+    if (!facts->aliases) {
+        facts->aliases =
+            memory_alloc_zero(facts->listener->settings->max_topic_alias, sizeof(*facts->aliases));
+    }
+    copy = memory_alloc(topic.len);
+    if (!facts->aliases || !copy) {
+        memory_free(copy);
+        return MQTT_QUOTA_EXCEEDED;
+    }
+    memcpy(copy, topic.data, topic.len);
+    place = &facts->aliases[alias - 1];
+    memory_free((void *)(uintptr_t)place->data);
+    *place = slice_of(copy, topic.len);
+    return MQTT_SUCCESS;
+}
+
+/* Puts the topic in place of its alias, or remembers it. */
+static enum mqtt_reason resolve_topic(struct client *client, struct mqtt_publish *publish)
+{
+    struct client_facts *facts = client->facts;
+    uint16_t alias = publish->properties.topic_alias;
+
+    if (!mqtt_properties_has(&publish->properties, MQTT_TOPIC_ALIAS)) {
+        return mqtt_topic_is_valid(publish->topic) ? MQTT_SUCCESS : MQTT_TOPIC_NAME_INVALID;
+    }
+    if (alias == 0 || alias > facts->listener->settings->max_topic_alias) {
+        return MQTT_TOPIC_ALIAS_INVALID;
+    }
+    if (publish->topic.len == 0) {
+        if (!facts->aliases || !facts->aliases[alias - 1].data) {
+            return MQTT_PROTOCOL_ERROR;
+        }
+        publish->topic = facts->aliases[alias - 1];
+        return MQTT_SUCCESS;
+    }
+    if (!mqtt_topic_is_valid(publish->topic)) {
+        return MQTT_TOPIC_NAME_INVALID;
+    }
+    return set_alias(client, alias, publish->topic);
+}
+
+/* Errors that end the connection. */
+static enum mqtt_reason check_publish(struct client *client, struct mqtt_publish *publish)
+{
+    const struct settings *settings = client->hub->settings;
+    uint16_t max = settings->limits.max_inflight_messages;
+    const struct inbound *inbound = &client->session->inbound;
+
+    if (publish->retain && !settings->clients.retain_available) {
+        return MQTT_RETAIN_NOT_SUPPORTED;
+    }
+    if (publish->qos == 2 && client->version >= MQTT_5_0 && max && inbound->len >= max &&
+        !inbound_has(inbound, publish->packet_id)) {
+        return MQTT_RECEIVE_MAXIMUM_EXCEEDED;
+    }
+    return resolve_topic(client, publish);
+}
+
+/* The packet's own memory may become the message, when topic and payload lie in it. */
+static struct message *room_of(const struct client *client, const struct mqtt_publish *publish)
+{
+    const struct client_input *input = client->input;
+    bool is_inside = input && input->total && publish->topic.data >= input->room->data &&
+                     publish->topic.data < input->room->data + input->len;
+
+    return is_inside && publish->payload.len > 0 ? input->room : NULL;
+}
+
+static int publish_message(struct client *client, const struct mqtt_publish *publish)
+{
+    struct hub *hub = client->hub;
+    struct publication publication = {
+        .parts =
+            {
+                    .topic = publish->topic,
+                    .payload = publish->payload,
+                    .origin = client->session->serial,
+                    .expires_at = forward_expiry(&publish->properties, hub->shard->now_ms),
+                    .qos = publish->qos,
+                    .retain = publish->retain,
+                    },
+        .topic_hash = shard_topic_hash(hub->shard, publish->topic),
+        .room = room_of(client, publish),
+        .properties_cap = publish->properties.raw.len,
+    };
+    bool has_room = publication.room != NULL;
+    int r = forward_properties(hub, &publish->properties, &publication.parts.properties);
+
+    if (r < 0) {
+        return r;
+    }
+    publication.parts.topic_hash = (uint32_t)publication.topic_hash;
+    r = shard_publish(hub->shard, &publication);
+    if (has_room && !publication.room) {
+        /* It is the message's now. */
+        client->input->room = NULL;
+    }
+    publication_deinit(&publication);
+    return r;
+}
+
+/* Publishes; the answer is what the acknowledgement says. */
+static enum mqtt_reason accept_publish(struct client *client, const struct mqtt_publish *publish)
+{
+    enum mqtt_reason reason = access_publish(publish->topic);
+    int r;
+
+    if (reason != MQTT_SUCCESS) {
+        return reason;
+    }
+    r = publish_message(client, publish);
+    if (r < 0) {
+        return MQTT_QUOTA_EXCEEDED;
+    }
+    return r == PUBLISH_MATCHED ? MQTT_SUCCESS : MQTT_NO_MATCHING_SUBSCRIBERS;
+}
+
+static bool is_error(enum mqtt_reason reason)
+{
+    return reason >= MQTT_UNSPECIFIED_ERROR;
+}
+
+/* Version 3 has no word for "no": what can't be kept must not be acknowledged. */
+static bool must_close(const struct client *client, enum mqtt_reason reason)
+{
+    return reason == MQTT_QUOTA_EXCEEDED && client->version < MQTT_5_0;
+}
+
+static void publish_once(struct client *client, const struct mqtt_publish *publish)
+{
+    enum mqtt_reason reason = accept_publish(client, publish);
+
+    if (must_close(client, reason)) {
+        client_fail(client, reason);
+    } else if (publish->qos == 1) {
+        client_send_ack(client, MQTT_PUBACK, publish->packet_id, reason);
+    }
+}
+
+/* A repeat is answered, not published (MQTT 5.0 section 4.3.3). */
+static void publish_exactly_once(struct client *client, const struct mqtt_publish *publish)
+{
+    struct inbound *inbound = &client->session->inbound;
+    enum mqtt_reason reason = MQTT_SUCCESS;
+
+    if (!inbound_has(inbound, publish->packet_id)) {
+        if (inbound_add(inbound, publish->packet_id) < 0) {
+            client_fail(client, MQTT_QUOTA_EXCEEDED);
+            return;
+        }
+        reason = accept_publish(client, publish);
+    }
+    /* A PUBREC that says no ends the exchange; version 3 goes on to PUBREL all the same. */
+    if (is_error(reason) && (client->version >= MQTT_5_0 || must_close(client, reason))) {
+        inbound_remove(inbound, publish->packet_id);
+    }
+    if (must_close(client, reason)) {
+        client_fail(client, reason);
+        return;
+    }
+    client_send_ack(client, MQTT_PUBREC, publish->packet_id, reason);
+}
+
+void client_on_publish(struct client *client, const struct mqtt_frame *frame, struct slice body)
+{
+    struct mqtt_publish publish;
+    enum mqtt_reason reason =
+        mqtt_decode_publish(client->version, frame->flags, body, false, &publish);
+
+    if (reason == MQTT_SUCCESS) {
+        reason = check_publish(client, &publish);
+    }
+    if (reason != MQTT_SUCCESS) {
+        client_fail(client, reason);
+    } else if (publish.qos == 2) {
+        publish_exactly_once(client, &publish);
+    } else {
+        publish_once(client, &publish);
+    }
+}

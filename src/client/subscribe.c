@@ -1,0 +1,177 @@
+#include "base/log.h"
+#include "base/text.h"
+#include "client/client.h"
+#include "client/hub.h"
+#include "core/replay.h"
+#include "mqtt/encode.h"
+#include "mqtt/topics.h"
+
+/* Invalid filters end the connection, as in Mosquitto; shared ones are refused one by one. */
+static enum mqtt_reason check_filter(struct slice filter, bool *is_shared_out)
+{
+    struct slice group;
+    struct slice inner;
+    enum mqtt_share_verdict verdict = mqtt_share_parse(filter, &group, &inner);
+
+    *is_shared_out = verdict == MQTT_SHARE_GROUP;
+    if (verdict == MQTT_SHARE_INVALID || !mqtt_filter_is_valid(inner)) {
+        return MQTT_MALFORMED_PACKET;
+    }
+    return MQTT_SUCCESS;
+}
+
+static void say_filter(const struct client *client, enum log_type type, const char *qos,
+                       struct slice filter)
+{
+    char id[256];
+    char text[700];
+
+    if (!log_is_on(type)) {
+        return;
+    }
+    text_escape(id, sizeof(id), session_id(client->session));
+    text_escape(text, sizeof(text), filter);
+    log_line(type, "%s %s%s", id, qos, text);
+}
+
+static uint8_t options_of(const struct mqtt_filter *filter)
+{
+    return (uint8_t)(filter->qos | (filter->no_local ? SUBSCRIBE_NO_LOCAL : 0) |
+                     (filter->retain_as_published ? SUBSCRIBE_AS_PUBLISHED : 0));
+}
+
+static int replay(struct client *client, const struct mqtt_filter *filter, uint32_t identifier,
+                  const struct subscribed *subscribed)
+{
+    struct replay_request request = {
+        .filter = filter->filter,
+        .node = subscribed->node,
+        .identifier = identifier,
+        .options = options_of(filter),
+        .replaced = subscribed->replaced,
+        .silent =
+            filter->retain_handling == 2 || (filter->retain_handling == 1 && subscribed->replaced),
+    };
+
+    return replay_start(client->hub->shard, client->session, &request);
+}
+
+/* One filter; the answer is its code in SUBACK. */
+static enum mqtt_reason subscribe(struct client *client, const struct mqtt_filter *filter,
+                                  uint32_t identifier)
+{
+    struct shard *shard = client->hub->shard;
+    struct subscribed subscribed;
+    uint32_t node;
+
+    if (router_subscribe(shard, client->session, filter->filter, options_of(filter), identifier,
+                         &subscribed) < 0) {
+        return MQTT_QUOTA_EXCEEDED;
+    }
+    if (replay(client, filter, identifier, &subscribed) < 0) {
+        if (!subscribed.replaced) {
+            router_unsubscribe(shard, client->session, filter->filter, &node);
+        }
+        return MQTT_QUOTA_EXCEEDED;
+    }
+    say_filter(client, LOG_SUBSCRIBE, (const char *[]){"0 ", "1 ", "2 "}[filter->qos],
+               filter->filter);
+    return (enum mqtt_reason)filter->qos;
+}
+
+/* All filters are looked at before the first is acted upon. */
+static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
+                                      bool (*next)(struct slice *, struct mqtt_filter *))
+{
+    struct slice filters = packet->filters;
+    struct mqtt_filter filter;
+
+    while (next(&filters, &filter)) {
+        bool is_shared;
+        enum mqtt_reason reason = check_filter(filter.filter, &is_shared);
+
+        if (reason != MQTT_SUCCESS) {
+            return reason;
+        }
+    }
+    return MQTT_SUCCESS;
+}
+
+static void send_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+                       struct slice codes)
+{
+    uint8_t *at = client_reserve(client, mqtt_suback_size(client->version, type, codes.len));
+
+    if (at) {
+        client_commit(client, at + mqtt_encode_suback(at, client->version, type, packet_id, codes));
+    }
+}
+
+static enum mqtt_reason subscribe_one(struct client *client, const struct mqtt_filter *filter,
+                                      const struct mqtt_subscribe *packet)
+{
+    bool is_shared;
+    enum mqtt_reason reason = check_filter(filter->filter, &is_shared);
+
+    assert(reason == MQTT_SUCCESS);
+    /* Shared subscriptions come with issue 3. */
+    return is_shared ? MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+                     : subscribe(client, filter, packet->properties.subscription_identifier);
+}
+
+void client_on_subscribe(struct client *client, struct slice body)
+{
+    struct mqtt_subscribe packet;
+    struct mqtt_filter filter;
+    enum mqtt_reason reason = mqtt_decode_subscribe(client->version, body, &packet);
+    uint8_t *codes;
+    size_t len = 0;
+
+    if (reason == MQTT_SUCCESS) {
+        reason = check_filters(&packet, mqtt_subscribe_next);
+    }
+    codes = reason == MQTT_SUCCESS ? hub_scratch(client->hub, packet.filter_count) : NULL;
+    if (!codes) {
+        client_fail(client, reason == MQTT_SUCCESS ? MQTT_QUOTA_EXCEEDED : reason);
+        return;
+    }
+    while (mqtt_subscribe_next(&packet.filters, &filter)) {
+        codes[len++] = (uint8_t)subscribe_one(client, &filter, &packet);
+    }
+    send_codes(client, MQTT_SUBACK, packet.packet_id, slice_of(codes, len));
+}
+
+static enum mqtt_reason unsubscribe_one(struct client *client, struct slice filter)
+{
+    struct shard *shard = client->hub->shard;
+    uint32_t node;
+
+    if (!router_unsubscribe(shard, client->session, filter, &node)) {
+        return MQTT_NO_SUBSCRIPTION_EXISTED;
+    }
+    replay_stop(shard, client->session, node);
+    say_filter(client, LOG_UNSUBSCRIBE, "", filter);
+    return MQTT_SUCCESS;
+}
+
+void client_on_unsubscribe(struct client *client, struct slice body)
+{
+    struct mqtt_subscribe packet;
+    struct mqtt_filter filter;
+    enum mqtt_reason reason = mqtt_decode_unsubscribe(client->version, body, &packet);
+    uint8_t *codes;
+    size_t len = 0;
+
+    if (reason == MQTT_SUCCESS) {
+        reason = check_filters(&packet, mqtt_unsubscribe_next);
+    }
+    codes = reason == MQTT_SUCCESS ? hub_scratch(client->hub, packet.filter_count) : NULL;
+    if (!codes) {
+        client_fail(client, reason == MQTT_SUCCESS ? MQTT_QUOTA_EXCEEDED : reason);
+        return;
+    }
+    while (mqtt_unsubscribe_next(&packet.filters, &filter)) {
+        codes[len++] = (uint8_t)unsubscribe_one(client, filter.filter);
+    }
+    send_codes(client, MQTT_UNSUBACK, packet.packet_id, slice_of(codes, len));
+}

@@ -1,0 +1,184 @@
+#include "net/output.h"
+
+#include "base/memory.h"
+
+/*
+ * Chunks of one size come from a pool, last out first in, so that a busy loop always writes to warm
+ * memory. A packet that does not fit into one gets a chunk of its own size. A reference is a chunk
+ * without room whose bytes lie in a message.
+ */
+
+#define CHUNK_SIZE 1024
+#define POOL_KEEP  1024
+
+struct output_chunk {
+    struct output_chunk *next;
+    struct message *message; /* of a reference, else NULL */
+    const uint8_t *data;     /* room[], or bytes of the message */
+    uint32_t begin;
+    uint32_t end;
+    uint32_t cap; /* of room[] */
+    uint8_t room[];
+};
+
+#define CHUNK_CAP ((uint32_t)(CHUNK_SIZE - sizeof(struct output_chunk)))
+
+void output_pool_init(struct output_pool *pool)
+{
+    *pool = (struct output_pool){0};
+}
+
+void output_pool_deinit(struct output_pool *pool)
+{
+    assert(pool->used_len == 0);
+    while (pool->free) {
+        struct output_chunk *chunk = pool->free;
+
+        pool->free = chunk->next;
+        memory_free(chunk);
+    }
+    pool->free_len = 0;
+}
+
+static struct output_chunk *chunk_new(struct output_pool *pool, size_t size)
+{
+    uint32_t cap = (uint32_t)MAX(size, (size_t)CHUNK_CAP);
+    struct output_chunk *chunk = pool->free;
+
+    if (chunk && cap == CHUNK_CAP) {
+        pool->free = chunk->next;
+        pool->free_len--;
+    } else {
+        chunk = memory_alloc(sizeof(*chunk) + cap);
+    }
+    if (!chunk) {
+        return NULL;
+    }
+    pool->used_len++;
+    chunk->next = NULL;
+    chunk->message = NULL;
+    chunk->data = chunk->room;
+    chunk->begin = 0;
+    chunk->end = 0;
+    chunk->cap = cap;
+    return chunk;
+}
+
+static void chunk_free(struct output_chunk *chunk, struct output_pool *pool)
+{
+    message_unref(chunk->message);
+    pool->used_len--;
+    if (chunk->cap != CHUNK_CAP || pool->free_len == POOL_KEEP) {
+        memory_free(chunk);
+        return;
+    }
+    chunk->next = pool->free;
+    pool->free = chunk;
+    pool->free_len++;
+}
+
+void output_init(struct output *output)
+{
+    *output = (struct output){0};
+}
+
+void output_deinit(struct output *output, struct output_pool *pool)
+{
+    while (output->head) {
+        struct output_chunk *chunk = output->head;
+
+        output->head = chunk->next;
+        chunk_free(chunk, pool);
+    }
+    output_init(output);
+}
+
+static void append(struct output *output, struct output_chunk *chunk)
+{
+    if (output->tail) {
+        output->tail->next = chunk;
+    } else {
+        output->head = chunk;
+    }
+    output->tail = chunk;
+}
+
+uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size)
+{
+    struct output_chunk *tail = output->tail;
+
+    if (!tail || tail->cap - tail->end < size) {
+        tail = chunk_new(pool, size);
+        if (!tail) {
+            return NULL;
+        }
+        append(output, tail);
+    }
+    return tail->room + tail->end;
+}
+
+void output_commit(struct output *output, const uint8_t *end)
+{
+    struct output_chunk *tail = output->tail;
+    uint32_t size = (uint32_t)(end - (tail->room + tail->end));
+
+    assert(tail->end + size <= tail->cap);
+    tail->end += size;
+    output->size += size;
+}
+
+/* A reference has no room of its own: what comes behind it goes on in the next chunk. */
+int output_refer(struct output *output, struct output_pool *pool, struct message *message,
+                 struct slice bytes)
+{
+    struct output_chunk *chunk = memory_alloc(sizeof(*chunk));
+
+    if (!chunk) {
+        return -ENOMEM;
+    }
+    pool->used_len++;
+    *chunk = (struct output_chunk){
+        .message = message_ref(message),
+        .data = bytes.data,
+        .end = (uint32_t)bytes.len,
+    };
+    append(output, chunk);
+    output->size += (uint32_t)bytes.len;
+    return 0;
+}
+
+unsigned output_vector(const struct output *output, struct iovec *vector, unsigned cap)
+{
+    unsigned len = 0;
+
+    for (struct output_chunk *chunk = output->head; chunk && len < cap; chunk = chunk->next) {
+        if (chunk->end > chunk->begin) {
+            vector[len].iov_base = (void *)(uintptr_t)(chunk->data + chunk->begin);
+            vector[len].iov_len = chunk->end - chunk->begin;
+            len++;
+        }
+    }
+    return len;
+}
+
+void output_consume(struct output *output, struct output_pool *pool, size_t size)
+{
+    assert(size <= output->size);
+    output->size -= (uint32_t)size;
+    while (output->head) {
+        struct output_chunk *chunk = output->head;
+        uint32_t part = (uint32_t)MIN(size, (size_t)(chunk->end - chunk->begin));
+
+        chunk->begin += part;
+        size -= part;
+        if (chunk->begin < chunk->end) {
+            return;
+        }
+        output->head = chunk->next;
+        if (!output->head) {
+            output->tail = NULL;
+        }
+        chunk_free(chunk, pool);
+    }
+    output->packet_len = 0;
+}

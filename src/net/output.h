@@ -1,0 +1,59 @@
+#pragma once
+
+/*
+ * Output
+ *
+ * Bytes on their way to one connection: chunks that exist only while they hold something, and
+ * references to payloads that are too large to be copied. Belongs to its worker, like the pool that
+ * the chunks come from.
+ */
+
+#include "core/message.h"
+
+#include <sys/uio.h>
+
+/* Payloads up to this are copied, larger ones referenced: a copy is cheaper than an iovec. */
+#define OUTPUT_COPY_MAX 1024
+
+struct output_chunk;
+
+/* Owner: its worker. */
+struct output_pool {
+    struct output_chunk *free;
+    unsigned free_len;
+    unsigned used_len; /* chunks that are in outputs now */
+};
+
+void output_pool_init(struct output_pool *pool);
+void output_pool_deinit(struct output_pool *pool);
+
+struct output {
+    struct output_chunk *head;
+    struct output_chunk *tail;
+    uint32_t size;       /* bytes that wait */
+    uint32_t packet_len; /* packets since the output was last empty */
+};
+
+void output_init(struct output *output);
+void output_deinit(struct output *output, struct output_pool *pool);
+
+static inline bool output_is_empty(const struct output *output)
+{
+    return output->size == 0;
+}
+
+/* Room for `size` bytes in one piece at the end; NULL without memory. Nothing is added yet. */
+uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size);
+
+/* The bytes written to the reserved room, up to `end`, are part of the output now. */
+void output_commit(struct output *output, const uint8_t *end);
+
+/* Adds bytes of a message by reference. -ENOMEM. */
+int output_refer(struct output *output, struct output_pool *pool, struct message *message,
+                 struct slice bytes) MUST_CHECK;
+
+/* The front of what waits; answers how many pieces it wrote. */
+unsigned output_vector(const struct output *output, struct iovec *vector, unsigned cap);
+
+/* `size` bytes have left. */
+void output_consume(struct output *output, struct output_pool *pool, size_t size);
