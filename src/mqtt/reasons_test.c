@@ -4,7 +4,7 @@
 
 /*
  * The codes that section 3.x.2 of 5.0 lists for each packet, written out from there and not from
- * table 2-6, so that the two check each other.
+ * table 2-6, so that the two check each other (0x8C in a DISCONNECT is in table 2-6 alone).
  */
 struct packet_case {
     enum mqtt_packet_type type;
