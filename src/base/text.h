@@ -1,0 +1,18 @@
+#pragma once
+
+/*
+ * Text
+ *
+ * Bytes from outside, made fit for a log line: whatever a peer sent, one line stays one line, and
+ * nobody can make a terminal or a reader see what is not there.
+ */
+
+#include "base/slice.h"
+
+/*
+ * Writes `bytes` into `buf` with a terminator and answers the length written. Printable ASCII and
+ * letters of well-formed UTF-8 stay as they are; a backslash is doubled; every other byte becomes
+ * \xNN: control characters, broken UTF-8, line and paragraph separators, marks that reorder or hide
+ * text. What does not fit is cut between two characters and ends with "..."; `cap` is at least 8.
+ */
+size_t text_escape(char *buf, size_t cap, struct slice bytes);
