@@ -1,0 +1,111 @@
+#pragma once
+
+/*
+ * PROXY protocol
+ *
+ * The receiver's side of the header that a load balancer puts in front of a connection, in both
+ * versions: bytes go in as they come, the client's real address and the facts of its TLS come out.
+ * Pure: no sockets, no clock.
+ */
+
+#include "base/address.h"
+
+struct proxy_parser;
+
+/* The versions that a listener accepts: any of these bits. */
+enum proxy_versions { PROXY_V1 = 1, PROXY_V2 = 2, PROXY_ANY = PROXY_V1 | PROXY_V2 };
+
+enum proxy_verdict {
+    PROXY_MORE,   /* the header goes on */
+    PROXY_DONE,   /* proxy_take() has the result; what follows in the input is the client's */
+    PROXY_REFUSED /* proxy_refusal() says why; close the connection */
+};
+
+/* Why a connection was refused; each has a word for logs and counters. */
+enum proxy_refusal {
+    PROXY_REFUSAL_NONE,
+    PROXY_REFUSAL_SIGNATURE, /* does not begin like a header */
+    PROXY_REFUSAL_VERSION,   /* no such version, or one that the listener does not accept */
+    PROXY_REFUSAL_COMMAND,
+    PROXY_REFUSAL_FAMILY,
+    PROXY_REFUSAL_LENGTH,  /* too short for the addresses */
+    PROXY_REFUSAL_ADDRESS, /* version 1: not an address, not a port */
+    PROXY_REFUSAL_LINE,    /* version 1: not the line that the text demands */
+    PROXY_REFUSAL_TLV,     /* broken framing, a value longer than allowed, one given twice */
+    PROXY_REFUSAL_CRC,
+    PROXY_REFUSAL_MEMORY,
+
+    /* The caller's own; the parser never answers these. */
+    PROXY_REFUSAL_INCOMPLETE, /* the peer closed inside the header */
+    PROXY_REFUSAL_TIMEOUT,
+    PROXY_REFUSAL_UNTRUSTED,
+    PROXY_REFUSAL_POLICY,
+    PROXY_REFUSAL_LEN
+};
+
+enum proxy_command { PROXY_COMMAND_LOCAL, PROXY_COMMAND_PROXY };
+
+/* What a header may carry beside addresses, as it was sent: escape it before logging it. */
+enum proxy_field {
+    PROXY_ALPN,
+    PROXY_AUTHORITY, /* the host name asked for */
+    PROXY_UNIQUE_ID,
+    PROXY_COMMON_NAME, /* never an identity unless is_common_name_usable */
+    PROXY_TLS_VERSION,
+    PROXY_CIPHER,
+    PROXY_SIGNATURE_ALGORITHM, /* of the proxy's own certificate, like the next */
+    PROXY_KEY_ALGORITHM,
+    PROXY_CLIENT_CERTIFICATE, /* DER */
+    PROXY_SOURCE_PATH,        /* Unix sockets; a name that begins with 0 is an abstract one */
+    PROXY_DESTINATION_PATH
+};
+
+/*
+ * The result. Immutable; lives as long as the client. Without `has_address` (health checks of the
+ * proxy, and clients whose address it can't tell) the socket's own addresses hold, and there are
+ * neither TLS facts nor fields.
+ */
+struct proxy_info {
+    struct address source;
+    struct address destination;
+    uint32_t verify;    /* result of the certificate check; means success only with a certificate */
+    uint32_t kept_size; /* private, like kept[] */
+    uint16_t custom_len; /* TLVs of the ranges for custom use, which are skipped */
+    uint8_t version;     /* 1 or 2 */
+    uint8_t command;     /* enum proxy_command */
+    bool has_address;
+    bool is_tls;                  /* the client spoke TLS to the proxy */
+    bool is_certificate_verified; /* and showed a certificate that the proxy verified */
+    bool is_common_name_usable;   /* and its name is fit to be a user name */
+    uint8_t kept[];
+};
+
+/* -ENOMEM. */
+int proxy_parser_new(enum proxy_versions accept, struct proxy_parser **parser_out) MUST_CHECK;
+struct proxy_parser *proxy_parser_free(struct proxy_parser *parser);
+
+/*
+ * Takes what has arrived, in pieces of any size, and never a byte behind the header: the used bytes
+ * are told in `*used_out`. Not to be called again after another verdict than PROXY_MORE.
+ */
+enum proxy_verdict proxy_feed(struct proxy_parser *parser, struct slice input,
+                              size_t *used_out) MUST_CHECK;
+
+/* After PROXY_DONE: the result, which is the caller's from now on. */
+struct proxy_info *proxy_take(struct proxy_parser *parser) MUST_CHECK;
+
+/* After PROXY_REFUSED. */
+enum proxy_refusal proxy_refusal(const struct proxy_parser *parser);
+
+/* The client that a refused header spoke of, for the log; NULL when it did not come that far. */
+const struct address *proxy_refused_source(const struct proxy_parser *parser);
+
+const char *proxy_refusal_word(enum proxy_refusal refusal);
+
+/* Lives as long as the result; `data` is NULL when the header did not carry the field. */
+struct slice proxy_find(const struct proxy_info *info, enum proxy_field field);
+
+struct proxy_info *proxy_info_free(struct proxy_info *info);
+
+DEFINE_CLEANUP(struct proxy_parser *, proxy_parser_free)
+DEFINE_CLEANUP(struct proxy_info *, proxy_info_free)
