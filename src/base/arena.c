@@ -33,9 +33,6 @@ static bool add_block(struct arena *arena, size_t size)
     struct arena_block *block;
 
     size = MAX(size, BLOCK_SIZE - sizeof(*block));
-    if (size > SIZE_MAX - sizeof(*block)) {
-        return false;
-    }
     block = memory_alloc_zero(1, sizeof(*block) + size);
     if (!block) {
         return false;
@@ -53,7 +50,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     struct arena_block *block;
     uint8_t *memory;
 
-    if (size > SIZE_MAX - ALIGNMENT) {
+    if (size > PTRDIFF_MAX / 2) { /* no object is so large, and nothing below overflows */
         return NULL;
     }
     size = MAX((size + ALIGNMENT - 1) & ~(ALIGNMENT - 1), ALIGNMENT);
@@ -77,7 +74,7 @@ void *arena_alloc_array(struct arena *arena, size_t count, size_t size)
 
 char *arena_copy(struct arena *arena, struct slice bytes)
 {
-    char *copy = bytes.len == SIZE_MAX ? NULL : arena_alloc(arena, bytes.len + 1);
+    char *copy = bytes.len > PTRDIFF_MAX / 2 ? NULL : arena_alloc(arena, bytes.len + 1);
 
     if (copy && bytes.len > 0) {
         memcpy(copy, bytes.data, bytes.len);
