@@ -94,17 +94,17 @@ int custom_parse_log_dest(struct option_target *target, const char *text)
 int custom_parse_log_type(struct option_target *target, const char *text)
 {
     static const struct word_bit types[] = {
-        {"none",                    0},
-        {"all",                         SETTINGS_LOG_ALL},
-        {"error",SETTINGS_LOG_ERROR},
-        {"warning",                   SETTINGS_LOG_WARNING},
-        {"notice",                         SETTINGS_LOG_NOTICE},
-        {"information",SETTINGS_LOG_INFORMATION},
-        {"debug",                  SETTINGS_LOG_DEBUG},
-        {"subscribe",                         SETTINGS_LOG_SUBSCRIBE},
-        {"unsubscribe",               SETTINGS_LOG_UNSUBSCRIBE},
-        {"websockets",                   SETTINGS_LOG_WEBSOCKETS},
-        {"internal",                         SETTINGS_LOG_INTERNAL},
+        {"none",           0},
+        {"all",                LOG_ALL},
+        {"error",LOG_ERROR},
+        {"warning",          LOG_WARNING},
+        {"notice",                LOG_NOTICE},
+        {"information",LOG_INFORMATION},
+        {"debug",         LOG_DEBUG},
+        {"subscribe",                LOG_SUBSCRIBE},
+        {"unsubscribe",      LOG_UNSUBSCRIBE},
+        {"websockets",          LOG_WEBSOCKETS},
+        {"internal",                LOG_INTERNAL},
         {0},
     };
     const struct word_bit *bit = find_bit(types, take_word(target, text));

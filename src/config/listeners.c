@@ -92,7 +92,7 @@ static int settle_proxy(const struct report *report, struct listener_draft *draf
         return 0;
     }
     if (place->line != 0 && proxy->is_v2 != (proxy->version >= SETTINGS_PROXY_V2)) {
-        report_line(report, REPORT_ERROR,
+        report_line(report, LOG_ERROR,
                     "Error: enable_proxy_protocol %s at %s:%u contradicts "
                     "enable_proxy_protocol_v2 %s at %s:%u.",
                     version_name(proxy->version), place->file, place->line,

@@ -189,7 +189,7 @@ static int choose_listener(struct reader *reader, const struct frame *frame,
         return 0;
     }
     if (is_implied && !reader->drafts.fallback) {
-        report_line(reader->report, REPORT_NOTICE,
+        report_line(reader->report, LOG_NOTICE,
                     "The '%s' option before any 'listener' creates the default listener on port "
                     "1883. This will be disabled in the future. Please use 'listener' instead.",
                     line->name);
@@ -209,7 +209,7 @@ static void tell_of_option(struct reader *reader, const struct frame *frame,
     const struct option *option = line->option;
 
     if (option->deprecated_for) {
-        report_line(reader->report, REPORT_NOTICE,
+        report_line(reader->report, LOG_NOTICE,
                     "The '%s' option is now deprecated and will be removed in a future version. "
                     "Please use '%s' instead.",
                     line->name, option->deprecated_for);
@@ -290,7 +290,7 @@ static int read_directory(struct reader *reader, const struct frame *frame, cons
         return CONFIG_INVALID;
     }
     for (size_t i = 0; i < list.len; i++) {
-        report_line(reader->report, REPORT_INFORMATION, "Loading config file %s", list.paths[i]);
+        report_line(reader->report, LOG_INFORMATION, "Loading config file %s", list.paths[i]);
         r = read_file(reader, list.paths[i], true);
         if (r > 0) {
             report_error_place(reader->report, &frame->place);
@@ -408,14 +408,14 @@ static int fail_with_file(struct reader *reader, const char *path, int verdict)
 
     switch ((enum files_verdict)verdict) {
     case FILES_DIRECTORY:
-        report_line(report, REPORT_ERROR, "Error: Config file '%s' is a directory.", path);
+        report_line(report, LOG_ERROR, "Error: Config file '%s' is a directory.", path);
         break;
     case FILES_TOO_LARGE:
-        report_line(report, REPORT_ERROR, "Error: Config file '%s' is larger than %u bytes.", path,
+        report_line(report, LOG_ERROR, "Error: Config file '%s' is larger than %u bytes.", path,
                     FILES_SIZE_MAX);
         break;
     default:
-        report_line(report, REPORT_ERROR, "Error: Unable to open config file '%s'. %s.", path,
+        report_line(report, LOG_ERROR, "Error: Unable to open config file '%s'. %s.", path,
                     strerror(errno));
         break;
     }
@@ -487,7 +487,7 @@ static int finish(struct reader *reader)
         return finish_local_only(reader);
     }
     if (reader->request->port_len > 0) {
-        report_line(reader->report, REPORT_WARNING,
+        report_line(reader->report, LOG_WARNING,
                     "Warning: The ports of the command line are ignored, because the "
                     "configuration has listeners.");
     }

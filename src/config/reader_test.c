@@ -117,8 +117,7 @@ static void test_defaults(void **state)
     assert_null(s->process.pid_file);
     assert_int_equal(s->process.workers, 0);
     assert_int_equal(s->log.destinations, SETTINGS_LOG_TO_STDERR);
-    assert_int_equal(s->log.types, SETTINGS_LOG_ERROR | SETTINGS_LOG_WARNING | SETTINGS_LOG_NOTICE |
-                                       SETTINGS_LOG_INFORMATION);
+    assert_int_equal(s->log.types, LOG_ERROR | LOG_WARNING | LOG_NOTICE | LOG_INFORMATION);
     assert_true(s->log.timestamp && s->log.connection_messages);
     assert_null(s->log.timestamp_format);
     assert_int_equal(s->limits.max_inflight_messages, 20);
@@ -168,7 +167,7 @@ static void test_log(void **state)
     assert_int_equal(fixture->settings->log.destinations,
                      SETTINGS_LOG_TO_STDOUT | SETTINGS_LOG_TO_FILE);
     assert_string_equal(fixture->settings->log.file, "/var/log/a b.log");
-    assert_int_equal(fixture->settings->log.types, SETTINGS_LOG_DEBUG | SETTINGS_LOG_ERROR);
+    assert_int_equal(fixture->settings->log.types, LOG_DEBUG | LOG_ERROR);
     assert_string_equal(fixture->settings->log.timestamp_format, "%H:%M %S");
     assert_false(fixture->settings->log.timestamp);
     assert_false(fixture->settings->log.connection_messages);
@@ -176,11 +175,11 @@ static void test_log(void **state)
     fixture_readf(fixture, "log_dest none\nlog_type all\n");
     fixture_expect_ok(fixture);
     assert_int_equal(fixture->settings->log.destinations, 0);
-    assert_int_equal(fixture->settings->log.types, SETTINGS_LOG_ALL);
+    assert_int_equal(fixture->settings->log.types, LOG_ALL);
 
     fixture_readf(fixture, "log_type error\nlog_type none\nlog_type internal\n");
     fixture_expect_ok(fixture);
-    assert_int_equal(fixture->settings->log.types, SETTINGS_LOG_INTERNAL);
+    assert_int_equal(fixture->settings->log.types, LOG_INTERNAL);
     fixture_free(fixture);
 }
 

@@ -8,7 +8,7 @@
 
 #define LINE_SIZE 1024
 
-static void PRINTF_LIKE(4, 0) report_list(const struct report *report, enum report_level level,
+static void PRINTF_LIKE(4, 0) report_list(const struct report *report, enum log_type type,
                                           const char *prefix, const char *format, va_list values)
 {
     char text[LINE_SIZE];
@@ -20,21 +20,21 @@ static void PRINTF_LIKE(4, 0) report_list(const struct report *report, enum repo
     len = snprintf(text, sizeof(text), "%s", prefix);
     assert(len >= 0 && (size_t)len < sizeof(text));
     vsnprintf(text + len, sizeof(text) - (size_t)len, format, values);
-    report->on_line(report->context, level, text);
+    report->on_line(report->context, type, text);
 }
 
-void report_line(const struct report *report, enum report_level level, const char *format, ...)
+void report_line(const struct report *report, enum log_type type, const char *format, ...)
 {
     va_list values;
 
     va_start(values, format);
-    report_list(report, level, "", format, values);
+    report_list(report, type, "", format, values);
     va_end(values);
 }
 
 void report_error_place(const struct report *report, const struct report_place *place)
 {
-    report_line(report, REPORT_ERROR, "Error found at %s:%u.", place->file, place->line);
+    report_line(report, LOG_ERROR, "Error found at %s:%u.", place->file, place->line);
 }
 
 void report_error(const struct report *report, const struct report_place *place, const char *format,
@@ -43,7 +43,7 @@ void report_error(const struct report *report, const struct report_place *place,
     va_list values;
 
     va_start(values, format);
-    report_list(report, REPORT_ERROR, "Error: ", format, values);
+    report_list(report, LOG_ERROR, "Error: ", format, values);
     va_end(values);
     report_error_place(report, place);
 }
@@ -57,7 +57,7 @@ void report_warning(const struct report *report, const struct report_place *plac
     va_start(values, format);
     vsnprintf(text, sizeof(text), format, values);
     va_end(values);
-    report_line(report, REPORT_WARNING, "Warning: %s (%s:%u)", text, place->file, place->line);
+    report_line(report, LOG_WARNING, "Warning: %s (%s:%u)", text, place->file, place->line);
 }
 
 /* Cut where a character ends. */

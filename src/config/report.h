@@ -7,12 +7,13 @@
  * caller of the reader decides where it goes.
  */
 
-#include "base/base.h"
+#include "base/log.h"
 
-enum report_level { REPORT_ERROR, REPORT_WARNING, REPORT_NOTICE, REPORT_INFORMATION };
-
-/* The text is one line without its end; it lives as long as the call. */
-typedef void report_fn(void *context, enum report_level level, const char *text);
+/*
+ * Takes one line, without its end: an error, warning, notice or information. The text lives as long
+ * as the call.
+ */
+typedef void report_fn(void *context, enum log_type type, const char *text);
 
 /* A line of a configuration file. Line 0: nowhere. The name outlives the reading. */
 struct report_place {
@@ -25,7 +26,7 @@ struct report {
     void *context;
 };
 
-void report_line(const struct report *report, enum report_level level, const char *format, ...)
+void report_line(const struct report *report, enum log_type type, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
 /* `Error: TEXT`, and a second line that tells the place. */

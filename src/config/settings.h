@@ -10,22 +10,9 @@
  */
 
 #include "base/arena.h"
+#include "base/log.h"
 
 #include <stdatomic.h>
-
-/* What log_type chooses. */
-enum {
-    SETTINGS_LOG_ERROR = 1 << 0,
-    SETTINGS_LOG_WARNING = 1 << 1,
-    SETTINGS_LOG_NOTICE = 1 << 2,
-    SETTINGS_LOG_INFORMATION = 1 << 3,
-    SETTINGS_LOG_DEBUG = 1 << 4,
-    SETTINGS_LOG_SUBSCRIBE = 1 << 5,
-    SETTINGS_LOG_UNSUBSCRIBE = 1 << 6,
-    SETTINGS_LOG_WEBSOCKETS = 1 << 7,
-    SETTINGS_LOG_INTERNAL = 1 << 8,
-    SETTINGS_LOG_ALL = (1 << 9) - 1
-};
 
 /* What log_dest chooses. */
 enum {
@@ -42,7 +29,7 @@ struct settings_process {
 
 struct settings_log {
     unsigned destinations; /* SETTINGS_LOG_TO_*; 0: none */
-    unsigned types;        /* SETTINGS_LOG_* */
+    unsigned types;        /* bits of enum log_type */
     const char *file;      /* with SETTINGS_LOG_TO_FILE */
     bool timestamp;
     const char *timestamp_format; /* of strftime(); NULL: seconds since 1970 */
