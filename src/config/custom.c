@@ -60,20 +60,18 @@ static int parse_log_file(struct option_target *target)
 
 int custom_parse_log_dest(struct option_target *target, const char *text)
 {
+    /* clang-format off */
     static const struct word_bit destinations[] = {
-        {"none",                  0},
-        {"stdout",                       SETTINGS_LOG_TO_STDOUT},
-        {"stderr",SETTINGS_LOG_TO_STDERR},
-        {"file",                SETTINGS_LOG_TO_FILE},
-        {0                      },
+        {"none",   0                     },
+        {"stdout", SETTINGS_LOG_TO_STDOUT},
+        {"stderr", SETTINGS_LOG_TO_STDERR},
+        {"file",   SETTINGS_LOG_TO_FILE  },
+        {0},
     };
     static const struct word_bit later[] = {
-        {"syslog", 1},
-        {"topic",        1},
-        {"dlt",1},
-        {"android",    1},
-        {0       },
+        {"syslog", 1}, {"topic", 1}, {"dlt", 1}, {"android", 1}, {0},
     };
+    /* clang-format on */
     struct slice word = take_word(target, text);
     const struct word_bit *bit = find_bit(destinations, word);
 
@@ -93,20 +91,22 @@ int custom_parse_log_dest(struct option_target *target, const char *text)
 
 int custom_parse_log_type(struct option_target *target, const char *text)
 {
+    /* clang-format off */
     static const struct word_bit types[] = {
-        {"none",           0},
-        {"all",                LOG_ALL},
-        {"error",LOG_ERROR},
-        {"warning",          LOG_WARNING},
-        {"notice",                LOG_NOTICE},
-        {"information",LOG_INFORMATION},
-        {"debug",         LOG_DEBUG},
-        {"subscribe",                LOG_SUBSCRIBE},
-        {"unsubscribe",      LOG_UNSUBSCRIBE},
-        {"websockets",          LOG_WEBSOCKETS},
-        {"internal",                LOG_INTERNAL},
+        {"none",        0              },
+        {"all",         LOG_ALL        },
+        {"error",       LOG_ERROR      },
+        {"warning",     LOG_WARNING    },
+        {"notice",      LOG_NOTICE     },
+        {"information", LOG_INFORMATION},
+        {"debug",       LOG_DEBUG      },
+        {"subscribe",   LOG_SUBSCRIBE  },
+        {"unsubscribe", LOG_UNSUBSCRIBE},
+        {"websockets",  LOG_WEBSOCKETS },
+        {"internal",    LOG_INTERNAL   },
         {0},
     };
+    /* clang-format on */
     const struct word_bit *bit = find_bit(types, take_word(target, text));
 
     if (!bit) {

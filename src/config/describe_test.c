@@ -19,7 +19,7 @@ static char *describe(enum describe_format format)
     size_t len = 0;
     FILE *file = open_memstream(&text, &len);
 
-    assert_non_null(file);
+    assert(file);
     assert_int_equal(describe_options(file, format), 0);
     fclose(file);
     return text;
@@ -29,7 +29,7 @@ static void write_file(const char *path, const char *text)
 {
     FILE *file = fopen(path, "w");
 
-    assert_non_null(file);
+    assert(file);
     assert_true(fputs(text, file) >= 0);
     assert_int_equal(fclose(file), 0);
 }
@@ -37,17 +37,18 @@ static void write_file(const char *path, const char *text)
 static void compare_file(const char *path, const char *text)
 {
     size_t len = strlen(text);
-    char *content = calloc(1, len + 2);
     FILE *file = fopen(path, "r");
+    char *content;
 
     if (!file) {
         fail_msg("%s is missing", path);
+        return;
     }
-    assert_non_null(content);
+    content = memory_must_alloc_zero(1, len + 2);
     assert_int_equal(fread(content, 1, len + 1, file), len);
     assert_string_equal(content, text);
     fclose(file);
-    free(content);
+    memory_free(content);
 }
 
 /* The kept files are what the table says. UPDATE_DESCRIPTIONS=1 writes them anew. */
@@ -99,7 +100,7 @@ static void test_a_full_device_is_an_error(void **state)
     FILE *file = fopen("/dev/full", "w");
 
     (void)state;
-    assert_non_null(file);
+    assert(file);
     assert_int_equal(describe_options(file, DESCRIBE_JSON), -EIO);
     fclose(file);
 }

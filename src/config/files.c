@@ -2,12 +2,10 @@
 
 #include "base/memory.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct buffer {
@@ -88,6 +86,11 @@ static bool is_configuration(const char *name)
     return len >= sizeof(suffix) && strcmp(name + len - (sizeof(suffix) - 1), suffix) == 0;
 }
 
+static int to_upper(unsigned char byte)
+{
+    return byte >= 'a' && byte <= 'z' ? byte - 'a' + 'A' : byte;
+}
+
 static int compare_paths(const void *a, const void *b)
 {
     const unsigned char *x = *(const unsigned char *const *)a;
@@ -97,8 +100,8 @@ static int compare_paths(const void *a, const void *b)
         x++;
         y++;
     }
-    if (toupper(*x) != toupper(*y)) {
-        return toupper(*x) - toupper(*y);
+    if (to_upper(*x) != to_upper(*y)) {
+        return to_upper(*x) - to_upper(*y);
     }
     return *x - *y;
 }

@@ -89,6 +89,7 @@ static inline UNUSED void fixture_expect_ok(const struct fixture *fixture)
     if (fixture->r != 0) {
         fail_msg("refused: %s", fixture->said);
     }
+    assert(fixture->settings);
 }
 
 /* Refused, and this was said. */

@@ -192,7 +192,7 @@ static void test_expiration(void **state)
     } durations[] = {
         {"1s", 1},
         {"2h", 7200},
-        {"3d", 3 * 86400},
+        {"3d", UINT64_C(3) * 86400},
         {"14w", UINT64_C(14) * 7 * 86400},
         {"2m", UINT64_C(60) * 86400},
         {"2y", UINT64_C(730) * 86400},
@@ -541,7 +541,7 @@ static void write_file(const char *name, const char *text)
 {
     FILE *file = fopen(name, "w");
 
-    assert_non_null(file);
+    assert(file);
     assert_true(fputs(text, file) >= 0);
     assert_int_equal(fclose(file), 0);
 }
