@@ -1,6 +1,5 @@
 #include "config/custom.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 struct word_bit {
@@ -152,42 +151,11 @@ int custom_parse_expiration(struct option_target *target, const char *text)
     return 0;
 }
 
-static bool is_prefix_len(const char *text, long max)
-{
-    char *end;
-    long bits = strtol(text, &end, 10);
-
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && bits <= max;
-}
-
-static bool is_range(struct slice word)
-{
-    char text[INET6_ADDRSTRLEN + sizeof("/128")];
-    struct in6_addr address;
-    char *slash;
-    int family;
-
-    if (word.len >= sizeof(text)) {
-        return false;
-    }
-    memcpy(text, word.data, word.len);
-    text[word.len] = '\0';
-    slash = strchr(text, '/');
-    if (slash) {
-        *slash = '\0';
-    }
-    family = strchr(text, ':') ? AF_INET6 : AF_INET;
-    if (inet_pton(family, text, &address) != 1) {
-        return false;
-    }
-    return !slash || is_prefix_len(slash + 1, family == AF_INET6 ? 128 : 32);
-}
-
 /* Room for one more: the array doubles whenever its length is a power of two. */
 static int grow_trusted(struct settings_proxy *proxy, struct arena *arena)
 {
     unsigned len = proxy->trusted_len;
-    const char **larger;
+    struct address_range *larger;
 
     if ((len & (len - 1)) != 0) {
         return 0;
@@ -206,21 +174,23 @@ static int grow_trusted(struct settings_proxy *proxy, struct arena *arena)
 int custom_parse_proxy_trusted(struct option_target *target, const char *text)
 {
     struct settings_proxy *proxy = &target->listener->proxy;
-    struct slice word = take_word(target, text);
-    char *copy;
+    char *word = arena_copy(target->arena, take_word(target, text));
+    struct address_range range;
+    enum address_verdict verdict;
     int r;
 
-    if (!is_word(word, "unix") && !is_range(word)) {
+    if (!word) {
+        return -ENOMEM;
+    }
+    verdict = address_range_parse(word, &range);
+    if (verdict != ADDRESS_OK) {
+        target->reason = address_complaint(verdict);
         return OPTION_INVALID;
     }
     r = grow_trusted(proxy, target->arena);
     if (r < 0) {
         return r;
     }
-    copy = arena_copy(target->arena, word);
-    if (!copy) {
-        return -ENOMEM;
-    }
-    proxy->trusted[proxy->trusted_len++] = copy;
+    proxy->trusted[proxy->trusted_len++] = range;
     return 0;
 }

@@ -74,7 +74,8 @@ struct option_target {
     struct arena *arena;                /* lives as long as the settings */
     bool is_first;                      /* no value of this option was read into it before */
     const char *rest;                   /* out: what stands behind the value; NULL or "": nothing */
-    const char *complaint;              /* out: why the value is invalid, when that is special */
+    const char *complaint;              /* out: a sentence of its own for an invalid value */
+    const char *reason;                 /* out: why the value is invalid, to add to the usual one */
 };
 
 /* Outcomes of reading a value. */

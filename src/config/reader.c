@@ -120,6 +120,11 @@ static int fail_with_verdict(struct reader *reader, const struct frame *frame,
         report_error(reader->report, &frame->place, "%s", target->complaint);
         return CONFIG_INVALID;
     }
+    if (target->reason) {
+        report_error(reader->report, &frame->place, "Invalid %s value (%s): %s.", line->name,
+                     report_excerpt(line->value).text, target->reason);
+        return CONFIG_INVALID;
+    }
     if (option_is_number(line->option)) {
         return fail_with_range(reader, frame, line);
     }

@@ -452,7 +452,7 @@ static void test_trusted_proxies(void **state)
                                         "2001:db8::1", "2001:db8::1/128", "unix"};
     static const char *const wrong[] = {"10.0.0",      "10.0.0.0/33", "10.0.0.0/",  "::/129",
                                         "example.org", "/8",          "10.0.0.0/a", "UNIX",
-                                        "1.2.3.4/ 8",  "1.2.3.4/-1",  "all"};
+                                        "1.2.3.4/ 8",  "1.2.3.4/-1",  "all",        "10.0.0.1/8"};
     struct fixture *fixture = fixture_new();
     char text[512] = "listener 1883\nenable_proxy_protocol 2\n";
     char error[128];
@@ -460,8 +460,8 @@ static void test_trusted_proxies(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         fixture_readf(fixture, "%sproxy_protocol_trusted %s\n", text, wrong[i]);
-        snprintf(error, sizeof(error), "E Error: Invalid proxy_protocol_trusted value (%s).\n",
-                 wrong[i]);
+        snprintf(error, sizeof(error),
+                 "E Error: Invalid proxy_protocol_trusted value (%s): ", wrong[i]);
         fixture_expect_error(fixture, error);
     }
     for (size_t i = 0; i < ARRAY_LEN(right); i++) {
@@ -474,7 +474,11 @@ static void test_trusted_proxies(void **state)
     assert_string_equal(fixture->said, "");
     assert_int_equal(fixture->settings->listeners[0].proxy.trusted_len, ARRAY_LEN(right));
     for (size_t i = 0; i < ARRAY_LEN(right); i++) {
-        assert_string_equal(fixture->settings->listeners[0].proxy.trusted[i], right[i]);
+        struct address_range range;
+
+        assert_int_equal(address_range_parse(right[i], &range), ADDRESS_OK);
+        assert_memory_equal(&fixture->settings->listeners[0].proxy.trusted[i], &range,
+                            sizeof(range));
     }
     fixture_free(fixture);
 }

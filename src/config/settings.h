@@ -9,6 +9,7 @@
  * options has a default for it.
  */
 
+#include "base/address.h"
 #include "base/arena.h"
 #include "base/log.h"
 
@@ -71,7 +72,7 @@ struct settings_proxy {
     bool is_v2; /* enable_proxy_protocol_v2 as written; `version` includes it */
     enum settings_proxy_untrusted untrusted;
     uint16_t timeout_s;
-    const char **trusted; /* ADDR, CIDR or `unix`, all valid */
+    struct address_range *trusted;
     unsigned trusted_len; /* 0: everybody is trusted */
 };
 
