@@ -1,4 +1,128 @@
-int main(void)
+#include "app/broker.h"
+#include "app/command_line.h"
+#include "base/log.h"
+#include "config/describe.h"
+#include "config/reader.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+static void on_config_line(void *context, enum log_type type, const char *text)
 {
-    return 0;
+    (void)context;
+    log_line(type, "%s", text);
+}
+
+static int describe(const struct command_line *line)
+{
+    enum describe_format format;
+
+    if (strcmp(line->format, "md") == 0) {
+        format = DESCRIBE_MARKDOWN;
+    } else if (strcmp(line->format, "json") == 0) {
+        format = DESCRIBE_JSON;
+    } else {
+        fprintf(stderr, "Error: --format %s: md or json.\n", line->format);
+        return EXIT_CONFIG;
+    }
+    if (strcmp(line->describe, "options") != 0) {
+        fprintf(stderr, "Error: --describe %s: only options can be described.\n", line->describe);
+        return EXIT_CONFIG;
+    }
+    return describe_options(stdout, format) == 0 ? EXIT_OK : EXIT_START;
+}
+
+/* -q beats -v, and both beat the file. */
+static int set_up_log(const struct command_line *line, const struct settings *settings)
+{
+    struct log_options options = {
+        .types = line->verbose ? LOG_ALL : settings->log.types,
+        .timestamp = settings->log.timestamp,
+        .timestamp_format = settings->log.timestamp_format,
+    };
+
+    if ((settings->log.destinations & SETTINGS_LOG_TO_STDOUT) != 0) {
+        options.fds[options.fd_len++] = 1;
+    }
+    if ((settings->log.destinations & SETTINGS_LOG_TO_STDERR) != 0 || line->verbose) {
+        options.fds[options.fd_len++] = 2;
+    }
+    if ((settings->log.destinations & SETTINGS_LOG_TO_FILE) != 0) {
+        int fd = open(settings->log.file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+
+        if (fd < 0) {
+            log_line(LOG_ERROR, "Error: Unable to open log file %s for writing: %s.",
+                     settings->log.file, strerror(errno));
+            return EXIT_START;
+        }
+        options.fds[options.fd_len++] = fd;
+    }
+    if (line->quiet) {
+        options.types = 0;
+    }
+    log_init(&options);
+    return EXIT_OK;
+}
+
+static void say_start(const struct command_line *line, const struct settings *settings)
+{
+    log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " starting");
+    if (line->config_path) {
+        log_line(LOG_INFORMATION, "Config loaded from %s.", line->config_path);
+    } else {
+        log_line(LOG_INFORMATION, "Using default config.");
+    }
+    if (settings->is_local_only) {
+        log_line(LOG_INFORMATION, "Starting in local only mode. Connections will only be possible "
+                                  "from clients running on this machine.");
+        log_line(LOG_INFORMATION, "Create a configuration file which defines a listener to allow "
+                                  "remote access.");
+    }
+}
+
+static int run(const struct command_line *line)
+{
+    struct config_request request = {
+        .path = line->config_path,
+        .port_len = line->port_len,
+        .report = {.on_line = on_config_line},
+    };
+    CLEANUP(settings_unref) struct settings *settings = NULL;
+    int r;
+
+    memcpy(request.ports, line->ports, sizeof(request.ports));
+    r = config_read(&request, &settings);
+    if (r != 0) {
+        if (r < 0) {
+            log_line(LOG_ERROR, "Error: %s.", strerror(-r));
+        }
+        return r < 0 ? EXIT_START : EXIT_CONFIG;
+    }
+    if (line->command == COMMAND_TEST_CONFIG) {
+        return EXIT_OK;
+    }
+    r = set_up_log(line, settings);
+    if (r != EXIT_OK) {
+        return r;
+    }
+    say_start(line, settings);
+    return broker_run(settings);
+}
+
+int main(int count, char **arguments)
+{
+    struct command_line line;
+
+    if (command_line_parse(count, arguments, &line) != COMMAND_LINE_OK) {
+        return EXIT_CONFIG;
+    }
+    switch (line.command) {
+    case COMMAND_HELP: command_line_usage(arguments[0]); return EXIT_OK;
+    case COMMAND_VERSION: puts("nightjar version " NIGHTJAR_VERSION); return EXIT_OK;
+    case COMMAND_DESCRIBE: return describe(&line);
+    case COMMAND_RUN:
+    case COMMAND_TEST_CONFIG: return run(&line);
+    }
+    return EXIT_CONFIG;
 }

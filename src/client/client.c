@@ -13,7 +13,7 @@
 
 /* Names in the log */
 
-const char *client_address(const struct client *client, char text[CLIENT_LABEL_CAP])
+const char *client_address(const struct client *client, char text[CLIENT_ADDRESS_CAP])
 {
     const struct address *peer = &client->facts->peer;
     char ip[ADDRESS_TEXT_CAP];
@@ -21,11 +21,11 @@ const char *client_address(const struct client *client, char text[CLIENT_LABEL_C
     if (peer->family == ADDRESS_UNIX || peer->family == ADDRESS_NONE) {
         const char *path = client->facts->listener->settings->unix_path;
 
-        snprintf(text, CLIENT_LABEL_CAP, "%s:0", path ? path : "");
+        snprintf(text, CLIENT_ADDRESS_CAP, "%s:0", path ? path : "");
         return text;
     }
     address_format(peer, ip);
-    snprintf(text, CLIENT_LABEL_CAP, "%s:%u", ip, peer->port);
+    snprintf(text, CLIENT_ADDRESS_CAP, "%s:%u", ip, peer->port);
     return text;
 }
 
@@ -40,24 +40,26 @@ static struct slice client_id(const struct client *client)
     return slice_of(NULL, 0);
 }
 
+/* Before CONNECT the address alone stands for the id. */
+static void put_id(const struct client *client, const char *address, char id[256])
+{
+    struct slice name = client_id(client);
+    const char *colon = strrchr(address, ':');
+
+    if (name.len) {
+        text_escape(id, 256, name);
+    } else {
+        text_escape(id, 256, slice_of(address, (size_t)(colon - address)));
+    }
+}
+
 const char *client_label(const struct client *client, char label[CLIENT_LABEL_CAP])
 {
-    char address[CLIENT_LABEL_CAP];
+    char address[CLIENT_ADDRESS_CAP];
     char id[256];
-    struct slice name = client_id(client);
 
     client_address(client, address);
-    if (name.len) {
-        text_escape(id, sizeof(id), name);
-    } else {
-        char *colon;
-
-        snprintf(id, sizeof(id), "%s", address);
-        colon = strrchr(id, ':');
-        if (colon) {
-            *colon = '\0';
-        }
-    }
+    put_id(client, address, id);
     snprintf(label, CLIENT_LABEL_CAP, "%s [%s]", id, address);
     return label;
 }
@@ -155,7 +157,7 @@ static enum mqtt_reason begin_proxy(struct client *client)
 
 static void say_new_connection(const struct client *client)
 {
-    char address[CLIENT_LABEL_CAP];
+    char address[CLIENT_ADDRESS_CAP];
 
     client_log(client, LOG_NOTICE, "New connection from %s on port %u.",
                client_address(client, address), client->facts->listener->settings->port);
@@ -199,6 +201,10 @@ void client_free(struct client *client)
     worker_forget(hub->worker, client);
     socket_close(client->fd);
     atomic_fetch_sub_explicit(facts->listener->shared->connection_len, 1, memory_order_relaxed);
+    if (client->pause) {
+        list_remove(&client->pause->link);
+        memory_free(client->pause);
+    }
     list_remove(&client->link);
     list_remove(&client->in_hub);
     wheel_disarm(&client->timer);
@@ -224,7 +230,7 @@ void client_on_event(struct client *client, unsigned bits)
     if ((bits & POLLER_WRITE) != 0) {
         client_flush(client);
     }
-    if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->is_paused &&
+    if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->pause &&
         client->state != CLIENT_CLOSING) {
         client_read(client);
     } else if ((bits & POLLER_HANGUP) != 0 && client->state != CLIENT_CLOSING) {
@@ -242,7 +248,7 @@ static void check_keep_alive(struct client *client)
 {
     struct wheel *wheel = &client->hub->shard->wheel;
 
-    if (client->is_paused) {
+    if (client->pause) {
         client->last_seen = wheel->now;
     }
     if (silence_ends(client) <= wheel->now) {
@@ -263,14 +269,16 @@ void client_on_timer(struct client *client)
     }
 }
 
-void client_resume(struct client *client)
+void client_resume(struct client_pause *pause)
 {
+    struct client *client = pause->client;
     struct hub *hub = client->hub;
     unsigned bits = POLLER_READ | (client->is_blocked ? POLLER_WRITE : 0u);
 
-    client->is_paused = false;
+    client->pause = memory_free(pause);
     client->last_seen = shard_now(hub->shard);
-    if (poller_change(worker_poller(hub->worker), client->fd, bits, client) < 0) {
+    if (client->state != CLIENT_CLOSING &&
+        poller_change(worker_poller(hub->worker), client->fd, bits, client) < 0) {
         client_lose(client, "out of memory");
     }
 }

@@ -9,6 +9,7 @@
  */
 
 #include "base/address.h"
+#include "base/log.h"
 #include "client/states.h"
 #include "core/session.h"
 #include "loop/worker.h"
@@ -45,6 +46,12 @@ struct client_facts {
     uint64_t deadline_ms;  /* for the header and CONNECT */
 };
 
+/* Stands in the worker's list of those that wait for a mailbox. Owner: its client. */
+struct client_pause {
+    struct list_link link;
+    struct client *client;
+};
+
 /* Owner: its worker; nobody's while it is in a mailbox. */
 struct client {
     uint8_t source; /* SOURCE_CLIENT */
@@ -54,19 +61,19 @@ struct client {
     int fd;
     struct session *session;
     struct output output;
-    struct list_link link; /* in the hub's list of dirty, paused or closing ones */
+    struct list_link link; /* in the hub's list of dirty or closing ones */
     uint32_t last_seen;    /* second in which something was last read */
     uint16_t keep_alive;   /* seconds; 0 = none */
-    bool is_paused;        /* not read: a mailbox is over its mark */
-    bool has_failed;       /* to be closed when the caller is done: no memory for output */
+    bool is_polled;        /* the descriptor is in the hub's poller */
+    bool has_failed;       /* no memory for output: closed when the iteration writes */
 
     struct wheel_timer timer;
     struct list_link in_hub;
     struct hub *hub;
     struct client_input *input;
     struct client_facts *facts;
-    uint32_t max_packet_size; /* that the peer accepts */
-    bool is_polled;           /* the descriptor is in the hub's poller */
+    uint32_t max_packet_size;   /* that the peer accepts */
+    struct client_pause *pause; /* not read: a mailbox is over its mark */
 };
 
 static_assert(sizeof(struct client) <= 160, "an idle connection is paid for a million times");
@@ -85,14 +92,15 @@ void client_on_timer(struct client *client);
 void client_free(struct client *client);
 
 /* The mailbox that the client was paused for has room. */
-void client_resume(struct client *client);
+void client_resume(struct client_pause *pause);
 
 /* "ID [ADDR:PORT]" as it stands in log lines; before CONNECT the address alone is the id. */
-#define CLIENT_LABEL_CAP 512
+#define CLIENT_ADDRESS_CAP 160
+#define CLIENT_LABEL_CAP   512
 const char *client_label(const struct client *client, char label[CLIENT_LABEL_CAP]);
 
 /* "ADDR:PORT". */
-const char *client_address(const struct client *client, char text[CLIENT_LABEL_CAP]);
+const char *client_address(const struct client *client, char text[CLIENT_ADDRESS_CAP]);
 
 /* A line about connections: written when connection_messages is on. */
 void client_log(const struct client *client, enum log_type type, const char *format, ...)
@@ -118,7 +126,7 @@ void client_stop(struct client *client);
 /* Refuses a CONNECT: CONNACK and close. */
 void client_refuse(struct client *client, enum mqtt_reason reason);
 
-/* The rest is freed; used by login.c when a client has moved away it must not be. */
+/* The way they all end: buried at the end of the iteration. */
 void client_close(struct client *client);
 
 /* input.c */
@@ -138,8 +146,11 @@ uint8_t *client_reserve(struct client *client, size_t size);
 /* The packet is complete up to `end`: it leaves at the end of the iteration. */
 void client_commit(struct client *client, const uint8_t *end);
 
-/* Writes what the socket takes. */
+/* Writes what the socket takes. Never closes the client: it may be in the middle of a fan-out. */
 void client_flush(struct client *client);
+
+/* There was no memory for its output: it will be closed when the iteration writes. */
+void client_set_failed(struct client *client);
 
 /* One packet each. */
 void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
@@ -160,6 +171,5 @@ void client_on_disconnect(struct client *client, struct slice body);
 
 /* connect.c: at home, after the move or at once. */
 void client_arrive(struct client *client);
-struct login *login_free(struct login *login);
 
 void client_aliases_free(struct client *client);

@@ -286,7 +286,7 @@ static void send_connack(struct client *client, bool session_present)
 static void say_connected(const struct client *client)
 {
     const struct client_facts *facts = client->facts;
-    char address[CLIENT_LABEL_CAP];
+    char address[CLIENT_ADDRESS_CAP];
     char id[256];
     char username[256];
 

@@ -60,8 +60,8 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
             struct hub **hub_out) MUST_CHECK;
 struct hub *hub_free(struct hub *hub);
 
-/* Before the worker runs. */
-int hub_listen(struct hub *hub, const struct server_listener *listener) MUST_CHECK;
+/* All listening descriptors at once, before the worker runs. They stay the server's. */
+int hub_listen(struct hub *hub, const struct server_listener *listeners, unsigned len) MUST_CHECK;
 
 /* A descriptor was closed here: a listener that had run out of them may go on. */
 void hub_on_descriptor(struct hub *hub);

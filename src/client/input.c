@@ -70,7 +70,7 @@ static uint32_t packet_max(const struct client *client, enum mqtt_packet_type ty
 
 static void fail_first_packet(struct client *client, const struct mqtt_frame *frame)
 {
-    char address[CLIENT_LABEL_CAP];
+    char address[CLIENT_ADDRESS_CAP];
 
     client_log(client, LOG_INFORMATION, "Protocol error from %s: First packet not CONNECT (%02X).",
                client_address(client, address), (unsigned)frame->type << 4 | frame->flags);
@@ -167,22 +167,19 @@ static void pause_if_pressed(struct client *client)
     struct hub *hub = client->hub;
     unsigned on = worker_take_pressure(hub->worker);
 
-    if (on == WORKER_CAP || client->state != CLIENT_READY) {
+    if (on == WORKER_CAP || client->state != CLIENT_READY || client->pause) {
         return;
     }
-    /* The link may be among the dirty ones: what is in the output leaves first. */
-    if (!output_is_empty(&client->output)) {
-        worker_push(hub->worker);
-        client_flush(client);
-    }
-    if (client->state != CLIENT_READY) {
+    client->pause = memory_alloc(sizeof(*client->pause));
+    if (!client->pause) {
         return;
     }
-    list_remove(&client->link);
-    if (!worker_pause(hub->worker, on, &client->link)) {
+    client->pause->client = client;
+    list_init(&client->pause->link);
+    if (!worker_pause(hub->worker, on, &client->pause->link)) {
+        client->pause = memory_free(client->pause);
         return;
     }
-    client->is_paused = true;
     if (poller_change(worker_poller(hub->worker), client->fd, client->is_blocked ? POLLER_WRITE : 0,
                       client) < 0) {
         client_lose(client, "out of memory");
@@ -193,7 +190,7 @@ static void pause_if_pressed(struct client *client)
 static void take_header(struct client *client, struct slice *bytes)
 {
     struct client_facts *facts = client->facts;
-    char address[CLIENT_LABEL_CAP];
+    char address[CLIENT_ADDRESS_CAP];
     char proxy[ADDRESS_TEXT_CAP];
     size_t used;
     enum proxy_verdict verdict = proxy_feed(facts->parser, *bytes, &used);
@@ -235,9 +232,6 @@ void client_take(struct client *client, struct slice bytes)
     while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes)) {
     }
     pause_if_pressed(client);
-    if (client->has_failed && client->state != CLIENT_CLOSING) {
-        client_lose(client, "out of memory");
-    }
 }
 
 /* Reading */

@@ -19,30 +19,38 @@
  */
 #define PUBLISH_EXTRA 32
 
+void client_set_failed(struct client *client)
+{
+    client->has_failed = true;
+    if (!list_is_linked(&client->link)) {
+        list_push(&client->hub->dirty, &client->link);
+    }
+}
+
 uint8_t *client_reserve(struct client *client, size_t size)
 {
     uint8_t *at = output_reserve(&client->output, &client->hub->pool, size);
 
     if (!at) {
-        client->has_failed = true;
-        /* Looked at when the iteration writes. */
-        if (!list_is_linked(&client->link)) {
-            list_push(&client->hub->dirty, &client->link);
-        }
+        client_set_failed(client);
     }
     return at;
 }
 
+/* A client that is closing stands in a list already, and is written once more from there. */
 static void mark_dirty(struct client *client)
 {
-    if (!client->is_blocked && !list_is_linked(&client->link)) {
+    if (client->is_blocked || client->state == CLIENT_CLOSING) {
+        return;
+    }
+    if (!list_is_linked(&client->link)) {
         list_push(&client->hub->dirty, &client->link);
     }
-    if (client->output.size > EARLY_WRITE && !client->is_blocked &&
-        client->state != CLIENT_CLOSING) {
+    if (client->output.size > EARLY_WRITE) {
         worker_push(client->hub->worker);
         client_flush(client);
     }
+    hub_flush(client->hub);
 }
 
 void client_commit(struct client *client, const uint8_t *end)
@@ -55,7 +63,7 @@ void client_commit(struct client *client, const uint8_t *end)
 /* Whether the socket is watched for room changes with `is_blocked`. */
 static void set_blocked(struct client *client, bool is_blocked)
 {
-    unsigned bits = (client->is_paused ? 0u : POLLER_READ) | (is_blocked ? POLLER_WRITE : 0u);
+    unsigned bits = (client->pause ? 0u : POLLER_READ) | (is_blocked ? POLLER_WRITE : 0u);
 
     if (client->is_blocked == is_blocked) {
         return;
@@ -63,7 +71,7 @@ static void set_blocked(struct client *client, bool is_blocked)
     client->is_blocked = is_blocked;
     if (client->state != CLIENT_CLOSING && client->is_polled &&
         poller_change(worker_poller(client->hub->worker), client->fd, bits, client) < 0) {
-        client->has_failed = true;
+        client_set_failed(client);
     }
 }
 
@@ -97,17 +105,13 @@ static bool write_once(struct client *client)
 
 void client_flush(struct client *client)
 {
-    if (!client->is_paused && client->state != CLIENT_CLOSING) {
+    if (client->state != CLIENT_CLOSING && !client->has_failed) {
         list_remove(&client->link);
     }
     while (!output_is_empty(&client->output) && write_once(client)) {
     }
     if (output_is_empty(&client->output)) {
         set_blocked(client, false);
-    }
-    if (client->has_failed && client->state != CLIENT_CLOSING) {
-        client_lose(client, "out of memory");
-        return;
     }
     if (client->session && client->state == CLIENT_READY && !client->is_blocked) {
         session_on_room(client->hub->shard, client->session);
@@ -233,7 +237,7 @@ static void put_publish(struct client *client, const struct publication *publica
     output_commit(&client->output, at);
     if (output_refer(&client->output, &client->hub->pool, publication->message, parts->payload) <
         0) {
-        client->has_failed = true;
+        client_set_failed(client);
     }
     client->output.packet_len++;
     mark_dirty(client);

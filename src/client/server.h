@@ -9,13 +9,25 @@
 
 #include "base/hash.h"
 #include "config/settings.h"
+#include "loop/worker.h"
 
 struct server;
+
+/* What an iteration may do at most, and where back pressure begins. */
+struct server_budgets {
+    unsigned deliveries; /* per iteration: deliveries, replayed values, entries of the mailbox */
+    unsigned cleanups;   /* per iteration: subscriptions of ended sessions that are removed */
+    struct worker_limits worker;
+};
+
+/* The values for production. */
+extern const struct server_budgets server_budgets_default;
 
 struct server_params {
     struct settings *settings; /* a reference is taken */
     unsigned worker_len;
     struct hash_key hash_key;
+    struct server_budgets budgets;
 };
 
 int server_new(const struct server_params *params, struct server **server_out) MUST_CHECK;
@@ -24,13 +36,16 @@ int server_new(const struct server_params *params, struct server **server_out) M
 struct server *server_free(struct server *server);
 
 /*
- * Gives a listening descriptor to all workers, before any of them runs. The descriptor stays the
+ * Gives a listening descriptor to all workers, before server_listen(). The descriptor stays the
  * caller's. `listener` is the index into the settings' listeners.
  */
 int server_add_listener(struct server *server, int fd, unsigned listener) MUST_CHECK;
 
+/* All listening descriptors are known: workers will accept as soon as they run. */
+int server_listen(struct server *server) MUST_CHECK;
+
 /* The life of one worker: returns after server_stop(), when all workers have finished. */
 void server_run_worker(struct server *server, unsigned worker);
 
-/* Asks all workers to end: clients are told, wills are sent. Any thread, also a signal handler. */
+/* Asks all workers to end: clients are told, wills are sent. Any thread. */
 void server_stop(struct server *server);

@@ -1,0 +1,260 @@
+#include "app/broker.h"
+
+#include "app/process.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "client/server.h"
+#include "net/listener.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WORKER_STACK (256u * 1024)
+
+/* Owner: main. */
+struct broker {
+    struct settings *settings;
+    struct server *server;
+    struct listener *listeners; /* one for each of the settings' */
+    unsigned listener_len;
+    pthread_t *threads;
+    unsigned worker_len;
+    unsigned thread_len;
+    bool has_pid_file;
+};
+
+struct worker_start {
+    struct server *server;
+    unsigned worker;
+};
+
+/* Listeners */
+
+static enum address_family family_of(enum settings_domain domain)
+{
+    switch (domain) {
+    case SETTINGS_DOMAIN_IPV4: return ADDRESS_IPV4;
+    case SETTINGS_DOMAIN_IPV6: return ADDRESS_IPV6;
+    default: return ADDRESS_NONE;
+    }
+}
+
+/* A connection without a byte is of no use before the time for CONNECT is over. */
+static struct listener_params params_of(const struct settings *settings,
+                                        const struct listener_settings *listener)
+{
+    return (struct listener_params){
+        .port = listener->port,
+        .is_loopback = listener->is_loopback,
+        .bind_address = listener->bind_address,
+        .bind_interface = listener->bind_interface,
+        .unix_path = listener->unix_path,
+        .family = family_of(listener->domain),
+        .backlog = (int)listener->backlog,
+        .defer_accept_s = listener->defer_accept ? settings->limits.connect_timeout_s : 0,
+    };
+}
+
+static void say_opened(const struct listener_settings *settings, const struct listener *listener)
+{
+    for (unsigned i = 0; i < listener->len; i++) {
+        switch (listener->sockets[i].bound.family) {
+        case ADDRESS_UNIX:
+            log_line(LOG_INFORMATION, "Opening unix listen socket on path %s.",
+                     settings->unix_path);
+            break;
+        case ADDRESS_IPV6:
+            log_line(LOG_INFORMATION, "Opening ipv6 listen socket on port %u.", settings->port);
+            break;
+        default:
+            log_line(LOG_INFORMATION, "Opening ipv4 listen socket on port %u.", settings->port);
+            break;
+        }
+    }
+}
+
+static int open_listener(struct broker *broker, unsigned index)
+{
+    const struct listener_settings *settings = &broker->settings->listeners[index];
+    struct listener_params params = params_of(broker->settings, settings);
+    struct listener *listener = &broker->listeners[index];
+    char error[LISTENER_ERROR_CAP];
+    int r = listener_open(&params, listener, error);
+
+    if (r < 0) {
+        log_line(LOG_ERROR, "Error: %s", error);
+        return r;
+    }
+    broker->listener_len++;
+    say_opened(settings, listener);
+    for (unsigned i = 0; i < listener->len && r == 0; i++) {
+        r = server_add_listener(broker->server, listener->sockets[i].fd, index);
+    }
+    return r;
+}
+
+static int open_listeners(struct broker *broker)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < broker->settings->listener_len && r == 0; i++) {
+        r = open_listener(broker, i);
+    }
+    return r < 0 ? r : server_listen(broker->server);
+}
+
+/* Threads */
+
+static void *run_worker(void *argument)
+{
+    struct worker_start *start = argument;
+
+    server_run_worker(start->server, start->worker);
+    memory_free(start);
+    return NULL;
+}
+
+static int start_workers(struct broker *broker)
+{
+    pthread_attr_t attributes;
+    int r = pthread_attr_init(&attributes);
+
+    assert(r == 0);
+    pthread_attr_setstacksize(&attributes, WORKER_STACK * 4);
+    for (unsigned i = 0; i < broker->worker_len && r == 0; i++) {
+        struct worker_start *start = memory_must_alloc(sizeof(*start));
+
+        *start = (struct worker_start){broker->server, i};
+        r = pthread_create(&broker->threads[i], &attributes, run_worker, start);
+        if (r != 0) {
+            memory_free(start);
+        }
+        broker->thread_len += r == 0;
+    }
+    pthread_attr_destroy(&attributes);
+    return -r;
+}
+
+static void stop_workers(struct broker *broker)
+{
+    server_stop(broker->server);
+    for (unsigned i = 0; i < broker->thread_len; i++) {
+        pthread_join(broker->threads[i], NULL);
+    }
+}
+
+/* Life */
+
+static int open_server(struct broker *broker)
+{
+    struct server_params params = {
+        .settings = broker->settings,
+        .worker_len = broker->worker_len,
+        .budgets = server_budgets_default,
+    };
+
+    hash_key_draw(&params.hash_key);
+    return server_new(&params, &broker->server);
+}
+
+static int drop_privileges(const struct broker *broker)
+{
+    const char *user = broker->settings->process.user;
+    int r = process_become(user);
+
+    if (r < 0) {
+        log_line(LOG_ERROR, "Error: Unable to become user '%s': %s.", user, strerror(-r));
+    }
+    return r;
+}
+
+static int write_pid(struct broker *broker)
+{
+    const char *path = broker->settings->process.pid_file;
+    int r = path ? process_write_pid(path) : 0;
+
+    if (r < 0) {
+        log_line(LOG_ERROR, "Error: Unable to write pid file '%s': %s.", path, strerror(-r));
+    }
+    broker->has_pid_file = path && r == 0;
+    return r;
+}
+
+static int start(struct broker *broker)
+{
+    unsigned workers = broker->settings->process.workers;
+    int r;
+
+    broker->worker_len = workers ? workers : MIN(process_core_len(), (unsigned)WORKER_CAP);
+    broker->threads = memory_must_alloc_zero(broker->worker_len, sizeof(pthread_t));
+    broker->listeners =
+        memory_must_alloc_zero(MAX(broker->settings->listener_len, 1u), sizeof(struct listener));
+    log_line(LOG_INFORMATION, "%u workers, %lu open files allowed.", broker->worker_len,
+             process_raise_file_limit());
+    r = write_pid(broker);
+    if (r == 0) {
+        r = open_server(broker);
+    }
+    if (r == 0) {
+        r = open_listeners(broker);
+    }
+    if (r == 0) {
+        r = drop_privileges(broker);
+    }
+    if (r < 0) {
+        return r;
+    }
+    r = start_workers(broker);
+    if (r < 0) {
+        log_line(LOG_ERROR, "Error: Unable to start workers: %s.", strerror(-r));
+        stop_workers(broker);
+    }
+    return r;
+}
+
+static void finish(struct broker *broker)
+{
+    server_free(broker->server);
+    for (unsigned i = 0; i < broker->listener_len; i++) {
+        listener_close(&broker->listeners[i]);
+    }
+    if (broker->has_pid_file) {
+        unlink(broker->settings->process.pid_file);
+    }
+    memory_free(broker->listeners);
+    memory_free(broker->threads);
+}
+
+/* Signals that are not for the end are told to be without effect, rather than end the process. */
+static void wait_for_end(void)
+{
+    for (;;) {
+        int number = process_wait_signal();
+
+        if (number == SIGTERM || number == SIGINT) {
+            return;
+        }
+        if (number == SIGHUP || number == SIGUSR1 || number == SIGUSR2 || number == SIGRTMIN) {
+            log_line(LOG_WARNING, "Warning: Signal %d is not supported yet.", number);
+        }
+    }
+}
+
+int broker_run(struct settings *settings)
+{
+    struct broker broker = {.settings = settings};
+    int r;
+
+    process_block_signals();
+    r = start(&broker);
+    if (r == 0) {
+        log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " running");
+        wait_for_end();
+        log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " terminating");
+        stop_workers(&broker);
+    }
+    finish(&broker);
+    return r == 0 ? EXIT_OK : EXIT_START;
+}

@@ -1,0 +1,20 @@
+#pragma once
+
+/*
+ * Broker
+ *
+ * Makes the objects of a running broker from its settings, runs it until a signal ends it, and
+ * takes everything down again.
+ */
+
+#include "config/settings.h"
+
+/* Exit codes, as Mosquitto's. */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_START = 1, /* an address is in use, or the system refuses something */
+    EXIT_CONFIG = 3 /* configuration or arguments */
+};
+
+/* Answers the exit code. The log is set up. */
+int broker_run(struct settings *settings);

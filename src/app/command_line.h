@@ -1,0 +1,31 @@
+#pragma once
+
+/*
+ * Command line
+ *
+ * Mosquitto's options, as far as they are supported.
+ */
+
+#include "config/reader.h"
+
+enum command { COMMAND_RUN, COMMAND_TEST_CONFIG, COMMAND_HELP, COMMAND_VERSION, COMMAND_DESCRIBE };
+
+struct command_line {
+    enum command command;
+    const char *config_path; /* NULL: none */
+    bool verbose;
+    bool quiet;
+    uint16_t ports[CONFIG_PORT_MAX];
+    unsigned port_len;
+    const char *describe; /* what to describe */
+    const char *format;
+};
+
+enum command_line_verdict {
+    COMMAND_LINE_OK,
+    COMMAND_LINE_INVALID /* the reason stands on stderr */
+};
+
+int command_line_parse(int count, char **arguments, struct command_line *line_out) MUST_CHECK;
+
+void command_line_usage(const char *name);

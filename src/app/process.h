@@ -1,0 +1,30 @@
+#pragma once
+
+/*
+ * Process
+ *
+ * What the broker does as a process of the system: limits, user, pid file, signals.
+ */
+
+#include "config/settings.h"
+
+/* Cores that this process may run on: at least 1. */
+unsigned process_core_len(void);
+
+/* Raises the soft limit of open files to the hard one; answers it. */
+unsigned long process_raise_file_limit(void);
+
+/* Writes the pid file. -errno. */
+int process_write_pid(const char *path) MUST_CHECK;
+
+/*
+ * Becomes `user` when started as root, for good. The name "mosquitto" falls back to "nobody" where
+ * there is no such user, as Mosquitto does. -errno.
+ */
+int process_become(const char *user) MUST_CHECK;
+
+/* Blocks all signals for this thread and those that it makes: main waits for them. */
+void process_block_signals(void);
+
+/* Waits for the next signal. */
+int process_wait_signal(void);

@@ -1,0 +1,319 @@
+#include "client/hub.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "client/client.h"
+#include "net/socket.h"
+
+/* Connections accepted per iteration and listening socket. */
+#define ACCEPT_BUDGET 64
+
+/* More chunks than this in outputs, and they are written before the iteration's end. */
+#define POOL_HIGH 8192
+
+/* Accepting */
+
+static int watch_listener(struct hub_listener *listener)
+{
+    int r = poller_add(worker_poller(listener->hub->worker), listener->shared->fd,
+                       POLLER_READ | POLLER_SHARED, listener);
+
+    listener->is_polled = r == 0;
+    return r;
+}
+
+static void unwatch_listener(struct hub_listener *listener)
+{
+    if (listener->is_polled) {
+        poller_remove(worker_poller(listener->hub->worker), listener->shared->fd);
+        listener->is_polled = false;
+    }
+}
+
+/* Out of descriptors: who is connected is served, and we look again when one is closed here, or in
+ * a second. */
+static void pause_accept(struct hub_listener *listener)
+{
+    struct wheel *wheel = &listener->hub->shard->wheel;
+
+    log_line(LOG_WARNING, "Warning: Out of file descriptors on port %u, not accepting for now.",
+             listener->settings->port);
+    unwatch_listener(listener);
+    wheel_arm(wheel, &listener->timer, wheel->now + 1);
+}
+
+static void resume_accept(struct hub_listener *listener)
+{
+    wheel_disarm(&listener->timer);
+    if (!listener->is_polled && watch_listener(listener) < 0) {
+        wheel_arm(&listener->hub->shard->wheel, &listener->timer,
+                  listener->hub->shard->wheel.now + 1);
+    }
+}
+
+void hub_on_descriptor(struct hub *hub)
+{
+    for (unsigned i = 0; i < hub->listener_len; i++) {
+        if (wheel_timer_is_armed(&hub->listeners[i].timer)) {
+            resume_accept(&hub->listeners[i]);
+        }
+    }
+}
+
+static bool is_full(const struct hub_listener *listener)
+{
+    uint32_t len = atomic_load_explicit(listener->shared->connection_len, memory_order_relaxed);
+
+    return listener->settings->max_connections >= 0 &&
+           len >= (uint32_t)listener->settings->max_connections;
+}
+
+static void accept_some(struct hub_listener *listener)
+{
+    struct address peer;
+    int fd;
+
+    for (unsigned i = 0; i < ACCEPT_BUDGET; i++) {
+        int r = socket_accept(listener->shared->fd, &fd, &peer);
+
+        if (r == SOCKET_NO_DESCRIPTORS) {
+            pause_accept(listener);
+        }
+        if (r != SOCKET_OK) {
+            return;
+        }
+        if (is_full(listener)) {
+            socket_close(fd);
+        } else {
+            client_accept(listener->hub, listener, fd, &peer);
+        }
+    }
+}
+
+/* What the worker calls */
+
+static void on_event(void *context, void *source, unsigned bits)
+{
+    (void)context;
+    switch (*(uint8_t *)source) {
+    case SOURCE_LISTENER: accept_some(source); break;
+    case SOURCE_CLIENT: client_on_event(source, bits); break;
+    default: assert(false);
+    }
+}
+
+static void on_client(void *context, struct client *client)
+{
+    struct hub *hub = context;
+
+    client->hub = hub;
+    list_push(&hub->clients, &client->in_hub);
+    /* Listeners are known by each worker on its own. */
+    client->facts->listener =
+        &hub->listeners[client->facts->listener - client->facts->listener->hub->listeners];
+    if (worker_group_is_stopping(server_group(hub->server))) {
+        client_stop(client);
+    } else {
+        client_arrive(client);
+    }
+}
+
+static void on_timer(void *context, struct wheel_timer *timer)
+{
+    (void)context;
+    if (timer->kind == HUB_TIMER_LISTENER) {
+        resume_accept(CONTAINER_OF(timer, struct hub_listener, timer));
+    } else {
+        client_on_timer(CONTAINER_OF(timer, struct client, timer));
+    }
+}
+
+static void on_resume(void *context, struct list_link *paused)
+{
+    struct list_link *link;
+
+    (void)context;
+    while ((link = list_pop(paused)) != NULL) {
+        client_resume(CONTAINER_OF(link, struct client_pause, link));
+    }
+}
+
+static void write_dirty(struct hub *hub)
+{
+    struct list_link again;
+    struct list_link *link;
+
+    list_init(&again);
+    while ((link = list_pop(&hub->dirty)) != NULL) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+
+        if (client->has_failed) {
+            list_push(&again, link);
+        } else {
+            client_flush(client);
+        }
+    }
+    list_splice(&hub->dirty, &again);
+}
+
+/* The end of an iteration: nobody walks a list, so here a client may be closed. */
+static void flush(void *context)
+{
+    struct hub *hub = context;
+    struct list_link *link;
+
+    write_dirty(hub);
+    while ((link = list_pop(&hub->dirty)) != NULL) {
+        client_lose(CONTAINER_OF(link, struct client, link), "out of memory");
+    }
+}
+
+static void bury(void *context)
+{
+    struct hub *hub = context;
+    struct list_link *link;
+
+    while ((link = list_pop(&hub->closing)) != NULL) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+
+        if (!output_is_empty(&client->output) && !client->is_blocked) {
+            client_flush(client);
+        }
+        client_free(client);
+    }
+}
+
+/* Also what the flush itself has left: it may have let replays go on, or closed someone. */
+static bool has_work(void *context)
+{
+    struct hub *hub = context;
+
+    return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing);
+}
+
+static void on_stop(void *context)
+{
+    struct hub *hub = context;
+    struct list_link *link = hub->clients.next;
+
+    for (unsigned i = 0; i < hub->listener_len; i++) {
+        unwatch_listener(&hub->listeners[i]);
+        wheel_disarm(&hub->listeners[i].timer);
+    }
+    for (; link != &hub->clients; link = link->next) {
+        client_stop(CONTAINER_OF(link, struct client, in_hub));
+    }
+}
+
+static bool is_empty(void *context)
+{
+    struct hub *hub = context;
+
+    return list_is_empty(&hub->clients);
+}
+
+static const struct worker_ops worker_ops = {
+    .on_event = on_event,
+    .on_client = on_client,
+    .on_timer = on_timer,
+    .on_resume = on_resume,
+    .flush = flush,
+    .bury = bury,
+    .has_work = has_work,
+    .on_stop = on_stop,
+    .is_empty = is_empty,
+};
+
+void hub_flush(struct hub *hub)
+{
+    if (hub->pool.used_len > POOL_HIGH) {
+        worker_push(hub->worker);
+        write_dirty(hub);
+    }
+}
+
+uint8_t *hub_scratch(struct hub *hub, size_t size)
+{
+    if (hub->scratch_cap < size || !hub->scratch) {
+        uint8_t *scratch = memory_alloc(MAX(size, (size_t)256));
+
+        if (!scratch) {
+            return NULL;
+        }
+        memory_free(hub->scratch);
+        hub->scratch = scratch;
+        hub->scratch_cap = MAX(size, (size_t)256);
+    }
+    return hub->scratch;
+}
+
+uint64_t hub_draw(struct hub *hub)
+{
+    hub->drawn++;
+    return hash_bytes(&hub->shard->core->key, slice_of(&hub->drawn, sizeof(hub->drawn)));
+}
+
+/* Life */
+
+int hub_new(struct server *server, struct worker_group *group, struct core *core, unsigned number,
+            struct hub **hub_out)
+{
+    struct hub *hub = memory_alloc_zero(1, sizeof(*hub));
+    int r;
+
+    if (!hub) {
+        return -ENOMEM;
+    }
+    hub->server = server;
+    hub->settings = server_settings(server);
+    hub->shard = shard_new(core, number, &client_peer_ops);
+    hub->drawn = (uint64_t)number << 48;
+    list_init(&hub->clients);
+    list_init(&hub->dirty);
+    list_init(&hub->closing);
+    output_pool_init(&hub->pool);
+    r = worker_new(group, hub->shard, &worker_ops, hub, &hub->worker);
+    if (r < 0) {
+        hub_free(hub);
+        return r;
+    }
+    *hub_out = hub;
+    return 0;
+}
+
+struct hub *hub_free(struct hub *hub)
+{
+    if (hub) {
+        hub->worker = worker_free(hub->worker);
+        hub->shard = shard_free(hub->shard);
+        output_pool_deinit(&hub->pool);
+        memory_free(hub->listeners);
+        memory_free(hub->scratch);
+        memory_free(hub);
+    }
+    return NULL;
+}
+
+int hub_listen(struct hub *hub, const struct server_listener *listeners, unsigned len)
+{
+    hub->listeners = memory_alloc_zero(len ? len : 1, sizeof(*hub->listeners));
+    if (!hub->listeners) {
+        return -ENOMEM;
+    }
+    hub->listener_len = len;
+    for (unsigned i = 0; i < len; i++) {
+        struct hub_listener *listener = &hub->listeners[i];
+        int r;
+
+        listener->source = SOURCE_LISTENER;
+        listener->shared = &listeners[i];
+        listener->settings = &hub->settings->listeners[listeners[i].index];
+        listener->hub = hub;
+        wheel_timer_init(&listener->timer, HUB_TIMER_LISTENER);
+        r = watch_listener(listener);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}

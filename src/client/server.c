@@ -1,0 +1,187 @@
+#include "client/server.h"
+
+#include "base/memory.h"
+#include "client/hub.h"
+
+/* Immutable while workers run, but for the counts of connections. Owner: main. */
+struct server {
+    struct settings *settings;
+    struct worker_group *group;
+    struct core *core;
+    struct hub **hubs;
+    unsigned worker_len;
+    struct server_listener *listeners;
+    unsigned listener_len;
+    _Atomic uint32_t *connection_lens; /* one for each of the settings' listeners */
+    bool is_listening;
+};
+
+const struct server_budgets server_budgets_default = {
+    .deliveries = 4000,
+    .cleanups = 1000,
+    .worker =
+        {
+                 .marks =
+                {
+                    .high_entries = 8192,
+                    .low_entries = 4096,
+                    .high_bytes = UINT64_C(32) * 1024 * 1024,
+                    .low_bytes = UINT64_C(16) * 1024 * 1024,
+                }, .timer_budget = 2000,
+                 .reclaim_budget = 1000,
+                 .event_budget = 256,
+                 },
+};
+
+struct worker_group *server_group(const struct server *server)
+{
+    return server->group;
+}
+
+struct core *server_core(const struct server *server)
+{
+    return server->core;
+}
+
+const struct settings *server_settings(const struct server *server)
+{
+    return server->settings;
+}
+
+bool server_trusts(const struct server *server, unsigned listener, const struct address *peer)
+{
+    const struct settings_proxy *proxy = &server->settings->listeners[listener].proxy;
+
+    for (unsigned i = 0; i < proxy->trusted_len; i++) {
+        if (address_range_contains(&proxy->trusted[i], peer)) {
+            return true;
+        }
+    }
+    return proxy->trusted_len == 0;
+}
+
+static int make_parts(struct server *server, const struct server_params *params)
+{
+    const struct settings_limits *limits = &server->settings->limits;
+    struct core_limits core_limits = {
+        .max_queued = limits->max_queued_messages,
+        .delivery_budget = params->budgets.deliveries,
+        .cleanup_budget = params->budgets.cleanups,
+    };
+    int r = worker_group_new(params->worker_len, &params->budgets.worker, &server->group);
+
+    if (r == 0) {
+        r = core_new(&params->hash_key, params->worker_len, &core_limits, &server->core);
+    }
+    if (r < 0) {
+        return r;
+    }
+    server->hubs = memory_alloc_zero(params->worker_len, sizeof(struct hub *));
+    server->connection_lens = memory_alloc_zero(MAX(server->settings->listener_len, 1u),
+                                                sizeof(*server->connection_lens));
+    if (!server->hubs || !server->connection_lens) {
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < params->worker_len && r == 0; i++) {
+        r = hub_new(server, server->group, server->core, i, &server->hubs[i]);
+        server->worker_len += r == 0;
+    }
+    return r;
+}
+
+int server_new(const struct server_params *params, struct server **server_out)
+{
+    struct server *server = memory_alloc_zero(1, sizeof(*server));
+    int r;
+
+    if (!server) {
+        return -ENOMEM;
+    }
+    server->settings = settings_ref(params->settings);
+    r = make_parts(server, params);
+    if (r < 0) {
+        server_free(server);
+        return r;
+    }
+    *server_out = server;
+    return 0;
+}
+
+/* Each step for all workers before the next: see shard_clear(). */
+static void clear_workers(struct server *server)
+{
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        owner_self = &server->hubs[i]->shard->owner;
+        shard_clear(server->hubs[i]->shard);
+    }
+    if (server->worker_len > 0) {
+        core_clear(server->core);
+    }
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        owner_self = &server->hubs[i]->shard->owner;
+        shard_flush(server->hubs[i]->shard);
+    }
+}
+
+struct server *server_free(struct server *server)
+{
+    struct owner *owner = owner_self;
+
+    if (!server) {
+        return NULL;
+    }
+    clear_workers(server);
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        owner_self = &server->hubs[i]->shard->owner;
+        hub_free(server->hubs[i]);
+    }
+    owner_self = owner;
+    core_free(server->core);
+    worker_group_free(server->group);
+    settings_unref(server->settings);
+    memory_free(server->hubs);
+    memory_free(server->listeners);
+    memory_free(server->connection_lens);
+    memory_free(server);
+    return NULL;
+}
+
+int server_add_listener(struct server *server, int fd, unsigned listener)
+{
+    struct server_listener *listeners =
+        memory_resize(server->listeners, (server->listener_len + 1) * sizeof(*server->listeners));
+
+    assert(!server->is_listening && listener < server->settings->listener_len);
+    if (!listeners) {
+        return -ENOMEM;
+    }
+    server->listeners = listeners;
+    listeners[server->listener_len++] = (struct server_listener){
+        .fd = fd,
+        .index = listener,
+        .connection_len = &server->connection_lens[listener],
+    };
+    return 0;
+}
+
+int server_listen(struct server *server)
+{
+    int r = 0;
+
+    server->is_listening = true;
+    for (unsigned i = 0; i < server->worker_len && r == 0; i++) {
+        r = hub_listen(server->hubs[i], server->listeners, server->listener_len);
+    }
+    return r;
+}
+
+void server_run_worker(struct server *server, unsigned worker)
+{
+    assert(server->is_listening && worker < server->worker_len);
+    worker_run(server->hubs[worker]->worker);
+}
+
+void server_stop(struct server *server)
+{
+    worker_group_stop(server->group);
+}
