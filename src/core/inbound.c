@@ -91,12 +91,12 @@ bool inbound_remove(struct inbound *inbound, uint16_t packet_id)
     if (!inbound_has(inbound, packet_id)) {
         return false;
     }
-    inbound->len--;
     if (inbound->bits) {
         inbound->bits[packet_id / 64] &= ~(UINT64_C(1) << packet_id % 64);
     } else {
-        *list_find(inbound, packet_id) = inbound->ids[inbound->len];
+        *list_find(inbound, packet_id) = inbound->ids[inbound->len - 1];
     }
+    inbound->len--;
     if (inbound->len == 0) {
         inbound_deinit(inbound);
     }
