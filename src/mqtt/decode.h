@@ -111,10 +111,11 @@ enum mqtt_reason mqtt_decode_publish(unsigned version, uint8_t flags, struct sli
                                      bool from_server, struct mqtt_publish *publish_out) MUST_CHECK;
 
 /*
- * The front of a PUBLISH whose payload has not all arrived: `body` may be cut inside the payload,
- * never before it. Answers as mqtt_decode_publish(); `*is_short_out` true: the bytes so far do not
- * reach the payload (the answer is then MQTT_SUCCESS and nothing else is known). `body_size` is the
- * announced Remaining Length. publish_out->payload is what is there of it.
+ * The front of a PUBLISH whose payload has not all arrived: `body` may be cut anywhere, `body_size`
+ * is the announced Remaining Length. Answers as mqtt_decode_publish() (of several mistakes in one
+ * packet it may name another), as early as the mistake is there to see. `*is_short_out` true: the
+ * bytes so far do not reach the payload, nothing else is known, and the answer is MQTT_SUCCESS.
+ * publish_out->payload is what is there of it.
  */
 enum mqtt_reason mqtt_decode_publish_front(unsigned version, uint8_t flags, struct slice body,
                                            uint32_t body_size, bool from_server,
