@@ -134,6 +134,7 @@ static int connect_to(const struct address *bound)
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     memcpy(&name.sin_addr, bound->ip, sizeof(name.sin_addr));
+    assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
     return fd;
 }
@@ -276,6 +277,7 @@ static int connect_to_path(void)
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
     memcpy(name.sun_path, path, strlen(path));
+    assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
     return fd;
 }

@@ -16,6 +16,7 @@ static int make_listener(struct sockaddr_in *name)
 
     *name = (struct sockaddr_in){.sin_family = AF_INET};
     name->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(fd >= 0);
     assert_int_equal(bind(fd, (struct sockaddr *)name, sizeof(*name)), 0);
     assert_int_equal(listen(fd, 8), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)name, &len), 0);
@@ -26,6 +27,7 @@ static int connect_to(const struct sockaddr_in *name)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
+    assert_true(fd >= 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)name, sizeof(*name)), 0);
     return fd;
 }
