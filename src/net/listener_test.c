@@ -19,9 +19,10 @@ static struct listener_params make_params(void)
     return (struct listener_params){.backlog = 16};
 }
 
-static bool has_ipv6(void)
+/* Where IPv6 is switched off, the kernel may still let a socket have all addresses, but no one. */
+static bool has_ipv6(struct in6_addr address)
 {
-    struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_addr = address};
     int fd = socket(AF_INET6, SOCK_STREAM, 0);
     bool answer = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
 
@@ -60,7 +61,7 @@ static void opens_both_families(void **state)
     (void)state;
     assert_int_equal(listener_open(&params, &listener, error), 0);
     assert_string_equal(error, "");
-    assert_int_equal(listener.len, has_ipv6() ? 2 : 1);
+    assert_int_equal(listener.len, has_ipv6(in6addr_any) ? 2 : 1);
     for (unsigned i = 0; i < listener.len; i++) {
         bool is_ipv6 = listener.sockets[i].bound.family == ADDRESS_IPV6;
 
@@ -99,7 +100,7 @@ static void opens_the_loopback(void **state)
     (void)state;
     params.is_loopback = true;
     assert_int_equal(listener_open(&params, &listener, error), 0);
-    assert_int_equal(listener.len, has_ipv6() ? 2 : 1);
+    assert_int_equal(listener.len, has_ipv6(in6addr_loopback) ? 2 : 1);
     for (unsigned i = 0; i < listener.len; i++) {
         bool is_ipv6 = listener.sockets[i].bound.family == ADDRESS_IPV6;
 
