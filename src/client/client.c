@@ -6,7 +6,6 @@
 #include "client/hub.h"
 #include "client/login.h"
 #include "loop/clock.h"
-#include "net/proxy.h"
 #include "net/socket.h"
 
 #include <stdio.h>
@@ -176,13 +175,15 @@ void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
     }
     atomic_fetch_add_explicit(listener->shared->connection_len, 1, memory_order_relaxed);
     reason = begin_proxy(client);
+    client->facts->deadline_ms = first_deadline(client);
+    if (reason == MQTT_NOT_AUTHORIZED) {
+        client_refuse_header(client, PROXY_REFUSAL_UNTRUSTED);
+        return;
+    }
     if (client->state == CLIENT_FRESH) {
         say_new_connection(client);
     }
-    client->facts->deadline_ms = first_deadline(client);
-    if (reason == MQTT_NOT_AUTHORIZED) {
-        client_lose(client, "untrusted source of a PROXY header");
-    } else if (reason != MQTT_SUCCESS || start(client) < 0) {
+    if (reason != MQTT_SUCCESS || start(client) < 0) {
         client_lose(client, "out of memory");
     } else if (listener->settings->defer_accept) {
         client_read(client);
@@ -263,7 +264,7 @@ void client_on_timer(struct client *client)
     if (client->state == CLIENT_READY) {
         check_keep_alive(client);
     } else if (client->state == CLIENT_PROXY) {
-        client_lose(client, "no complete PROXY header in time");
+        client_refuse_header(client, PROXY_REFUSAL_TIMEOUT);
     } else if (client->state != CLIENT_CLOSING) {
         client_lose(client, "no CONNECT in time");
     }

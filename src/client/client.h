@@ -15,12 +15,11 @@
 #include "loop/worker.h"
 #include "mqtt/decode.h"
 #include "net/output.h"
+#include "net/proxy.h"
 
 struct hub;
 struct hub_listener;
 struct login;
-struct proxy_info;
-struct proxy_parser;
 
 /* What an event's source is: the first member of everything that is given to a poller. */
 enum source_kind { SOURCE_LISTENER = 1, SOURCE_CLIENT };
@@ -122,6 +121,9 @@ void client_end(struct client *client, enum mqtt_reason reason);
 
 /* The server stops. */
 void client_stop(struct client *client);
+
+/* The PROXY header is not to be had: one line, with the real address where it is known. */
+void client_refuse_header(struct client *client, enum proxy_refusal refusal);
 
 /* Refuses a CONNECT: CONNACK and close. */
 void client_refuse(struct client *client, enum mqtt_reason reason);

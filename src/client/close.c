@@ -2,6 +2,7 @@
 #include "client/client.h"
 #include "client/hub.h"
 #include "mqtt/encode.h"
+#include "net/proxy.h"
 
 /*
  * Every way in which a connection ends comes through client_close(): the state changes, the client
@@ -32,14 +33,30 @@ static void say_disconnected(const struct client *client, const char *text)
                text);
 }
 
+/* A health check of the proxy comes and goes: not worth a line. */
+static bool is_silent(const struct client *client)
+{
+    const struct proxy_info *proxy = client->facts->proxy;
+
+    return client->state != CLIENT_READY && proxy && !proxy->has_address;
+}
+
 void client_lose(struct client *client, const char *text)
 {
-    /* Health checks come and go; a peer that never became a client is not news. */
-    if (client->state == CLIENT_READY || client->facts->proxy == NULL ||
-        client->facts->login != NULL) {
+    if (!is_silent(client)) {
         say_disconnected(client, text);
     }
     leave_session(client, SESSION_LEAVE_WITH_WILL);
+    client_close(client);
+}
+
+void client_refuse_header(struct client *client, enum proxy_refusal refusal)
+{
+    char address[CLIENT_ADDRESS_CAP];
+
+    client_log(client, LOG_NOTICE, "Connection from %s on port %u refused: PROXY header: %s.",
+               client_address(client, address), client->facts->listener->settings->port,
+               proxy_refusal_word(refusal));
     client_close(client);
 }
 
@@ -47,6 +64,7 @@ void client_lose(struct client *client, const char *text)
 static const char *log_text(enum mqtt_reason reason)
 {
     switch (reason) {
+    case MQTT_TOPIC_NAME_INVALID:
     case MQTT_MALFORMED_PACKET: return "malformed packet";
     case MQTT_PROTOCOL_ERROR: return "protocol error";
     case MQTT_PACKET_TOO_LARGE: return "oversize packet";
@@ -54,6 +72,7 @@ static const char *log_text(enum mqtt_reason reason)
     case MQTT_SESSION_TAKEN_OVER: return "session taken over";
     case MQTT_NOT_AUTHORIZED: return "not authorised";
     case MQTT_SERVER_SHUTTING_DOWN: return "server shutting down";
+    case MQTT_TOPIC_ALIAS_INVALID: return "topic alias invalid";
     default: return mqtt_reason_name(reason);
     }
 }
@@ -97,13 +116,15 @@ void client_stop(struct client *client)
     }
 }
 
+/* Some refusals have no code in version 3: there it is just closed. */
 void client_refuse(struct client *client, enum mqtt_reason reason)
 {
     struct mqtt_connack_out connack = {
         .version = client->version,
         .reason = reason,
     };
-    uint8_t *at = client_reserve(client, mqtt_connack_size(&connack));
+    size_t size = client->version ? mqtt_connack_size(&connack) : 0;
+    uint8_t *at = size ? client_reserve(client, size) : NULL;
 
     if (at) {
         client_commit(client, at + mqtt_encode_connack(at, &connack));

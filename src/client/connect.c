@@ -25,7 +25,7 @@
 /* Groups of hex digits as in a UUID. */
 static void put_digits(char *at, uint64_t high, uint64_t low)
 {
-    static const char digits[] = "0123456789abcdef";
+    static const char digits[] = "0123456789ABCDEF";
 
     for (unsigned i = 0; i < ASSIGNED_LEN; i++) {
         if (i == 8 || i == 13 || i == 18 || i == 23) {
@@ -162,16 +162,24 @@ static int take_username(struct client *client, const struct mqtt_connect *conne
     return 0;
 }
 
-static int take_connect(struct client *client, const struct mqtt_connect *connect, struct slice id)
+/* The name of the client is known from here on, also to the log. */
+static int take_id(struct client *client, const struct mqtt_connect *connect)
 {
-    struct login *login;
+    char assigned[PREFIX_CAP + ASSIGNED_LEN];
+    struct slice id = connect->client_id.len ? connect->client_id : assign_id(client, assigned);
     int r = login_new(connect, id, &client->facts->login);
 
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        client->facts->login->id_is_assigned = connect->client_id.len == 0;
     }
-    login = client->facts->login;
-    login->id_is_assigned = connect->client_id.len == 0;
+    return r;
+}
+
+static int take_connect(struct client *client, const struct mqtt_connect *connect)
+{
+    struct login *login = client->facts->login;
+    int r;
+
     if (keep_alive_is_over(client, connect->keep_alive)) {
         login->server_keep_alive = client->hub->settings->limits.max_keepalive_s;
     }
@@ -183,6 +191,11 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
 }
 
 /* Moving */
+
+static void refuse_without_memory(struct client *client)
+{
+    client_refuse(client, MQTT_SERVER_UNAVAILABLE);
+}
 
 /* Nothing of the client may be touched once it is posted. */
 static int move(struct client *client, unsigned home)
@@ -223,19 +236,25 @@ static void go_home(struct client *client, struct slice rest)
         r = move(client, home);
     }
     if (r < 0) {
-        client_refuse(client, MQTT_SERVER_UNAVAILABLE);
+        refuse_without_memory(client);
     }
+}
+
+/* Another protocol is closed without a word; an unknown version of this one is told so, in the
+ * form of 3.1.1, which all of them know. */
+static void refuse_version(struct client *client, const struct mqtt_connect *connect)
+{
+    client->version = connect->version == 0 ? 0 : MQTT_3_1_1;
+    client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
 }
 
 void client_on_connect(struct client *client, struct slice body, struct slice rest)
 {
-    char assigned[PREFIX_CAP + ASSIGNED_LEN];
     struct mqtt_connect connect;
     enum mqtt_reason reason = mqtt_decode_connect(body, &connect);
 
     if (reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION) {
-        client->version = connect.version > MQTT_5_0 ? MQTT_5_0 : MQTT_3_1_1;
-        client_refuse(client, reason);
+        refuse_version(client, &connect);
         return;
     }
     if (reason != MQTT_SUCCESS) {
@@ -243,17 +262,18 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
         return;
     }
     client->version = connect.version;
+    if (take_id(client, &connect) < 0) {
+        refuse_without_memory(client);
+        return;
+    }
     reason = check_connect(client, &connect);
     if (reason != MQTT_SUCCESS) {
         client_refuse(client, reason);
-        return;
+    } else if (take_connect(client, &connect) < 0) {
+        refuse_without_memory(client);
+    } else {
+        go_home(client, rest);
     }
-    if (take_connect(client, &connect,
-                     connect.client_id.len ? connect.client_id : assign_id(client, assigned)) < 0) {
-        client_refuse(client, MQTT_SERVER_UNAVAILABLE);
-        return;
-    }
-    go_home(client, rest);
 }
 
 /* At home */
@@ -363,7 +383,7 @@ void client_arrive(struct client *client)
         r = open_session(client);
     }
     if (r < 0) {
-        client_refuse(client, MQTT_SERVER_UNAVAILABLE);
+        refuse_without_memory(client);
         return;
     }
     client->last_seen = shard_now(client->hub->shard);

@@ -205,10 +205,7 @@ static void take_header(struct client *client, struct slice *bytes)
         if (source) {
             facts->peer = *source;
         }
-        client_log(client, LOG_NOTICE, "Connection from %s refused: PROXY header: %s.",
-                   client_address(client, address),
-                   proxy_refusal_word(proxy_refusal(facts->parser)));
-        client_close(client);
+        client_refuse_header(client, proxy_refusal(facts->parser));
         return;
     }
     facts->proxy = proxy_take(facts->parser);
@@ -244,6 +241,15 @@ static bool check_read(struct client *client, ssize_t size)
         return true;
     }
     if (size == -EAGAIN || size == -EINTR) {
+        return false;
+    }
+    if (client->state == CLIENT_PROXY && size == 0 && client->last_seen == 0) {
+        /* Nothing was ever sent: a check that the port is open. */
+        client_close(client);
+        return false;
+    }
+    if (client->state == CLIENT_PROXY) {
+        client_refuse_header(client, PROXY_REFUSAL_INCOMPLETE);
         return false;
     }
     client_lose(client, size == 0 || size == -ECONNRESET || size == -EPIPE
