@@ -191,7 +191,7 @@ static int start(struct broker *broker)
     broker->threads = memory_must_alloc_zero(broker->worker_len, sizeof(pthread_t));
     broker->listeners =
         memory_must_alloc_zero(MAX(broker->settings->listener_len, 1u), sizeof(struct listener));
-    log_line(LOG_INFORMATION, "%u workers, %lu open files allowed.", broker->worker_len,
+    log_line(LOG_INFORMATION, "Using %u workers and up to %lu open files.", broker->worker_len,
              process_raise_file_limit());
     r = write_pid(broker);
     if (r == 0) {

@@ -1,5 +1,6 @@
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/trace.h"
 
 /* PUBACK, PUBREC, PUBREL, PUBCOMP: the halves of the handshakes of MQTT 5.0 section 4.3. */
 
@@ -34,6 +35,7 @@ void client_on_ack(struct client *client, enum mqtt_packet_type type, struct sli
         client_fail(client, reason);
         return;
     }
+    trace_received_ack(client, type, &ack);
     /* An acknowledgement of nothing is a late one: harmless, and no error of the peer. */
     switch (type) {
     case MQTT_PUBACK: session_on_puback(shard, client->session, ack.packet_id); break;

@@ -12,19 +12,37 @@
 
 /* Names in the log */
 
-const char *client_address(const struct client *client, char text[CLIENT_ADDRESS_CAP])
+static void put_address(const struct client *client, const struct address *from,
+                        char text[CLIENT_ADDRESS_CAP])
 {
-    const struct address *peer = &client->facts->peer;
     char ip[ADDRESS_TEXT_CAP];
 
-    if (peer->family == ADDRESS_UNIX || peer->family == ADDRESS_NONE) {
+    if (from->family == ADDRESS_UNIX || from->family == ADDRESS_NONE) {
         const char *path = client->facts->listener->settings->unix_path;
 
         snprintf(text, CLIENT_ADDRESS_CAP, "%s:0", path ? path : "");
-        return text;
+        return;
     }
-    address_format(peer, ip);
-    snprintf(text, CLIENT_ADDRESS_CAP, "%s:%u", ip, peer->port);
+    address_format(from, ip);
+    snprintf(text, CLIENT_ADDRESS_CAP, "%s:%u", ip, from->port);
+}
+
+const char *client_address(const struct client *client, char text[CLIENT_ADDRESS_CAP])
+{
+    put_address(client, &client->facts->peer, text);
+    return text;
+}
+
+const char *client_via(const struct client *client, char text[CLIENT_ADDRESS_CAP])
+{
+    const struct client_facts *facts = client->facts;
+    char proxy[CLIENT_ADDRESS_CAP];
+
+    if (address_is_equal(&facts->peer, &facts->socket)) {
+        return "";
+    }
+    put_address(client, &facts->socket, proxy);
+    snprintf(text, CLIENT_ADDRESS_CAP, " via %.*s", CLIENT_ADDRESS_CAP - 8, proxy);
     return text;
 }
 
@@ -154,12 +172,18 @@ static enum mqtt_reason begin_proxy(struct client *client)
     return MQTT_SUCCESS;
 }
 
-static void say_new_connection(const struct client *client)
+void client_say_new(struct client *client)
 {
     char address[CLIENT_ADDRESS_CAP];
+    char via[CLIENT_ADDRESS_CAP];
 
-    client_log(client, LOG_NOTICE, "New connection from %s on port %u.",
-               client_address(client, address), client->facts->listener->settings->port);
+    if (client->is_known) {
+        return;
+    }
+    client->is_known = true;
+    client_log(client, LOG_NOTICE, "New connection from %s on port %u%s.",
+               client_address(client, address), client->facts->listener->settings->port,
+               client_via(client, via));
 }
 
 void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
@@ -181,7 +205,7 @@ void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
         return;
     }
     if (client->state == CLIENT_FRESH) {
-        say_new_connection(client);
+        client_say_new(client);
     }
     if (reason != MQTT_SUCCESS || start(client) < 0) {
         client_lose(client, "out of memory");

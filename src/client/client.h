@@ -64,6 +64,7 @@ struct client {
     uint32_t last_seen;    /* second in which something was last read */
     uint16_t keep_alive;   /* seconds; 0 = none */
     bool is_polled;        /* the descriptor is in the hub's poller */
+    bool is_known;         /* the log has told of the connection */
     bool has_failed;       /* no memory for output: closed when the iteration writes */
 
     struct wheel_timer timer;
@@ -100,6 +101,12 @@ const char *client_label(const struct client *client, char label[CLIENT_LABEL_CA
 
 /* "ADDR:PORT". */
 const char *client_address(const struct client *client, char text[CLIENT_ADDRESS_CAP]);
+
+/* " via ADDR:PORT" of the proxy, where there is one; else nothing. */
+const char *client_via(const struct client *client, char text[CLIENT_ADDRESS_CAP]);
+
+/* "New connection from ...", once. */
+void client_say_new(struct client *client);
 
 /* A line about connections: written when connection_messages is on. */
 void client_log(const struct client *client, enum log_type type, const char *format, ...)

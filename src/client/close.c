@@ -52,11 +52,13 @@ void client_lose(struct client *client, const char *text)
 
 void client_refuse_header(struct client *client, enum proxy_refusal refusal)
 {
+    const struct client_facts *facts = client->facts;
     char address[CLIENT_ADDRESS_CAP];
+    char via[CLIENT_ADDRESS_CAP];
 
-    client_log(client, LOG_NOTICE, "Connection from %s on port %u refused: PROXY header: %s.",
-               client_address(client, address), client->facts->listener->settings->port,
-               proxy_refusal_word(refusal));
+    client_log(client, LOG_NOTICE, "Connection from %s on port %u%s refused: PROXY header: %s.",
+               client_address(client, address), facts->listener->settings->port,
+               client_via(client, via), proxy_refusal_word(refusal));
     client_close(client);
 }
 

@@ -6,6 +6,7 @@
 #include "client/forward.h"
 #include "client/hub.h"
 #include "client/login.h"
+#include "client/trace.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
 
@@ -262,6 +263,8 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
         return;
     }
     client->version = connect.version;
+    client_say_new(client);
+    trace_will(&connect);
     if (take_id(client, &connect) < 0) {
         refuse_without_memory(client);
         return;
@@ -294,6 +297,7 @@ static void send_connack(struct client *client, bool session_present)
     };
     uint8_t *at;
 
+    trace_sending_connack(client, session_present, MQTT_SUCCESS);
     if (login->id_is_assigned) {
         connack.assigned_client_id = slice_of(login->id, login->id_len);
     }

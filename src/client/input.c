@@ -190,8 +190,6 @@ static void pause_if_pressed(struct client *client)
 static void take_header(struct client *client, struct slice *bytes)
 {
     struct client_facts *facts = client->facts;
-    char address[CLIENT_ADDRESS_CAP];
-    char proxy[ADDRESS_TEXT_CAP];
     size_t used;
     enum proxy_verdict verdict = proxy_feed(facts->parser, *bytes, &used);
 
@@ -211,14 +209,13 @@ static void take_header(struct client *client, struct slice *bytes)
     facts->proxy = proxy_take(facts->parser);
     facts->parser = proxy_parser_free(facts->parser);
     client_state_change(&client->state, CLIENT_FRESH);
-    if (!facts->proxy->has_address) {
-        return;
+    /* Without an address it may be a health check: told of only when CONNECT comes. */
+    if (facts->proxy->has_address) {
+        if (facts->proxy->source.family != ADDRESS_UNIX) {
+            facts->peer = facts->proxy->source;
+        }
+        client_say_new(client);
     }
-    facts->peer = facts->proxy->source;
-    address_format(&facts->socket, proxy);
-    client_log(client, LOG_NOTICE, "New connection from %s on port %u via %s:%u.",
-               client_address(client, address), facts->listener->settings->port, proxy,
-               facts->socket.port);
 }
 
 void client_take(struct client *client, struct slice bytes)

@@ -1,5 +1,6 @@
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/trace.h"
 #include "mqtt/encode.h"
 
 /* PINGREQ and DISCONNECT. */
@@ -13,6 +14,8 @@ void client_on_pingreq(struct client *client, struct slice body)
         client_fail(client, reason);
         return;
     }
+    trace_received(client, MQTT_PINGREQ);
+    trace_sending(client, MQTT_PINGRESP);
     at = client_reserve(client, MQTT_PING_SIZE);
     if (at) {
         client_commit(client, at + mqtt_encode_pingresp(at));
@@ -43,6 +46,7 @@ void client_on_disconnect(struct client *client, struct slice body)
         client_fail(client, reason);
         return;
     }
+    trace_received(client, MQTT_DISCONNECT);
     client_leave(client,
                  packet.reason == MQTT_SUCCESS ? SESSION_LEAVE_QUIETLY : SESSION_LEAVE_WITH_WILL);
 }

@@ -1,5 +1,6 @@
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/trace.h"
 #include "mqtt/encode.h"
 #include "net/socket.h"
 
@@ -125,6 +126,7 @@ void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t
 {
     uint8_t *at = client_reserve(client, MQTT_ACK_SIZE_MAX);
 
+    trace_sending_ack(client, type, packet_id, reason);
     if (at) {
         client_commit(client, at + mqtt_encode_ack(at, client->version, type, packet_id, reason));
     }
@@ -257,6 +259,7 @@ static enum peer_verdict peer_publish(struct client *client, const struct public
         client->output.packet_len >= max_queued) {
         return PEER_BUSY;
     }
+    trace_sending_publish(client, &publication->parts, head);
     put_publish(client, publication, &form, head);
     return PEER_SENT;
 }

@@ -3,6 +3,7 @@
 #include "client/client.h"
 #include "client/forward.h"
 #include "client/hub.h"
+#include "client/trace.h"
 #include "mqtt/topics.h"
 
 /* Topic aliases that the peer has set (MQTT 5.0 section 3.3.2.3.4) */
@@ -198,7 +199,10 @@ void client_on_publish(struct client *client, const struct mqtt_frame *frame, st
     }
     if (reason != MQTT_SUCCESS) {
         client_fail(client, reason);
-    } else if (publish.qos == 2) {
+        return;
+    }
+    trace_received_publish(client, &publish);
+    if (publish.qos == 2) {
         publish_exactly_once(client, &publish);
     } else {
         publish_once(client, &publish);

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/trace.h"
 #include "core/replay.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
@@ -100,8 +101,10 @@ static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
 static void send_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                        struct slice codes)
 {
-    uint8_t *at = client_reserve(client, mqtt_suback_size(client->version, type, codes.len));
+    uint8_t *at;
 
+    trace_sending(client, type);
+    at = client_reserve(client, mqtt_suback_size(client->version, type, codes.len));
     if (at) {
         client_commit(client, at + mqtt_encode_suback(at, client->version, type, packet_id, codes));
     }
@@ -135,7 +138,9 @@ void client_on_subscribe(struct client *client, struct slice body)
         client_fail(client, reason == MQTT_SUCCESS ? MQTT_QUOTA_EXCEEDED : reason);
         return;
     }
+    trace_received(client, MQTT_SUBSCRIBE);
     while (mqtt_subscribe_next(&packet.filters, &filter)) {
+        trace_filter(filter.filter, filter.qos);
         codes[len++] = (uint8_t)subscribe_one(client, &filter, &packet);
     }
     send_codes(client, MQTT_SUBACK, packet.packet_id, slice_of(codes, len));
@@ -170,7 +175,9 @@ void client_on_unsubscribe(struct client *client, struct slice body)
         client_fail(client, reason == MQTT_SUCCESS ? MQTT_QUOTA_EXCEEDED : reason);
         return;
     }
+    trace_received(client, MQTT_UNSUBSCRIBE);
     while (mqtt_unsubscribe_next(&packet.filters, &filter)) {
+        trace_filter(filter.filter, -1);
         codes[len++] = (uint8_t)unsubscribe_one(client, filter.filter);
     }
     send_codes(client, MQTT_UNSUBACK, packet.packet_id, slice_of(codes, len));

@@ -107,7 +107,7 @@ uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t 
 {
     struct output_chunk *tail = output->tail;
 
-    if (!tail || tail->cap - tail->end < size) {
+    if (!tail || tail->message || tail->cap - tail->end < size) {
         tail = chunk_new(pool, size);
         if (!tail) {
             return NULL;
