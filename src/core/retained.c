@@ -135,10 +135,14 @@ int retained_publish(struct shard *shard, struct publication *publication)
 {
     struct retained *retained = &shard->core->retained;
     struct lock *stripe = &retained->stripes[publication->topic_hash % RETAINED_STRIPE_LEN];
-    int r = 0;
+    int r;
 
-    /* What this worker posted before must come before this everywhere. */
+    /* What this worker posted before must come before this everywhere. That takes the room, too. */
     shard->post.ops->push(shard->post.context);
+    r = shard->post.ops->reserve(shard->post.context);
+    if (r < 0) {
+        return r;
+    }
     lock_take(stripe);
     if (publication->parts.payload.len > 0) {
         r = store_value(shard, publication->message);
