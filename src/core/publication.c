@@ -20,30 +20,33 @@ void publication_of(struct publication *publication, struct message *message, ui
     };
 }
 
-/* The parts of an adopted message move: properties may have been put elsewhere. */
-static void take_room(struct publication *publication)
+/* The parts are the message's now: what they were made of goes when the packet is handled. */
+static void own_message(struct publication *publication, struct message *message)
 {
-    struct message *message =
-        message_adopt(TAKE(publication->room), &publication->parts, publication->properties_cap);
-
     publication->message = message;
     publication->owns_message = true;
+    publication->parts.topic = message_topic(message);
     publication->parts.properties = message_properties(message);
+    publication->parts.payload = message_payload(message);
 }
 
 int publication_need_message(struct publication *publication)
 {
-    int r;
+    struct message *message;
+    int r = 0;
 
     if (publication->message) {
         return 0;
     }
     if (publication->room) {
-        take_room(publication);
-        return 0;
+        message = message_adopt(TAKE(publication->room), &publication->parts,
+                                publication->properties_cap);
+    } else {
+        r = message_new(&publication->parts, &message);
     }
-    r = message_new(&publication->parts, &publication->message);
-    publication->owns_message = r == 0;
+    if (r == 0) {
+        own_message(publication, message);
+    }
     return r;
 }
 
