@@ -156,12 +156,25 @@ static void write_dirty(struct hub *hub)
     list_splice(&hub->dirty, &again);
 }
 
+/* Who has lost its client id to a newer connection hears of it before that one is welcomed. */
+static void write_closing(struct hub *hub)
+{
+    for (struct list_link *link = hub->closing.next; link != &hub->closing; link = link->next) {
+        struct client *client = CONTAINER_OF(link, struct client, link);
+
+        if (!output_is_empty(&client->output) && !client->is_blocked) {
+            client_flush(client);
+        }
+    }
+}
+
 /* The end of an iteration: nobody walks a list, so here a client may be closed. */
 static void flush(void *context)
 {
     struct hub *hub = context;
     struct list_link *link;
 
+    write_closing(hub);
     write_dirty(hub);
     while ((link = list_pop(&hub->dirty)) != NULL) {
         client_lose(CONTAINER_OF(link, struct client, link), "out of memory");
