@@ -1,0 +1,457 @@
+"""
+Builds and tests everything: what ./dev test and .ci/run do.
+
+The work is a list of stages. A stage is one command (or a few, one after another) with a log of its
+own in build-check/, and it gives results: one per unit test, one per scenario, one for everything
+that just succeeds or fails. A stage whose folder could not be built does not run and counts as a
+failure; nothing is skipped silently.
+
+Two slots, for two cores: builds use all cores and take both, the rest takes one. The last line is
+always "N passed, N failed".
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as xml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OUT = ROOT / "build-check"
+SLOTS = 2
+CORES = os.cpu_count() or 2
+SEEDS = "2000"
+FUZZ_SECONDS = "10"
+
+SANITIZERS = {
+    # Malloc answers NULL where it can't help: the code under test must cope, as without sanitizer.
+    "ASAN_OPTIONS": "allocator_may_return_null=1:detect_leaks=1:detect_stack_use_after_return=1:"
+                    "strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    "TSAN_OPTIONS": "allocator_may_return_null=1:second_deadlock_stack=1:history_size=4",
+    "ASAN_SYMBOLIZER_PATH": "/usr/bin/llvm-symbolizer-14",
+    "TSAN_SYMBOLIZER_PATH": "/usr/bin/llvm-symbolizer-14",
+    "UBSAN_SYMBOLIZER_PATH": "/usr/bin/llvm-symbolizer-14",
+}
+
+
+@dataclasses.dataclass
+class Build:
+    folder: str
+    compiler: str
+    options: list
+
+
+BUILDS = {
+    "gcc": Build("build-gcc", "gcc", ["--buildtype=release", "-Db_lto=true"]),
+    "asan": Build("build-asan", "clang-14",
+                  ["-Db_sanitize=address,undefined", "-Db_lundef=false"]),
+    "tsan": Build("build-tsan", "clang-14", ["-Db_sanitize=thread", "-Db_lundef=false"]),
+    "fuzz": Build("build-fuzz", "clang-14",
+                  ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfuzz=true"]),
+}
+
+
+@dataclasses.dataclass
+class Result:
+    name: str
+    passed: bool
+    text: str = ""
+
+
+class Failure(Exception):
+    """A stage that cannot give results of its own."""
+
+
+class Stage:
+    def __init__(self, name, run, needs=(), after=(), slots=1, seconds=600, ci_only=False):
+        self.name, self.run = name, run
+        self.needs, self.after = needs, after  # must have passed; must only be over
+        self.slots, self.seconds, self.ci_only = slots, seconds, ci_only
+        self.log = OUT / f"{name}.log"
+        self.results, self.skipped, self.took = None, 0, 0.0
+        self.process = None
+
+    @property
+    def is_failed(self):
+        return self.results is not None and not all(each.passed for each in self.results)
+
+    def execute(self):
+        started = time.monotonic()
+        self.deadline = started + self.seconds
+        self.log.write_text("")
+        try:
+            self.results = self.run(self)
+        except Failure as failure:
+            self.results = [Result(self.name, False, str(failure))]
+        except Exception as error:  # pylint: disable=broad-except
+            self.results = [Result(self.name, False, f"{type(error).__name__}: {error}")]
+        self.took = time.monotonic() - started
+
+    def call(self, *command, **environment):
+        """Runs a command into the log of the stage; its exit status, or Failure when too slow."""
+        with self.log.open("a") as log:
+            log.write("$ " + " ".join(map(str, command)) + "\n")
+            log.flush()
+            self.process = subprocess.Popen(
+                list(map(str, command)), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, **SANITIZERS, **environment})
+            try:
+                return self.process.wait(max(1.0, self.deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self.stop()
+                raise Failure(f"not finished after {self.seconds} s") from None
+
+    def stop(self):
+        """Ends the process with everything it started, giving it time to tidy up."""
+        process = self.process
+        for number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 5)):
+            if process is None or process.poll() is not None:
+                return
+            try:
+                os.killpg(process.pid, number)
+                process.wait(patience)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                pass
+
+    def tail(self, lines=40):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def must(self, *command, **environment):
+        status = self.call(*command, **environment)
+        if status != 0:
+            raise Failure(f"exit status {status}\n{self.tail()}")
+
+
+# ---- what stages do ----
+
+def make(name, werror):
+    build = BUILDS[name]
+
+    def run(stage):
+        folder = ROOT / build.folder
+        options = build.options + [f"-Dtests={'disabled' if name == 'fuzz' else 'enabled'}",
+                                   f"-Dwerror={'true' if werror else 'false'}"]
+        if (folder / "build.ninja").exists():
+            stage.must("meson", "configure", folder, *options)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            stage.must("meson", "setup", folder, *options, CC=build.compiler)
+        stage.must("ninja", "-C", folder, "-j", str(CORES))
+        return [Result(stage.name, True)]
+
+    return Stage(f"build-{name}", run, slots=SLOTS, seconds=900)
+
+
+def meson_tests(name, suites, number):
+    build = BUILDS[name]
+
+    def run(stage):
+        folder = ROOT / build.folder
+        log = folder / "meson-logs" / f"{stage.name}.json"
+        log.unlink(missing_ok=True)
+        stage.call("meson", "test", "-C", folder, "--no-rebuild", "--num-processes", number,
+                   "--logbase", stage.name, *suites)
+        if not log.exists():
+            raise Failure(f"no unit test ran\n{stage.tail()}")
+        results = []
+        for line in log.read_text().splitlines():
+            test = json.loads(line)
+            if test["result"] == "SKIP":
+                stage.skipped += 1
+                continue
+            text = (test.get("stdout") or "") + (test.get("stderr") or "")
+            passed = test["result"] in ("OK", "EXPECTEDFAIL")
+            results.append(Result(test["name"], passed, f"{test['result']}\n{text}"))
+        return results or [Result(stage.name, False, "no unit test ran")]
+
+    return Stage(f"unit-{name}", run, needs=(f"build-{name}",), slots=number)
+
+
+def port_is_free(port):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def scenarios(name, *options, default_port=False, **how):
+    """They mostly wait, for time-outs and for each other: so many at a time."""
+    build = BUILDS[name]
+
+    def run(stage):
+        environment = {"NIGHTJAR": str(ROOT / build.folder / "src" / "nightjar")}
+        if default_port and port_is_free(1883):
+            environment["NIGHTJAR_TESTS_PORT_1883"] = "1"
+        report = OUT / f"{stage.name}.xml"
+        report.unlink(missing_ok=True)
+        status = stage.call("/usr/bin/python3", "-m", "pytest", "tests", "-n", str(4 * CORES),
+                            f"--junitxml={report}", *options, **environment)
+        if not report.exists():
+            raise Failure(f"pytest ended with {status}\n{stage.tail()}")
+        results = read_junit(stage, report)
+        if status not in (0, 1) or not results:
+            reason = {5: "no scenario ran"}.get(status, f"pytest ended with {status}")
+            results.append(Result(stage.name, False, f"{reason}\n{stage.tail()}"))
+        return results
+
+    return Stage(f"scenarios-{name}", run, needs=(f"build-{name}",), seconds=1500, **how)
+
+
+def read_junit(stage, path):
+    """One result for each test; pytest writes two cases where a test and its clean-up fail."""
+    results = {}
+    for case in xml.parse(path).iter("testcase"):
+        name = f"{case.get('classname')}::{case.get('name')}"
+        wrong = [each for each in case if each.tag in ("failure", "error")]
+        result = results.setdefault(name, Result(name, True))
+        if wrong:
+            result.passed = False
+            result.text += (wrong[0].text or wrong[0].get("message") or "") + "\n"
+        elif case.find("skipped") is not None:
+            stage.skipped += 1
+            del results[name]
+    return list(results.values())
+
+
+def simulator(stage):
+    program = ROOT / BUILDS["gcc"].folder / "sim" / "nightjar-sim"
+    if not program.exists():
+        raise Failure("there is no simulator at " + str(program.relative_to(ROOT)))
+    if stage.call(program, "--seeds", SEEDS) != 0:
+        raise Failure(f"{stage.tail()}\nReplay a seed with: ./dev sim --seed N")
+    return [Result(f"simulator, {SEEDS} seeds", True)]
+
+
+def fuzz(stage):
+    report = OUT / "fuzz.json"
+    report.unlink(missing_ok=True)
+    status = stage.call("/usr/bin/python3", "tools/fuzz.py", BUILDS["fuzz"].folder, "all",
+                        FUZZ_SECONDS, "--report", report)
+    if not report.exists():
+        raise Failure(f"exit status {status}\n{stage.tail()}")
+    return [Result(f"fuzz {each['name']}", each["passed"], each["text"])
+            for each in json.loads(report.read_text())]
+
+
+def single(name, *command, **options):
+    def run(stage):
+        stage.must(*command)
+        return [Result(name, True)]
+
+    return Stage(name, run, **options)
+
+
+def stages(is_ci):
+    """In the order in which they are begun when there is room: the long ones first."""
+    return [
+        # Mostly waits for packages: beside whatever else runs.
+        single("bare", "./dev", "test-bare", "--only", "run", slots=0, seconds=1300, ci_only=True),
+        make("gcc", is_ci),
+        make("asan", is_ci),
+        make("tsan", is_ci),
+        make("fuzz", is_ci),
+        scenarios("gcc", "--timeout", "60", default_port=True, after=("bare",)),
+        scenarios("asan", "--timeout", "120"),
+        scenarios("tsan", "--timeout", "120", "-m", "workers", "--workers", "2,4"),
+        Stage("simulator", simulator, needs=("build-gcc",), seconds=600),
+        Stage("fuzz", fuzz, needs=("build-fuzz",), seconds=900),
+        meson_tests("gcc", [], 2),
+        meson_tests("asan", ["--no-suite", "house"], 2),
+        meson_tests("tsan", ["--suite", "threads"], 1),
+        single("lint", "./dev", "lint", seconds=900, ci_only=True),
+        single("format", "./dev", "format", "--check", ci_only=True),
+    ]
+
+
+# ---- running them ----
+
+class Runner:
+    def __init__(self, chosen):
+        self.waiting, self.running, self.done = list(chosen), [], []
+        self.names = {each.name for each in chosen}
+        self.changed = threading.Condition()
+
+    def is_ready(self, stage):
+        finished = {each.name for each in self.done}
+        return all(each in finished or each not in self.names
+                   for each in (*stage.needs, *stage.after))
+
+    def is_lost(self, stage):
+        return any(each.is_failed for each in self.done if each.name in stage.needs)
+
+    def next_stage(self):
+        """
+        The first that is ready and fits. Those behind a large one that does not fit may pass it:
+        there are few of them, and it gets its turn when both slots are free.
+        """
+        free = SLOTS - sum(each.slots for each in self.running)
+        for stage in self.waiting:
+            if self.is_ready(stage) and stage.slots <= free:
+                return stage
+        return None
+
+    def work(self, stage):
+        stage.execute()
+        with self.changed:
+            self.running.remove(stage)
+            self.finish(stage)
+            self.changed.notify()
+
+    def finish(self, stage):
+        self.done.append(stage)
+        passed = sum(each.passed for each in stage.results)
+        failed = len(stage.results) - passed
+        skipped = f", {stage.skipped} skipped" if stage.skipped else ""
+        print(f"{'FAILED' if failed else 'ok':7} {stage.name:16} {stage.took:6.0f} s  "
+              f"{passed} passed, {failed} failed{skipped}", flush=True)
+
+    def run(self):
+        with self.changed:
+            while self.waiting or self.running:
+                stage = self.next_stage()
+                if stage is None:
+                    self.changed.wait()
+                    continue
+                self.waiting.remove(stage)
+                if self.is_lost(stage):
+                    stage.results = [Result(stage.name, False, "its build failed")]
+                    self.finish(stage)
+                    continue
+                self.running.append(stage)
+                threading.Thread(target=self.work, args=(stage,), daemon=True).start()
+        return self.done
+
+    def stop(self):
+        for stage in list(self.running):
+            stage.stop()
+
+
+def shorten(text, lines=30):
+    """The end of a text: there the reason stands."""
+    kept = text.strip().splitlines()
+    return "\n".join(["    ..."] * (len(kept) > lines) + [f"    {each}" for each in kept[-lines:]])
+
+
+def summary(done):
+    failed = [(stage, each) for stage in done for each in stage.results if not each.passed]
+    if failed:
+        print("\nFailures\n")
+    for number, (stage, result) in enumerate(failed, 1):
+        if number > 40:
+            print(f"... and {len(failed) - 40} more")
+            break
+        print(f"{number}. {stage.name}: {result.name}   ({stage.log.relative_to(ROOT)})")
+        if number <= 15 and result.text:
+            print(shorten(result.text) + "\n")
+    return sum(len(stage.results) for stage in done) - len(failed), len(failed)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="./dev test")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="only these, and their builds")
+    parser.add_argument("--ci", action="store_true", help="everything that CI does")
+    parser.add_argument("--self-test", action="store_true", help="try this program itself")
+    parser.add_argument("--list", action="store_true", help="name the stages and end")
+    return parser.parse_args()
+
+
+def choose(every, options):
+    if not options.stages:
+        return [each for each in every if options.ci or not each.ci_only]
+    known = {each.name: each for each in every}
+    unknown = [each for each in options.stages if each not in known]
+    if unknown:
+        sys.exit(f"./dev test: there is no stage {unknown[0]}; see ./dev test --list")
+    wanted = set(options.stages)
+    for name in options.stages:
+        wanted.update(known[name].needs)
+    return [each for each in every if each.name in wanted]
+
+
+def end_on_signal(number, frame):
+    del frame
+    raise KeyboardInterrupt(number)
+
+
+def self_test():
+    """That a failure of any kind is counted, and that nothing is counted that did not run."""
+    class Fake(Stage):
+        def execute(self):
+            self.results = self.run(self)
+
+    def gives(*passed):
+        return lambda stage: [Result(stage.name, each) for each in passed]
+
+    order = []
+
+    def note(stage):
+        order.append(stage.name)
+        return [Result(stage.name, True)]
+
+    done = Runner([Fake("a", gives(True, True)), Fake("b", gives(True, False), slots=2),
+                   Fake("after a", note, needs=["a"]), Fake("after b", note, needs=["b"]),
+                   Fake("after none", note, needs=["not chosen"]),
+                   Fake("when b is over", note, after=["b"])]).run()
+    assert summary(done) == (6, 2), [vars(each) for each in done]
+    assert sorted(order) == ["after a", "after none", "when b is over"], order
+
+    OUT.mkdir(exist_ok=True)
+    for command, seconds, is_right in (("true", 9, True), ("false", 9, False),
+                                       ("sleep 9 & sleep 9", 1, False)):
+        stage = single("self-test", "bash", "-c", command, seconds=seconds)
+        stage.execute()
+        assert [each.passed for each in stage.results] == [is_right], command
+
+    report = OUT / "self-test.xml"
+    report.write_text('<testsuites><testsuite><testcase classname="a" name="b"/>'
+                      '<testcase classname="a" name="c"><failure message="m">text</failure>'
+                      '</testcase><testcase classname="a" name="d"><error/></testcase>'
+                      '<testcase classname="a" name="c"><error/></testcase>'
+                      '<testcase classname="a" name="e"><skipped/></testcase>'
+                      "</testsuite></testsuites>")
+    stage = Stage("self-test", None)
+    assert [each.passed for each in read_junit(stage, report)] == [True, False, False]
+    assert stage.skipped == 1
+
+
+def main():
+    options = arguments()
+    if options.self_test:
+        return self_test()
+    every = stages(options.ci)
+    if options.list:
+        print("\n".join(each.name + (" (with --ci)" if each.ci_only else "") for each in every))
+        return 0
+    OUT.mkdir(exist_ok=True)
+    started = time.monotonic()
+    print(f"Building and testing, {SLOTS} stages at a time; their logs are in "
+          f"{OUT.relative_to(ROOT)}/.", flush=True)
+    signal.signal(signal.SIGTERM, end_on_signal)
+    runner = Runner(choose(every, options))
+    try:
+        done = runner.run()
+    except KeyboardInterrupt:
+        runner.stop()
+        done = runner.done + [Stage("interrupted", None)]
+        done[-1].results = [Result("interrupted", False)]
+    passed, failed = summary(done)
+    print(f"\n{time.monotonic() - started:.0f} s, logs in {OUT.relative_to(ROOT)}/")
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
