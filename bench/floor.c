@@ -33,7 +33,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -299,7 +298,8 @@ static void add_subscriber(struct topic *topic, struct client *client, uint8_t q
         }
     }
     if (topic->len == topic->cap) {
-        grown = must(calloc(2 * topic->cap, sizeof(*grown)));
+        assert(topic->cap > 0);
+        grown = must(calloc(2 * (size_t)topic->cap, sizeof(*grown)));
         memcpy(grown, topic->subscribers, topic->len * sizeof(*grown));
         if (topic->subscribers != &topic->single) {
             free(topic->subscribers);
@@ -787,7 +787,7 @@ static void on_accept(void)
         client = must(calloc(1, sizeof(*client)));
         client->fd = fd;
         floor_.counts.accepts++;
-        watch(client, EPOLL_CTL_ADD, EPOLLIN);
+        watch(client, EPOLL_CTL_ADD, EPOLLIN); /* the set holds the client from here on */
         if (floor_.defers_accept) {
             on_readable(client);
         }

@@ -1,5 +1,7 @@
 #include "bench/histogram.h"
 
+#include <math.h>
+
 /* Below 128 each value has its own bucket; above, the leading seven bits choose it. */
 static size_t bucket_of(uint64_t value)
 {
@@ -31,7 +33,7 @@ void histogram_add(struct histogram *histogram, uint64_t value)
 
 uint64_t histogram_find(const struct histogram *histogram, double share)
 {
-    uint64_t wanted = (uint64_t)(share * (double)histogram->total);
+    uint64_t wanted = (uint64_t)ceil(share * (double)histogram->total);
     uint64_t seen = 0;
 
     for (size_t i = 0; i < HISTOGRAM_CAP; i++) {

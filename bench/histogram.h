@@ -9,7 +9,7 @@
 
 #include "base/base.h"
 
-#define HISTOGRAM_CAP (64 * 36)
+#define HISTOGRAM_CAP ((size_t)64 * 36)
 
 struct histogram {
     uint64_t counts[HISTOGRAM_CAP];

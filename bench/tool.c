@@ -35,10 +35,12 @@ uint8_t *tool_reserve(struct bytes *bytes, size_t room)
         cap *= 2;
     }
     if (cap != bytes->cap) {
-        bytes->data = realloc(bytes->data, cap);
-        if (!bytes->data) {
+        uint8_t *larger = realloc(bytes->data, cap);
+
+        if (!larger) {
             tool_die("out of memory");
         }
+        bytes->data = larger;
         bytes->cap = cap;
     }
     return bytes->data + bytes->len;
