@@ -20,6 +20,8 @@
  * is done for traffic, so that callgrind can count in it alone where the machine lends no counters.
  */
 
+#include "floor_topics.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
@@ -40,9 +42,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define likely(condition)   __builtin_expect(!!(condition), 1)
-#define unlikely(condition) __builtin_expect(!!(condition), 0)
-
 enum {
     READ_SIZE = 256 * 1024,
     OUT_START = 1024,
@@ -53,8 +52,6 @@ enum {
     PACKET_MAX = 64 * 1024 * 1024,
     SLACK = 32 /* that every buffer has behind its end, for copies and looks in whole words */
 };
-
-#define HASH_FACTOR 0x9E3779B97F4A7C15u
 
 enum {
     CONNECT = 1,
@@ -90,26 +87,6 @@ struct client {
     uint32_t topic_len;
 };
 
-struct subscriber {
-    struct client *client;
-    uint8_t qos;
-};
-
-/* Never removed: a topic without subscribers waits for the next one. */
-struct topic {
-    struct subscriber *subscribers; /* `single` while there is only one */
-    struct subscriber single;
-    uint32_t len;
-    uint32_t cap;
-    uint32_t name_len;
-    uint8_t name[];
-};
-
-struct slot {
-    uint64_t hash;
-    struct topic *topic;
-};
-
 struct packet {
     uint8_t *data;
     uint32_t size;   /* all of it */
@@ -125,9 +102,7 @@ static struct {
     int listener;
     bool defers_accept;
     bool is_stopped;
-    struct slot *slots;
-    uint64_t slot_mask;
-    uint64_t topic_len;
+    struct topics topics;
     struct client *touched;
     struct client *closed;
     struct bytes pool[POOL_CAP];
@@ -143,184 +118,12 @@ static void die(const char *what)
     exit(1);
 }
 
-static void *must(void *memory)
-{
-    if (!memory) {
-        die("bench-floor: memory");
-    }
-    return memory;
-}
-
 static inline uint32_t two(const uint8_t *at)
 {
     uint16_t value;
 
     memcpy(&value, at, sizeof(value));
     return ntohs(value);
-}
-
-/* Topics: an open table of hashes. */
-
-static inline uint64_t word(const uint8_t *at)
-{
-    uint64_t value;
-
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-static inline uint64_t chain(uint64_t hash, uint64_t value)
-{
-    return ((hash << 5 | hash >> 59) ^ value) * HASH_FACTOR;
-}
-
-/* Of a name of 8 bytes or more. The high bits are the good ones. Never 0: that is a free slot's. */
-static inline uint64_t hash_name(const uint8_t *name, size_t len)
-{
-    const uint8_t *last = name + len - 8;
-    uint64_t hash = len;
-
-    for (; name < last; name += 8) {
-        hash = chain(hash, word(name));
-    }
-    return chain(hash, word(last)) | 1;
-}
-
-/* The same for a shorter one. */
-static uint64_t hash_short_name(const uint8_t *name, size_t len)
-{
-    uint64_t hash = 0;
-
-    memcpy(&hash, name, len);
-    return chain(hash, len) | 1;
-}
-
-static inline bool is_named(const struct topic *topic, const uint8_t *name, size_t len)
-{
-    const uint8_t *own = topic->name;
-    const uint8_t *last = name + len - 8;
-
-    if (unlikely(topic->name_len != len)) {
-        return false;
-    }
-    for (; name < last; name += 8, own += 8) {
-        if (unlikely(word(own) != word(name))) {
-            return false;
-        }
-    }
-    return word(topic->name + len - 8) == word(last);
-}
-
-/* The slot with this hash and name, or the free one where they belong. */
-static __attribute__((noinline)) struct slot *find_slot(const uint8_t *name, size_t len,
-                                                        uint64_t hash)
-{
-    uint64_t at = hash >> 32 & floor_.slot_mask;
-
-    while (floor_.slots[at].hash) {
-        struct slot *slot = &floor_.slots[at];
-
-        if (slot->hash == hash && slot->topic->name_len == len &&
-            memcmp(slot->topic->name, name, len) == 0) {
-            break;
-        }
-        at = (at + 1) & floor_.slot_mask;
-    }
-    return &floor_.slots[at];
-}
-
-static __attribute__((noinline)) const struct topic *find_topic_elsewhere(const uint8_t *name,
-                                                                          size_t len)
-{
-    uint64_t hash = len < 8 ? hash_short_name(name, len) : hash_name(name, len);
-
-    return find_slot(name, len, hash)->topic;
-}
-
-/* NULL: nobody ever subscribed to it. */
-static inline const struct topic *find_topic(const uint8_t *name, size_t len)
-{
-    if (likely(len >= 8)) {
-        uint64_t hash = hash_name(name, len);
-        const struct slot *slot = &floor_.slots[hash >> 32 & floor_.slot_mask];
-
-        if (likely(slot->hash == hash && is_named(slot->topic, name, len))) {
-            return slot->topic;
-        }
-    }
-    return find_topic_elsewhere(name, len);
-}
-
-static void grow_slots(uint64_t cap)
-{
-    struct slot *old = floor_.slots;
-    uint64_t old_cap = old ? floor_.slot_mask + 1 : 0;
-
-    floor_.slots = must(calloc(cap, sizeof(*floor_.slots)));
-    floor_.slot_mask = cap - 1;
-    for (uint64_t i = 0; i < old_cap; i++) {
-        if (old[i].hash) {
-            *find_slot(old[i].topic->name, old[i].topic->name_len, old[i].hash) = old[i];
-        }
-    }
-    free(old);
-}
-
-static struct topic *get_topic(const uint8_t *name, uint32_t len)
-{
-    uint64_t hash = len < 8 ? hash_short_name(name, len) : hash_name(name, len);
-    struct slot *slot = find_slot(name, len, hash);
-
-    if (slot->hash) {
-        return slot->topic;
-    }
-    if (2 * ++floor_.topic_len > floor_.slot_mask) {
-        grow_slots(2 * (floor_.slot_mask + 1));
-        slot = find_slot(name, len, hash);
-    }
-    slot->hash = hash;
-    slot->topic = must(calloc(1, sizeof(struct topic) + len));
-    slot->topic->name_len = len;
-    slot->topic->cap = 1;
-    slot->topic->subscribers = &slot->topic->single;
-    memcpy(slot->topic->name, name, len);
-    return slot->topic;
-}
-
-static void add_subscriber(struct topic *topic, struct client *client, uint8_t qos)
-{
-    struct subscriber *grown;
-
-    for (uint32_t i = 0; i < topic->len; i++) {
-        if (topic->subscribers[i].client == client) {
-            topic->subscribers[i].qos = qos;
-            return;
-        }
-    }
-    if (topic->len == topic->cap) {
-        assert(topic->cap > 0);
-        grown = must(calloc(2 * (size_t)topic->cap, sizeof(*grown)));
-        memcpy(grown, topic->subscribers, topic->len * sizeof(*grown));
-        if (topic->subscribers != &topic->single) {
-            free(topic->subscribers);
-        }
-        topic->subscribers = grown;
-        topic->cap *= 2;
-    }
-    topic->subscribers[topic->len++] = (struct subscriber){.client = client, .qos = qos};
-    client->topics =
-        must(realloc(client->topics, (client->topic_len + 1) * sizeof(*client->topics)));
-    client->topics[client->topic_len++] = topic;
-}
-
-static void remove_subscriber(struct topic *topic, const struct client *client)
-{
-    for (uint32_t i = 0; i < topic->len; i++) {
-        if (topic->subscribers[i].client == client) {
-            topic->subscribers[i] = topic->subscribers[--topic->len];
-            return;
-        }
-    }
 }
 
 /* Clients. */
@@ -333,7 +136,7 @@ static void close_client(struct client *client)
     close(client->fd);
     client->fd = -1;
     while (client->topic_len) {
-        remove_subscriber(client->topics[--client->topic_len], client);
+        topic_remove(client->topics[--client->topic_len], client);
     }
     if (!client->is_touched) { /* else flush_touched() will find it */
         client->next = floor_.closed;
@@ -391,7 +194,7 @@ static __attribute__((noinline)) void reserve(struct client *client, uint32_t ro
         cap *= 2;
     }
     if (cap != out->cap) {
-        out->data = must(realloc(out->data, cap + SLACK));
+        out->data = floor_must(realloc(out->data, cap + SLACK));
         out->cap = cap;
     }
 }
@@ -550,7 +353,7 @@ static bool on_publish_with_id(struct client *client, struct packet *packet)
         return false;
     }
     put_ack(client, qos == 1 ? PUBACK : PUBREC, packet->data + id);
-    topic = find_topic(packet->data + packet->header + 2, topic_len);
+    topic = topics_find(&floor_.topics, packet->data + packet->header + 2, topic_len);
     for (uint32_t i = 0; topic && i < topic->len; i++) {
         const struct subscriber *subscriber = &topic->subscribers[i];
 
@@ -576,7 +379,7 @@ static inline bool on_publish(uint8_t *data, size_t header, size_t size)
     if (unlikely(header + 2 + topic_len > size)) {
         return false;
     }
-    topic = find_topic(data + header + 2, topic_len);
+    topic = topics_find(&floor_.topics, data + header + 2, topic_len);
     if (unlikely(!topic || !topic->len)) {
         return true;
     }
@@ -613,6 +416,15 @@ static bool on_connect(struct client *client, const struct packet *packet)
     return true;
 }
 
+static void subscribe(struct client *client, struct topic *topic, uint8_t qos)
+{
+    if (topic_add(topic, client, qos)) {
+        client->topics =
+            floor_must(realloc(client->topics, (client->topic_len + 1) * sizeof(*client->topics)));
+        client->topics[client->topic_len++] = topic;
+    }
+}
+
 static bool on_subscribe(struct client *client, const struct packet *packet)
 {
     const uint8_t *at = packet->data + packet->header;
@@ -630,7 +442,7 @@ static bool on_subscribe(struct client *client, const struct packet *packet)
             return false;
         }
         codes[len] = at[2 + name_len] & 3;
-        add_subscriber(get_topic(at + 2, name_len), client, codes[len]);
+        subscribe(client, topics_get(&floor_.topics, at + 2, name_len), codes[len]);
         at += 2 + name_len + 1;
     }
     if (at != end) {
@@ -696,7 +508,7 @@ static void keep_rest(struct client *client, const uint8_t *data, uint32_t len, 
     uint8_t *larger;
 
     if (in->cap < cap) { /* `data` may lie in the smaller one */
-        larger = must(malloc(cap + SLACK));
+        larger = floor_must(malloc(cap + SLACK));
         memcpy(larger, data, len);
         free(in->data);
         *in = (struct bytes){.data = larger, .cap = cap};
@@ -784,14 +596,14 @@ static void on_accept(void)
         if (fd < 0) {
             return;
         }
-        client = must(calloc(1, sizeof(*client)));
+        client = floor_must(calloc(1, sizeof(*client)));
         client->fd = fd;
         floor_.counts.accepts++;
-        watch(client, EPOLL_CTL_ADD, EPOLLIN); /* the set holds the client from here on */
+        watch(client, EPOLL_CTL_ADD, EPOLLIN);
         if (floor_.defers_accept) {
             on_readable(client);
         }
-    }
+    } /* NOLINT(clang-analyzer-unix.Malloc): the epoll set holds the client */
 }
 
 static void handle_event(const struct epoll_event *event)
@@ -930,7 +742,7 @@ static void open_all(const char *where)
         setsockopt(floor_.listener, IPPROTO_TCP, TCP_DEFER_ACCEPT, &on, sizeof(on))) {
         die("bench-floor: TCP_DEFER_ACCEPT");
     }
-    grow_slots(4096);
+    topics_init(&floor_.topics, 4096);
     floor_.epoll = epoll_create1(EPOLL_CLOEXEC);
     watch_plain(floor_.listener, LISTENER_EVENT);
     watch_plain(open_signals(), STOP_EVENT);

@@ -1,8 +1,6 @@
 #include "bench/plan.h"
 
-#include "bench/tool.h"
-
-#include <getopt.h>
+#include <getopt.h> /* NOLINT(misc-include-cleaner): of its parts one is used */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
