@@ -40,7 +40,7 @@ void *memory_free(void *memory)
 static void *aligned_zero(size_t size)
 {
     size_t rounded = (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-    void *memory = aligned_alloc(CACHE_LINE, rounded);
+    void *memory = rounded >= size ? aligned_alloc(CACHE_LINE, rounded) : NULL;
 
     return memory ? memset(memory, 0, rounded) : NULL;
 }
