@@ -71,6 +71,7 @@ int table_add(struct table *table, struct table_link *link, uint64_t hash)
         }
     }
     bucket = bucket_of(part, hash);
+    part->first = MIN(part->first, (uint32_t)(bucket - part->buckets));
     link->hash = hash;
     link->next = *bucket;
     *bucket = link;
@@ -114,15 +115,16 @@ struct table_link *table_find_next(const struct table_link *link)
     return first_with(link->next, link->hash);
 }
 
-struct table_link *table_any(const struct table *table)
+struct table_link *table_any(struct table *table)
 {
     for (unsigned i = 0; table->len > 0 && i < TABLE_PART_LEN; i++) {
-        const struct table_part *part = &table->parts[i];
+        struct table_part *part = &table->parts[i];
 
-        for (uint32_t j = 0; part->len > 0 && j < part->bucket_len; j++) {
-            if (part->buckets[j]) {
-                return part->buckets[j];
+        if (part->len > 0) {
+            while (!part->buckets[part->first]) {
+                part->first++;
             }
+            return part->buckets[part->first];
         }
     }
     return NULL;

@@ -22,6 +22,7 @@ struct table_part {
     struct table_link **buckets;
     uint32_t bucket_len; /* a power of two, or 0 */
     uint32_t len;
+    uint32_t first; /* the buckets before it are empty */
 };
 
 struct table {
@@ -42,5 +43,6 @@ void table_remove(struct table *table, struct table_link *link);
 struct table_link *table_find(const struct table *table, uint64_t hash);
 struct table_link *table_find_next(const struct table_link *link);
 
-/* Any link: for walks that empty the table. NULL when empty. */
-struct table_link *table_any(const struct table *table);
+/* Any link: for walks that empty the table; they cost no more than it has members. NULL when empty.
+ */
+struct table_link *table_any(struct table *table);
