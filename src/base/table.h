@@ -43,6 +43,5 @@ void table_remove(struct table *table, struct table_link *link);
 struct table_link *table_find(const struct table *table, uint64_t hash);
 struct table_link *table_find_next(const struct table_link *link);
 
-/* Any link: for walks that empty the table; they cost no more than it has members. NULL when empty.
- */
+/* Any link: a walk that empties the table this way costs one look at each. NULL when empty. */
 struct table_link *table_any(struct table *table);

@@ -1,0 +1,167 @@
+#include "base/memory.h"
+#include "base/test.h"
+
+#include <pthread.h>
+#include <string.h>
+
+static void *resize_one(void)
+{
+    void *memory = memory_must_alloc(1);
+    void *resized = memory_resize(memory, 100);
+
+    if (!resized) {
+        memory_free(memory);
+    }
+    return resized;
+}
+
+static void *alloc_one(void)
+{
+    return memory_alloc(1);
+}
+
+static void *alloc_zero_one(void)
+{
+    return memory_alloc_zero(1, 1);
+}
+
+static void *copy_one(void)
+{
+    return memory_copy_text("x");
+}
+
+static void *alloc_aligned_one(void)
+{
+    return memory_alloc_aligned(1);
+}
+
+static void *(*const allocators[])(void) = {alloc_one, alloc_zero_one, resize_one, copy_one,
+                                            alloc_aligned_one};
+
+/* Each of them counts, and the n-th alone fails. */
+static void the_nth_fails_once(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(allocators); i++) {
+        for (unsigned n = 1; n < 5; n++) {
+            memory_fail_after(n);
+            for (unsigned j = 1; j < 10; j++) {
+                void *memory = allocators[j == n ? i : j % ARRAY_LEN(allocators)]();
+
+                assert_int_equal(memory == NULL, j == n);
+                memory_free(memory);
+            }
+        }
+    }
+}
+
+static void zero_switches_it_off(void **state)
+{
+    void *memory;
+
+    (void)state;
+    memory_fail_after(1);
+    memory_fail_after(0);
+    memory = memory_alloc(1);
+    assert_non_null(memory);
+    assert_null(memory_free(memory));
+    assert_null(memory_free(NULL));
+}
+
+static void what_must_be_had_does_not_fail(void **state)
+{
+    void *memory[3];
+
+    (void)state;
+    memory_fail_after(1);
+    memory[0] = memory_must_alloc(10);
+    memory[1] = memory_must_alloc_zero(1, 10);
+    memory[2] = memory_must_alloc_aligned(10);
+    assert_null(memory_alloc(1));
+    for (unsigned i = 0; i < ARRAY_LEN(memory); i++) {
+        assert_non_null(memory[i]);
+        memory_free(memory[i]);
+    }
+}
+
+static void *alloc_elsewhere(void *argument)
+{
+    (void)argument;
+    return memory_alloc(1);
+}
+
+static void other_threads_do_not_notice(void **state)
+{
+    pthread_t thread;
+    void *memory;
+
+    (void)state;
+    memory_fail_after(1);
+    assert_int_equal(pthread_create(&thread, NULL, alloc_elsewhere, NULL), 0);
+    assert_int_equal(pthread_join(thread, &memory), 0);
+    assert_non_null(memory);
+    memory_free(memory);
+    assert_null(memory_alloc(1));
+}
+
+static bool is_zero(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void zeroed_is_zero_and_aligned_is_aligned(void **state)
+{
+    static const size_t sizes[] = {0, 1, 63, 64, 65, 1000, 5000};
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(sizes) * 4; i++) {
+        size_t size = sizes[i % ARRAY_LEN(sizes)];
+        uint8_t *aligned = memory_alloc_aligned(size);
+        uint8_t *zeroed = memory_alloc_zero(1, size);
+
+        assert_int_equal((uintptr_t)aligned % CACHE_LINE, 0);
+        assert_true(is_zero(aligned, size) && is_zero(zeroed, size));
+        /* The next round gets used memory. */
+        memset(aligned, 0xFF, size);
+        memset(zeroed, 0xFF, size);
+        memory_free(aligned);
+        memory_free(zeroed);
+    }
+}
+
+static void text_is_copied_whole(void **state)
+{
+    char *copy = memory_copy_text("nightjar");
+
+    (void)state;
+    assert_string_equal(copy, "nightjar");
+    memory_free(copy);
+}
+
+/* Rounded up to whole cache lines, this would be nothing at all. */
+static void no_size_wraps_around(void **state)
+{
+    (void)state;
+    assert_null(memory_alloc_aligned(SIZE_MAX));
+    assert_null(memory_alloc_aligned(SIZE_MAX - CACHE_LINE + 2));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_nth_fails_once),
+        cmocka_unit_test(zero_switches_it_off),
+        cmocka_unit_test(what_must_be_had_does_not_fail),
+        cmocka_unit_test(other_threads_do_not_notice),
+        cmocka_unit_test(zeroed_is_zero_and_aligned_is_aligned),
+        cmocka_unit_test(text_is_copied_whole),
+        cmocka_unit_test(no_size_wraps_around),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
