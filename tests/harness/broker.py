@@ -1,0 +1,144 @@
+"""
+The broker under test: Nightjar, or Debian's mosquitto while a scenario is being written.
+
+A configuration is text with places: {port}, {port2}, ... are free ports, {dir} the folder of this
+broker. `workers N` is added when a scenario asks for it (and the broker knows the option).
+"""
+
+import contextlib
+import itertools
+import os
+import pathlib
+import re
+
+from . import ports, wire
+from .client import Client
+from .process import Process, wait_until
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEFAULT = "listener {port} 127.0.0.1\nallow_anonymous true\n"
+
+
+def binary(kind):
+    if kind == "mosquitto":
+        return "/usr/sbin/mosquitto"
+    return os.environ.get("NIGHTJAR", str(ROOT / "build/src/nightjar"))
+
+
+class Places(dict):
+    """Makes up what a configuration text asks for."""
+
+    def __missing__(self, name):
+        assert name.startswith("port"), f"no place {{{name}}} in a configuration"
+        self[name] = ports.take()
+        return self[name]
+
+
+class Broker:
+    def __init__(self, kind, folder, text=DEFAULT, workers=None, arguments=None, descriptors=None,
+                 ready=True, places=None):
+        self.kind, self.folder = kind, pathlib.Path(folder)
+        self.places = Places(places or {}, dir=str(folder))
+        self.text = text.format_map(self.places) if text is not None else None
+        self.is_mosquitto = kind == "mosquitto"
+        self.expected_status = 0
+        self.clients = []
+        self._numbers = itertools.count(1)
+        if workers and not self.is_mosquitto and self.text is not None:
+            self.text += f"\nworkers {workers}\n"
+        if self.text is not None and os.geteuid() == 0:
+            self.text += "\nuser root\n"  # else it gives up its rights on the folder
+        command = [binary(kind)]
+        self.config = self.folder / "broker.conf"
+        if self.text is not None:
+            self.config.write_text(self.text)
+            command += ["-c", str(self.config)]
+        command += [each.format_map(self.places) for each in arguments or []]
+        self.process = Process(command, self.folder, "broker", descriptors)
+        if ready:
+            self.wait_ready()
+
+    def __getattr__(self, name):
+        return getattr(self.process, name)
+
+    # ---- where it listens ----
+
+    @property
+    def port(self):
+        return self.places["port"]
+
+    @property
+    def address(self):
+        return ("127.0.0.1", self.port)
+
+    def wait_ready(self):
+        """Until every port and socket of the configuration is listened on."""
+        wanted = {value for name, value in self.places.items() if name.startswith("port")}
+        paths = re.findall(r"^listener 0 (\S+)", self.text or "", re.M)
+
+        def is_ready():
+            assert self.process.is_alive(), \
+                f"the broker ended with {self.process.process.poll()}:\n{self.log()}"
+            return wanted <= ports.listening() and all(map(os.path.exists, paths))
+
+        wait_until(is_ready, 20.0, what="listening")
+
+    # ---- clients ----
+
+    def open(self, version=4, address=None, source=None, name=""):
+        """A connection on which nothing was sent yet."""
+        client = Client(address or self.address, version, source, name)
+        self.clients.append(client)
+        return client
+
+    def connect(self, client_id=None, version=4, code=0, address=None, source=None, session=None,
+                before=b"", lasting=False, **fields):
+        """
+        A client whose CONNECT was answered. `session` says whether one must be present, `lasting`
+        asks for one that outlives the connection.
+        """
+        if client_id is None:
+            client_id = f"client-{next(self._numbers)}"
+        if lasting:
+            fields.setdefault("clean", False)
+            if version == 5:
+                fields["properties"] = {"session_expiry_interval": 3600,
+                                        **fields.get("properties", {})}
+        client = self.open(version, address, source, client_id)
+        client.send(before + wire.connect(client_id, version, **fields))
+        client.connack = client.expect("CONNACK", code=code)
+        if session is not None:
+            assert client.connack.session_present == session, client.connack
+        return client
+
+    # ---- the log ----
+
+    def expect_end_line(self, client_id, address=r"127\.0\.0\.1:\d+", why=""):
+        """The one line for the end of a connection, as 2.1 words it (2.0 does otherwise)."""
+        if not self.is_mosquitto:
+            why = f": {why}" if why else ""
+            self.expect_line(rf"Client {client_id} \[{address}\] disconnected{why}\.")
+            assert self.count_lines(rf"Client {client_id} \[{address}\] disconnected.*") == 1
+
+    def complaints(self):
+        """Lines that speak of something wrong."""
+        found = re.compile(r"\berror|warning|malformed|refused", re.I)
+        return [line for line in self.lines()
+                if found.search(line) and "should not be run as root" not in line]
+
+    # ---- the end ----
+
+    def finish(self):
+        """What every scenario holds besides its own matter: alive, no report, a clean stop."""
+        for client in self.clients:
+            with contextlib.suppress(OSError):
+                client.close()
+        try:
+            if self.process.process.returncode is None:
+                assert self.process.is_alive(), f"the broker died:\n{self.log()}"
+                status = self.stop()
+                assert status == self.expected_status, \
+                    f"the broker ended with {status}, not {self.expected_status}:\n{self.log()}"
+        finally:
+            self.process.kill()
+        self.check_log()

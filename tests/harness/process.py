@@ -1,0 +1,105 @@
+"""A process of ours: started in a folder of its own, its output kept, ended by its id."""
+
+import os
+import pathlib
+import re
+import resource
+import signal
+import subprocess
+import time
+
+SANITIZER = re.compile(
+    r"ERROR: (Address|Leak|Thread|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:|"
+    r"UndefinedBehaviorSanitizer|Assertion .* failed")
+
+
+def wait_until(condition, timeout=10.0, every=0.01, what="it"):
+    """Polls until the condition holds and answers its value."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {timeout} s"
+        time.sleep(every)
+    return value
+
+
+class Process:
+    def __init__(self, arguments, folder, name, descriptors=None, environment=None):
+        self.name = name
+        self.log_path = pathlib.Path(folder) / f"{name}.log"
+        self.started = time.monotonic()
+
+        def limit():
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)
+
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                cwd=folder, preexec_fn=limit, env={**os.environ, **(environment or {})})
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def is_alive(self):
+        return self.process.poll() is None
+
+    def log(self):
+        return self.log_path.read_text(errors="backslashreplace")
+
+    def lines(self):
+        """The log's lines without their time."""
+        return [re.sub(r"^\d+: ", "", line) for line in self.log().splitlines()]
+
+    def expect_line(self, pattern, timeout=5.0, count=1):
+        """Waits until a line of the log matches as a whole; answers the match."""
+        whole = re.compile(pattern)
+
+        def matches():
+            found = [match for line in self.lines() if (match := whole.fullmatch(line))]
+            return found if len(found) >= count else None
+
+        try:
+            return wait_until(matches, timeout)[-1]
+        except AssertionError:
+            raise AssertionError(f"no line {pattern!r} in the log of {self.name}:\n{self.log()}") \
+                from None
+
+    def count_lines(self, pattern):
+        whole = re.compile(pattern)
+        return sum(1 for line in self.lines() if whole.fullmatch(line))
+
+    def wait(self, timeout=10.0):
+        """The exit status of a process that ends by itself."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} had not ended after {timeout} s:\n{self.log()}") \
+                from None
+
+    def cpu_seconds(self):
+        """Processor time used so far, user and system."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, timeout=10.0):
+        """SIGTERM; answers the exit status."""
+        if self.is_alive():
+            self.signal(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def kill(self):
+        if self.is_alive():
+            self.process.kill()
+            self.process.wait()
+
+    def check_log(self):
+        found = SANITIZER.search(self.log())
+        assert not found, f"{self.name} reported an error:\n{self.log()}"
