@@ -1,0 +1,68 @@
+"""
+Message expiry: counted while a message waits, and the message dropped when it has run out before
+its delivery began.
+
+5.0: MQTT-3.3.2-5 MQTT-3.3.2-6 MQTT-4.3.3-7 MQTT-4.3.3-13
+"""
+
+import time
+
+import pytest
+
+EXPIRY = "message_expiry_interval"
+
+
+def test_at_once(broker):
+    client = broker.connect("to", 5)
+    client.subscribe("t")
+    broker.connect("from", 5).publish("t", b"x", properties={EXPIRY: 100})
+    assert client.take_message().properties == {EXPIRY: 100}
+
+
+@pytest.mark.workers
+def test_counted_in_a_queue(broker, workers):
+    client = broker.connect("to", 5, lasting=True)
+    client.subscribe("t", qos=1)
+    client.disconnect()
+    publisher = broker.connect("from", 5)
+    publisher.publish("t", b"short", 1, properties={EXPIRY: 1})
+    publisher.publish("t", b"long", 1, properties={EXPIRY: 100})
+    publisher.publish("t", b"for ever", 1)
+    time.sleep(2.2)
+    again = broker.connect("to", 5, lasting=True, session=True)
+    assert again.expect_message("t", b"long").properties[EXPIRY] in (96, 97, 98)
+    assert again.expect_message("t", b"for ever").properties == {}
+    again.expect_nothing()
+
+
+@pytest.mark.workers
+def test_counted_when_retained(broker, workers):
+    publisher = broker.connect("from", 5)
+    publisher.publish("short", b"x", 1, retain=True, properties={EXPIRY: 1})
+    publisher.publish("long", b"x", 1, retain=True, properties={EXPIRY: 100})
+    time.sleep(2.2)
+    client = broker.connect("to", 5)
+    client.subscribe("+")
+    assert client.expect_message("long", b"x", retain=True).properties[EXPIRY] in (96, 97, 98)
+    client.expect_nothing()
+
+
+def test_applies_to_clients_of_3_1_1(broker):
+    client = broker.connect("to", 4, lasting=True)
+    client.subscribe("t", qos=1)
+    client.disconnect()
+    broker.connect("from", 5).publish("t", b"x", 1, properties={EXPIRY: 1})
+    time.sleep(2.2)
+    broker.connect("to", 4, lasting=True, session=True).expect_nothing()
+
+
+@pytest.mark.differs("2.0 drops it")
+def test_what_was_sent_does_not_expire(broker):
+    client = broker.connect("to", 5, lasting=True)
+    client.subscribe("t", qos=2)
+    broker.connect("from", 5).publish("t", b"x", 2, properties={EXPIRY: 1})
+    id = client.expect("PUBLISH").id
+    client.close()
+    time.sleep(2.2)
+    again = broker.connect("to", 5, lasting=True, session=True)
+    again.acknowledge(again.expect("PUBLISH", id=id, dup=True))
