@@ -248,6 +248,7 @@ int broker_run(struct settings *settings)
     int r;
 
     process_block_signals();
+    process_tune_memory();
     r = start(&broker);
     if (r == 0) {
         log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " running");

@@ -14,6 +14,9 @@ unsigned process_core_len(void);
 /* Raises the soft limit of open files to the hard one; answers it. */
 unsigned long process_raise_file_limit(void);
 
+/* Keeps the allocator from giving memory back and asking for it again with every large message. */
+void process_tune_memory(void);
+
 /* Writes the pid file. -errno. */
 int process_write_pid(const char *path) MUST_CHECK;
 

@@ -95,30 +95,30 @@ void client_log(const struct client *client, enum log_type type, const char *for
 
 /* Life */
 
+/* The PROXY header has a time of its own; CONNECT must come by the deadline, both from accept on.
+ */
+static void arm_deadline(struct client *client)
+{
+    const struct listener_settings *listener = client->facts->listener->settings;
+    struct shard *shard = client->hub->shard;
+    uint64_t due_ms = client->facts->deadline_ms;
+
+    if (client->state == CLIENT_PROXY) {
+        due_ms = MIN(due_ms, shard->now_ms + (uint64_t)listener->proxy.timeout_s * 1000);
+    }
+    wheel_arm(&shard->wheel, &client->timer, wheel_deadline(due_ms, 0));
+}
+
 static int start(struct client *client)
 {
-    struct hub *hub = client->hub;
-    int r = poller_add(worker_poller(hub->worker), client->fd, POLLER_READ, client);
+    int r = poller_add(worker_poller(client->hub->worker), client->fd, POLLER_READ, client);
 
     if (r < 0) {
         return r;
     }
     client->is_polled = true;
-    wheel_arm(&hub->shard->wheel, &client->timer, wheel_deadline(client->facts->deadline_ms, 0));
+    arm_deadline(client);
     return 0;
-}
-
-/* The end of the PROXY header, or of CONNECT, must come by then. */
-static uint64_t first_deadline(const struct client *client)
-{
-    const struct settings *settings = client->hub->settings;
-    const struct listener_settings *listener = client->facts->listener->settings;
-    uint32_t timeout_s = settings->limits.connect_timeout_s;
-
-    if (client->state == CLIENT_PROXY) {
-        timeout_s = MIN(timeout_s, (uint32_t)listener->proxy.timeout_s);
-    }
-    return client->hub->shard->now_ms + (uint64_t)timeout_s * 1000;
 }
 
 static struct client *client_new(struct hub *hub, struct hub_listener *listener, int fd,
@@ -199,7 +199,8 @@ void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
     }
     atomic_fetch_add_explicit(listener->shared->connection_len, 1, memory_order_relaxed);
     reason = begin_proxy(client);
-    client->facts->deadline_ms = first_deadline(client);
+    client->facts->deadline_ms =
+        hub->shard->now_ms + (uint64_t)hub->settings->limits.connect_timeout_s * 1000;
     if (reason == MQTT_NOT_AUTHORIZED) {
         client_refuse_header(client, PROXY_REFUSAL_UNTRUSTED);
         return;
@@ -243,6 +244,19 @@ void client_free(struct client *client)
     memory_free(facts);
     memory_free(client);
     hub_on_descriptor(hub);
+}
+
+void client_on_header(struct client *client)
+{
+    client_state_change(&client->state, CLIENT_FRESH);
+    arm_deadline(client);
+    /* Without an address it may be a health check: told of only when CONNECT comes. */
+    if (client->facts->proxy->has_address) {
+        if (client->facts->proxy->source.family != ADDRESS_UNIX) {
+            client->facts->peer = client->facts->proxy->source;
+        }
+        client_say_new(client);
+    }
 }
 
 /* Events */

@@ -64,6 +64,7 @@ struct client {
     uint32_t last_seen;    /* second in which something was last read */
     uint16_t keep_alive;   /* seconds; 0 = none */
     bool is_polled;        /* the descriptor is in the hub's poller */
+    bool is_bridge;        /* another broker: hears nothing of its own, sees retain as published */
     bool is_known;         /* the log has told of the connection */
     bool has_failed;       /* no memory for output: closed when the iteration writes */
 
@@ -84,6 +85,9 @@ void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
                    const struct address *peer);
 
 /* client.c */
+
+/* The PROXY header is complete: CONNECT is next. */
+void client_on_header(struct client *client);
 
 void client_on_event(struct client *client, unsigned bits);
 void client_on_timer(struct client *client);

@@ -143,6 +143,9 @@ static int take_will(struct client *client, const struct mqtt_connect *connect)
     if (mqtt_properties_has(&will->properties, MQTT_WILL_DELAY_INTERVAL)) {
         login->will_delay = will->properties.will_delay_interval;
     }
+    login->will_expiry = mqtt_properties_has(&will->properties, MQTT_MESSAGE_EXPIRY_INTERVAL)
+                             ? will->properties.message_expiry_interval
+                             : SESSION_NEVER;
     r = forward_properties(hub, &will->properties, &parts.properties);
     return r < 0 ? r : message_new(&parts, &login->will);
 }
@@ -353,6 +356,7 @@ static int open_session(struct client *client)
         .window = window_of(client),
         .will = login->will,
         .will_delay = login->will_delay,
+        .will_expiry = login->will_expiry,
     };
     int r = session_connect(client->hub->shard, client, &request, &client->session);
 
@@ -391,6 +395,7 @@ void client_arrive(struct client *client)
         return;
     }
     client->last_seen = shard_now(client->hub->shard);
+    client->is_bridge = login->is_bridge;
     client_state_change(&client->state, CLIENT_READY);
     send_connack(client, r == SESSION_RESUMED);
     arm_keep_alive(client);

@@ -35,7 +35,7 @@ static void keep(struct client *client, struct slice bytes, uint32_t total)
     uint32_t cap = (uint32_t)bytes.len;
 
     if (total > LARGE_PACKET) {
-        cap = MIN(total, MAX(cap * 2, LARGE_PACKET));
+        cap = MIN(total, MAX(cap * 4, LARGE_PACKET));
     }
     client->input = memory_alloc_zero(1, sizeof(*client->input));
     if (client->input) {
@@ -208,14 +208,7 @@ static void take_header(struct client *client, struct slice *bytes)
     }
     facts->proxy = proxy_take(facts->parser);
     facts->parser = proxy_parser_free(facts->parser);
-    client_state_change(&client->state, CLIENT_FRESH);
-    /* Without an address it may be a health check: told of only when CONNECT comes. */
-    if (facts->proxy->has_address) {
-        if (facts->proxy->source.family != ADDRESS_UNIX) {
-            facts->peer = facts->proxy->source;
-        }
-        client_say_new(client);
-    }
+    client_on_header(client);
 }
 
 void client_take(struct client *client, struct slice bytes)
@@ -257,7 +250,7 @@ static bool check_read(struct client *client, ssize_t size)
 
 static int grow(struct client_input *input)
 {
-    uint32_t cap = MIN(input->total, input->cap * 2);
+    uint32_t cap = MIN(input->total, input->cap * 4);
     struct message *room;
 
     if (input->len < input->cap) {

@@ -23,6 +23,7 @@ int login_new(const struct mqtt_connect *connect, struct slice client_id, struct
     }
     login->keep_alive = connect->keep_alive;
     login->clean_start = connect->clean_start;
+    login->is_bridge = connect->is_bridge;
     login->expiry_interval = expiry_interval(connect);
     login->receive_maximum = mqtt_properties_has(&connect->properties, MQTT_RECEIVE_MAXIMUM)
                                  ? connect->properties.receive_maximum

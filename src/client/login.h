@@ -14,6 +14,7 @@
 struct login {
     struct message *will;
     uint32_t will_delay;
+    uint32_t will_expiry;
     uint32_t expiry_interval; /* seconds; SESSION_NEVER */
     uint32_t rest_len;        /* bytes behind the CONNECT */
     uint8_t *rest;
@@ -23,6 +24,7 @@ struct login {
     uint16_t id_len;
     bool clean_start;
     bool id_is_assigned;
+    bool is_bridge;
     uint8_t id[];
 };
 

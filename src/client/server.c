@@ -17,7 +17,7 @@ struct server {
 };
 
 const struct server_budgets server_budgets_default = {
-    .deliveries = 4000,
+    .deliveries = 16000,
     .cleanups = 1000,
     .worker =
         {

@@ -35,8 +35,11 @@ static void say_filter(const struct client *client, enum log_type type, const ch
     log_line(type, "%s %s%s", id, qos, text);
 }
 
-static uint8_t options_of(const struct mqtt_filter *filter)
+static uint8_t options_of(const struct client *client, const struct mqtt_filter *filter)
 {
+    if (client->is_bridge) {
+        return filter->qos | SUBSCRIBE_NO_LOCAL | SUBSCRIBE_AS_PUBLISHED;
+    }
     return (uint8_t)(filter->qos | (filter->no_local ? SUBSCRIBE_NO_LOCAL : 0) |
                      (filter->retain_as_published ? SUBSCRIBE_AS_PUBLISHED : 0));
 }
@@ -48,7 +51,7 @@ static int replay(struct client *client, const struct mqtt_filter *filter, uint3
         .filter = filter->filter,
         .node = subscribed->node,
         .identifier = identifier,
-        .options = options_of(filter),
+        .options = options_of(client, filter),
         .replaced = subscribed->replaced,
         .silent =
             filter->retain_handling == 2 || (filter->retain_handling == 1 && subscribed->replaced),
@@ -65,8 +68,8 @@ static enum mqtt_reason subscribe(struct client *client, const struct mqtt_filte
     struct subscribed subscribed;
     uint32_t node;
 
-    if (router_subscribe(shard, client->session, filter->filter, options_of(filter), identifier,
-                         &subscribed) < 0) {
+    if (router_subscribe(shard, client->session, filter->filter, options_of(client, filter),
+                         identifier, &subscribed) < 0) {
         return MQTT_QUOTA_EXCEEDED;
     }
     if (replay(client, filter, identifier, &subscribed) < 0) {

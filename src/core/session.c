@@ -60,6 +60,13 @@ static int session_new(struct shard *shard, struct slice id, uint64_t hash,
     return 0;
 }
 
+/* The second at which an interval from now on is over. */
+static uint32_t deadline_of(const struct shard *shard, uint32_t interval)
+{
+    return interval == SESSION_NEVER ? SESSION_NEVER
+                                     : wheel_deadline(shard->now_ms, (uint64_t)interval * 1000);
+}
+
 /* Wills */
 
 /* -ENOMEM: the will is still there. */
@@ -68,6 +75,8 @@ static int send_will(struct shard *shard, struct session *session)
     struct publication publication;
     int r;
 
+    /* Nobody else has seen the message yet. */
+    session->will->expires_at = deadline_of(shard, session->will_expiry);
     publication_of(&publication, session->will,
                    shard_topic_hash(shard, message_topic(session->will)));
     r = shard_publish(shard, &publication);
@@ -144,12 +153,6 @@ static void arm_timer(struct shard *shard, struct session *session)
     if (due != SESSION_NEVER) {
         wheel_arm(&shard->wheel, &session->timer, due);
     }
-}
-
-static uint32_t deadline_of(const struct shard *shard, uint32_t interval)
-{
-    return interval == SESSION_NEVER ? SESSION_NEVER
-                                     : wheel_deadline(shard->now_ms, (uint64_t)interval * 1000);
 }
 
 void shard_on_timer(struct shard *shard, struct wheel_timer *timer)
@@ -236,6 +239,7 @@ static void attach(struct session *session, struct client *client,
     session->expires_at = SESSION_NEVER;
     session->will = request->will;
     session->will_delay = request->will_delay;
+    session->will_expiry = request->will_expiry;
     session->said_dropping = false;
     outbound_rewind(&session->outbound);
 }

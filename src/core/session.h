@@ -36,6 +36,7 @@ struct session {
     uint64_t serial;
     uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
     uint32_t will_delay;      /* seconds */
+    uint32_t will_expiry;     /* seconds from its publication on; SESSION_NEVER */
     uint32_t expires_at;      /* while nobody is connected: seconds, SESSION_NEVER */
     uint32_t will_at;
     uint32_t window; /* the peer's Receive Maximum or our own bound; 0 = no bound */
@@ -53,6 +54,7 @@ struct session_request {
     uint32_t window;
     struct message *will; /* NULL: none. Taken over on success. */
     uint32_t will_delay;  /* seconds */
+    uint32_t will_expiry; /* seconds from its publication on; SESSION_NEVER */
 };
 
 enum session_verdict { SESSION_CREATED = 1, SESSION_RESUMED };
