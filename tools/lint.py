@@ -19,8 +19,11 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build-lint"
-# clang-tidy 19 comes without the sanitizers' headers; those of the compiler in use serve as well.
-SANITIZER_HEADERS = next(iter(glob.glob("/usr/lib/llvm-14/lib/clang/14*/include")), "")
+# clang-tidy 19 comes without the sanitizers' headers. Those of clang 14 serve as well, but only those:
+# its own stdatomic.h and the like would get in the way, hence the link to the one folder.
+SANITIZER_HEADERS = BUILD / "headers"
+SANITIZER_FOLDERS = "/usr/lib/llvm-14/lib/clang/14*/include/sanitizer"
+
 
 
 def git(*arguments):
@@ -40,6 +43,11 @@ def compiled():
     else:
         subprocess.run(["ninja", "-C", str(BUILD), "build.ninja"], check=True,
                        stdout=subprocess.DEVNULL)
+    for folder in glob.glob(SANITIZER_FOLDERS)[:1]:
+        SANITIZER_HEADERS.mkdir(exist_ok=True)
+        link = SANITIZER_HEADERS / "sanitizer"
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder)
     commands = json.loads((BUILD / "compile_commands.json").read_text())
     files = {pathlib.Path(each["directory"], each["file"]).resolve() for each in commands}
     return sorted(each for each in files if each.is_relative_to(ROOT))
