@@ -1,0 +1,343 @@
+#include "base/test.h"
+#include "core/fixture.h"
+#include "core/outbound.h"
+
+/* What is in a delivery's message here: its running number. */
+static struct delivery delivery_of(uint32_t number, uint8_t qos)
+{
+    return (struct delivery){
+        .message = fixture_message("t", number, qos, false),
+        .identifier = number,
+        .qos = qos,
+        .state = DELIVERY_QUEUED,
+    };
+}
+
+static void push(struct outbound *outbound, uint32_t number, uint8_t qos)
+{
+    struct delivery delivery = delivery_of(number, qos);
+
+    assert_int_equal(outbound_push(outbound, &delivery), 0);
+}
+
+/* Sends the next one, which must be this one with this packet id. */
+static void expect_sent(struct outbound *outbound, uint32_t window, uint32_t number,
+                        uint16_t packet_id)
+{
+    uint16_t id = 0;
+    struct delivery *delivery = outbound_next(outbound, window, &id);
+
+    assert_non_null(delivery);
+    assert_int_equal(delivery->identifier, number);
+    assert_int_equal(id, packet_id);
+    outbound_sent(outbound);
+    assert_ptr_equal(outbound_find(outbound, packet_id), delivery);
+}
+
+static void expect_none(struct outbound *outbound, uint32_t window)
+{
+    uint16_t id;
+
+    assert_null(outbound_next(outbound, window, &id));
+}
+
+static void finish(struct outbound *outbound, uint16_t packet_id)
+{
+    struct delivery *delivery = outbound_find(outbound, packet_id);
+
+    assert_non_null(delivery);
+    outbound_finish(outbound, delivery);
+    assert_null(outbound_find(outbound, packet_id));
+}
+
+static void test_window_bounds_what_is_in_flight(void **state)
+{
+    struct outbound outbound = {0};
+
+    (void)state;
+    expect_none(&outbound, 0);
+    for (uint32_t i = 1; i <= 5; i++) {
+        push(&outbound, i, 1);
+    }
+    assert_int_equal(outbound_queued(&outbound), 5);
+    expect_sent(&outbound, 2, 1, 1);
+    expect_sent(&outbound, 2, 2, 2);
+    expect_none(&outbound, 2);
+    assert_null(outbound_find(&outbound, 3));
+    assert_null(outbound_find(&outbound, 0));
+    finish(&outbound, 2); /* a hole: the window has room all the same */
+    expect_sent(&outbound, 2, 3, 3);
+    expect_none(&outbound, 2);
+    finish(&outbound, 1);
+    finish(&outbound, 3);
+    assert_int_equal(outbound_queued(&outbound), 2);
+    expect_sent(&outbound, 0, 4, 4);
+    expect_sent(&outbound, 0, 5, 5);
+    expect_none(&outbound, 0);
+    outbound_deinit(&outbound);
+}
+
+static void test_rewind_sends_again_in_order(void **state)
+{
+    struct outbound outbound = {0};
+    uint16_t id;
+
+    (void)state;
+    for (uint32_t i = 1; i <= 4; i++) {
+        push(&outbound, i, i == 2 ? 2 : 1);
+        expect_sent(&outbound, 0, i, (uint16_t)i);
+    }
+    push(&outbound, 5, 1);
+    outbound_release(outbound_find(&outbound, 2));
+    finish(&outbound, 3);
+    outbound_rewind(&outbound);
+    assert_null(outbound_find(&outbound, 1));
+    expect_sent(&outbound, 3, 1, 1);
+    assert_int_equal(outbound_next(&outbound, 3, &id)->state, DELIVERY_RELEASED);
+    assert_null(outbound_next(&outbound, 3, &id)->message);
+    expect_sent(&outbound, 3, 2, 2);
+    expect_sent(&outbound, 3, 4, 4);
+    expect_none(&outbound, 3);
+    assert_int_equal(outbound_find(&outbound, 4)->state, DELIVERY_SENT);
+    finish(&outbound, 1);
+    expect_sent(&outbound, 3, 5, 5);
+    outbound_deinit(&outbound);
+}
+
+static void test_skipped_takes_its_identifier_along(void **state)
+{
+    struct outbound outbound = {0};
+    uint16_t id;
+
+    (void)state;
+    push(&outbound, 1, 1);
+    push(&outbound, 2, 1);
+    push(&outbound, 3, 1);
+    assert_non_null(outbound_next(&outbound, 1, &id));
+    outbound_skip(&outbound);
+    assert_null(outbound_find(&outbound, 1));
+    expect_sent(&outbound, 1, 2, 2);
+    expect_none(&outbound, 1);
+    finish(&outbound, 2);
+    expect_sent(&outbound, 1, 3, 3);
+    outbound_deinit(&outbound);
+}
+
+static void test_packet_ids_wrap_past_zero(void **state)
+{
+    struct outbound outbound = {0};
+
+    (void)state;
+    for (uint32_t i = 1; i <= 65535; i++) {
+        push(&outbound, i, 1);
+        expect_sent(&outbound, 1, i, (uint16_t)i);
+        if (i < 65534) {
+            finish(&outbound, (uint16_t)i);
+        } else {
+            outbound.unacked = 0; /* the last two stay, so that the span lies over the end */
+        }
+    }
+    outbound.unacked = 2;
+    push(&outbound, 70001, 1);
+    push(&outbound, 70002, 1);
+    expect_sent(&outbound, 0, 70001, 1);
+    expect_sent(&outbound, 0, 70002, 2);
+    assert_null(outbound_find(&outbound, 3));
+    assert_null(outbound_find(&outbound, 65533));
+    assert_int_equal(outbound_find(&outbound, 65534)->identifier, 65534);
+    assert_int_equal(outbound_find(&outbound, 65535)->identifier, 65535);
+    finish(&outbound, 1);
+    finish(&outbound, 65534);
+    finish(&outbound, 65535);
+    assert_int_equal(outbound_find(&outbound, 2)->identifier, 70002);
+    finish(&outbound, 2);
+    assert_int_equal(outbound.len, 0);
+    outbound_deinit(&outbound);
+}
+
+/* One that is never acknowledged lets so many pass, and no more. */
+static void test_span_is_bounded(void **state)
+{
+    struct outbound outbound = {0};
+
+    (void)state;
+    for (uint32_t i = 1; i <= OUTBOUND_SPAN_MAX; i++) {
+        push(&outbound, i, 1);
+        expect_sent(&outbound, 2, i, (uint16_t)i);
+        if (i > 1) {
+            finish(&outbound, (uint16_t)i);
+        }
+    }
+    push(&outbound, 20000, 1);
+    expect_none(&outbound, 2);
+    expect_none(&outbound, 0);
+    finish(&outbound, 1);
+    expect_sent(&outbound, 2, 20000, OUTBOUND_SPAN_MAX + 1);
+    finish(&outbound, OUTBOUND_SPAN_MAX + 1);
+    assert_null(outbound.ring); /* a large ring goes when it is empty */
+    outbound_deinit(&outbound);
+}
+
+static void test_no_memory_takes_no_reference(void **state)
+{
+    struct outbound outbound = {0};
+    unsigned refused = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 40; i++) {
+        struct delivery delivery = delivery_of(i + 1, 1);
+
+        memory_fail_after(1);
+        if (outbound_push(&outbound, &delivery) < 0) {
+            refused++;
+            assert_int_equal(outbound.len, i);
+            assert_int_equal(delivery.message->refs, 1);
+            assert_int_equal(outbound_push(&outbound, &delivery), 0);
+        }
+        memory_fail_after(0);
+        assert_int_equal(outbound.len, i + 1);
+    }
+    assert_int_equal(refused, 5); /* rings of 4, 8, 16, 32 and 64 */
+    outbound_deinit(&outbound);
+}
+
+/* The naive model: every delivery ever made, in order. */
+
+#define MODEL_CAP 4000
+
+struct model_delivery {
+    enum delivery_state state;
+    bool is_sent_here; /* on this connection */
+    uint8_t qos;
+};
+
+struct model {
+    struct outbound outbound;
+    struct model_delivery deliveries[MODEL_CAP];
+    uint32_t len;
+    uint64_t seed;
+};
+
+/* The next that is to be sent under this window; `len` when there is none. */
+static uint32_t model_next(const struct model *model, uint32_t window)
+{
+    uint32_t in_flight = 0;
+    uint32_t next = model->len;
+
+    for (uint32_t i = model->len; i-- > 0;) {
+        const struct model_delivery *delivery = &model->deliveries[i];
+
+        if (delivery->state != DELIVERY_DONE && delivery->is_sent_here) {
+            in_flight++;
+        } else if (delivery->state != DELIVERY_DONE) {
+            next = i;
+        }
+    }
+    return window && in_flight >= window ? model->len : next;
+}
+
+static uint16_t id_of(uint32_t at)
+{
+    return (uint16_t)(at % 65535 + 1);
+}
+
+static void model_send(struct model *model)
+{
+    uint32_t window = fixture_random(&model->seed, 6);
+    uint32_t wanted = model_next(model, window);
+    uint16_t id = 0;
+    struct delivery *delivery = outbound_next(&model->outbound, window, &id);
+
+    if (wanted == model->len) {
+        assert_null(delivery);
+        return;
+    }
+    assert_non_null(delivery);
+    assert_int_equal(delivery->identifier, wanted);
+    assert_int_equal(id, id_of(wanted));
+    assert_int_equal(delivery->state, model->deliveries[wanted].state);
+    if (fixture_random(&model->seed, 8) == 0) {
+        outbound_skip(&model->outbound);
+        model->deliveries[wanted].state = DELIVERY_DONE;
+        return;
+    }
+    outbound_sent(&model->outbound);
+    model->deliveries[wanted].is_sent_here = true;
+    if (model->deliveries[wanted].state == DELIVERY_QUEUED) {
+        model->deliveries[wanted].state = DELIVERY_SENT;
+    }
+}
+
+/* An acknowledgement for any of the last ones, in flight or not. */
+static void model_acknowledge(struct model *model)
+{
+    uint32_t at = model->len - 1 - fixture_random(&model->seed, MIN(model->len, 30u));
+    struct model_delivery *expected = &model->deliveries[at];
+    struct delivery *delivery = outbound_find(&model->outbound, id_of(at));
+
+    if (!expected->is_sent_here || expected->state == DELIVERY_DONE) {
+        assert_null(delivery);
+        return;
+    }
+    assert_non_null(delivery);
+    assert_int_equal(delivery->identifier, at);
+    assert_int_equal(delivery->state, expected->state);
+    if (expected->qos == 2 && expected->state == DELIVERY_SENT) {
+        outbound_release(delivery);
+        expected->state = DELIVERY_RELEASED;
+    } else {
+        outbound_finish(&model->outbound, delivery);
+        expected->state = DELIVERY_DONE;
+    }
+}
+
+static void model_rewind(struct model *model)
+{
+    outbound_rewind(&model->outbound);
+    for (uint32_t i = 0; i < model->len; i++) {
+        model->deliveries[i].is_sent_here = false;
+    }
+}
+
+static void test_random_against_a_naive_queue(void **state)
+{
+    static struct model model;
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        memset(&model, 0, sizeof(model));
+        model.seed = seed;
+        while (model.len < MODEL_CAP / 4) {
+            uint32_t what = fixture_random(&model.seed, 100);
+
+            if (what < 30) {
+                uint8_t qos = (uint8_t)(1 + fixture_random(&model.seed, 2));
+
+                push(&model.outbound, model.len, qos);
+                model.deliveries[model.len++].qos = qos;
+            } else if (what < 60) {
+                model_send(&model);
+            } else if (what < 99 && model.len > 0) {
+                model_acknowledge(&model);
+            } else if (what == 99) {
+                model_rewind(&model);
+            }
+        }
+        outbound_deinit(&model.outbound);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_window_bounds_what_is_in_flight),
+        cmocka_unit_test(test_rewind_sends_again_in_order),
+        cmocka_unit_test(test_skipped_takes_its_identifier_along),
+        cmocka_unit_test(test_packet_ids_wrap_past_zero),
+        cmocka_unit_test(test_span_is_bounded),
+        cmocka_unit_test(test_no_memory_takes_no_reference),
+        cmocka_unit_test(test_random_against_a_naive_queue),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,129 @@
+#include "base/test.h"
+#include "core/publication.h"
+
+static struct message_parts parts_of(const char *topic, const char *properties, const char *payload)
+{
+    return (struct message_parts){
+        .topic = slice_of_text(topic),
+        .properties = slice_of_text(properties),
+        .payload = slice_of_text(payload),
+        .origin = 77,
+        .topic_hash = 4711,
+        .expires_at = 99,
+        .qos = 2,
+        .retain = true,
+    };
+}
+
+static void expect_slice(struct slice slice, const char *text)
+{
+    assert_int_equal(slice.len, strlen(text));
+    assert_memory_equal(slice.data, text, slice.len);
+}
+
+static void expect_message(const struct message *message, const char *topic, const char *properties,
+                           const char *payload)
+{
+    expect_slice(message_topic(message), topic);
+    expect_slice(message_properties(message), properties);
+    expect_slice(message_payload(message), payload);
+    assert_int_equal(message->refs, 1);
+    assert_int_equal(message->retained_number, 0);
+    assert_int_equal(message->origin, 77);
+    assert_int_equal(message->topic_hash, 4711);
+    assert_int_equal(message->expires_at, 99);
+    assert_int_equal(message->qos, 2);
+    assert_true(message->retain);
+}
+
+/* A packet body: length and topic, then properties of which not all are forwarded, then payload. */
+static struct message *room_of(struct message_parts *parts, const char *body, const char *payload)
+{
+    size_t len = strlen(body) + strlen(payload);
+    struct message *room = message_room_new(1);
+
+    room = message_room_resize(room, len);
+    assert_non_null(room);
+    memcpy(room->data, body, strlen(body));
+    memcpy(room->data + strlen(body), payload, strlen(payload));
+    parts->payload = slice_of(room->data + strlen(body), strlen(payload));
+    return room;
+}
+
+static void test_makes_its_message_once(void **state)
+{
+    struct publication publication = {.parts = parts_of("t", "p", "x"), .topic_hash = 5};
+    struct message *message;
+
+    (void)state;
+    memory_fail_after(1);
+    assert_int_equal(publication_need_message(&publication), -ENOMEM);
+    publication_deinit(&publication);
+    assert_int_equal(publication_need_message(&publication), 0);
+    memory_fail_after(1);
+    message = publication.message;
+    assert_int_equal(publication_need_message(&publication), 0);
+    memory_fail_after(0);
+    assert_ptr_equal(publication.message, message);
+    expect_message(message, "t", "p", "x");
+    message_ref(message);
+    publication_deinit(&publication);
+    publication_deinit(&publication);
+    assert_int_equal(message->refs, 1);
+    message_unref(message);
+}
+
+static void test_adopts_its_room(void **state)
+{
+    struct publication publication = {.parts = parts_of("", "pp", ""), .properties_cap = 4};
+
+    (void)state;
+    publication.room = room_of(&publication.parts, "..a/bPPPP", "payload");
+    publication.parts.topic = slice_of(publication.room->data + 2, 3);
+    memory_fail_after(1);
+    assert_int_equal(publication_need_message(&publication), 0);
+    memory_fail_after(0);
+    assert_null(publication.room);
+    expect_message(publication.message, "a/b", "pp", "payload");
+    expect_slice(publication.parts.topic, "a/b");
+    expect_slice(publication.parts.properties, "pp");
+    expect_slice(publication.parts.payload, "payload");
+    publication_deinit(&publication);
+}
+
+static void test_of_borrows(void **state)
+{
+    struct message_parts parts = parts_of("t", "p", "x");
+    struct publication publication;
+    struct message *message;
+
+    (void)state;
+    assert_int_equal(message_new(&parts, &message), 0);
+    message->retained_number = 12;
+    publication_of(&publication, message, 5);
+    assert_int_equal(publication.retained_number, 12);
+    assert_int_equal(publication.topic_hash, 5);
+    assert_int_equal(publication.parts.origin, 77);
+    assert_int_equal(publication.parts.topic_hash, 4711);
+    assert_int_equal(publication.parts.expires_at, 99);
+    assert_int_equal(publication.parts.qos, 2);
+    assert_true(publication.parts.retain);
+    expect_slice(publication.parts.topic, "t");
+    expect_slice(publication.parts.properties, "p");
+    expect_slice(publication.parts.payload, "x");
+    assert_int_equal(publication_need_message(&publication), 0);
+    publication_deinit(&publication);
+    assert_int_equal(message->refs, 1);
+    message_unref(message);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_makes_its_message_once),
+        cmocka_unit_test(test_adopts_its_room),
+        cmocka_unit_test(test_of_borrows),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
