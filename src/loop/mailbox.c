@@ -42,6 +42,12 @@ bool mailbox_is_empty(const struct mailbox *mailbox)
     return !mailbox->taken && mpsc_is_empty(&mailbox->queue);
 }
 
+static bool stands_everywhere(const struct mail_batch *batch)
+{
+    return batch->round == 0 ||
+           atomic_load_explicit(batch->rounds, memory_order_acquire) >= batch->round;
+}
+
 bool mailbox_take(struct mailbox *mailbox, struct mail_entry *entry_out,
                   struct mail_batch **empty_out)
 {
@@ -56,6 +62,9 @@ bool mailbox_take(struct mailbox *mailbox, struct mail_entry *entry_out,
         return false;
     }
     batch = CONTAINER_OF(mailbox->taken, struct mail_batch, node);
+    if (!stands_everywhere(batch)) {
+        return false;
+    }
     *entry_out = batch->entries[batch->taken++];
     mailbox->handled += UINT64_C(1) << ENTRY_SHIFT | entry_out->size;
     if (batch->taken == batch->len) {

@@ -21,9 +21,15 @@ struct mail_entry {
     uint32_t kind; /* enum post_kind */
 };
 
+/*
+ * What a worker pushes at once goes to several mailboxes one after the other. Nobody handles any of
+ * it before all of it stands: or what a client does upon it could overtake it elsewhere.
+ */
 struct mail_batch {
     struct mpsc_node node;
-    uint64_t size; /* of all entries, bytes */
+    const _Atomic uint64_t *rounds; /* of its sender: those that stand everywhere */
+    uint64_t round;                 /* that the batch belongs to; 0: it goes nowhere else */
+    uint64_t size;                  /* of all entries, bytes */
     uint32_t len;
     uint32_t taken;
     struct mail_entry entries[MAIL_BATCH_CAP];
@@ -57,7 +63,7 @@ bool mailbox_is_empty(const struct mailbox *mailbox);
 
 /*
  * The owner: the next entry. `*empty_out` becomes a batch all of whose entries have been taken,
- * which is the caller's then; else NULL. False: nothing there.
+ * which is the caller's then; else NULL. False: nothing there, or not everywhere yet.
  */
 bool mailbox_take(struct mailbox *mailbox, struct mail_entry *entry_out,
                   struct mail_batch **empty_out);

@@ -35,6 +35,11 @@ struct outbox {
     uint64_t size;
 };
 
+/* Pushes to several mailboxes that are complete. Written by its worker, read by all. */
+struct push_rounds {
+    _Atomic uint64_t done CACHE_ALIGNED;
+};
+
 /* Shared by all workers. */
 struct worker_group {
     struct worker **workers;
@@ -43,6 +48,7 @@ struct worker_group {
     _Atomic bool is_stopping;
     _Atomic bool is_finished;
     _Atomic uint64_t activity CACHE_ALIGNED;
+    struct push_rounds *rounds; /* one for each worker */
 };
 
 /* Owner: its thread; `mailbox` and `is_quiet` are for all. */
@@ -55,6 +61,7 @@ struct worker {
     void *context;
     struct poller *poller;
     struct outbox *outboxes;
+    uint64_t round;            /* the latest push to more than one mailbox */
     unsigned room;             /* publications that still fit into every open batch */
     bool has_pending;          /* something is not pushed */
     struct worker_set touched; /* that have something pending */
@@ -81,8 +88,9 @@ int worker_group_new(unsigned worker_len, const struct worker_limits *limits,
         return -ENOMEM;
     }
     group->workers = memory_alloc_zero(worker_len, sizeof(struct worker *));
-    if (!group->workers) {
-        memory_free(group);
+    group->rounds = memory_alloc_aligned(worker_len * sizeof(*group->rounds));
+    if (!group->workers || !group->rounds) {
+        worker_group_free(group);
         return -ENOMEM;
     }
     group->worker_len = worker_len;
@@ -95,6 +103,7 @@ struct worker_group *worker_group_free(struct worker_group *group)
 {
     if (group) {
         memory_free(group->workers);
+        memory_free(group->rounds);
         memory_free(group);
     }
     return NULL;
@@ -216,15 +225,17 @@ static void post_entry(void *context, unsigned to, enum post_kind kind, void *ob
     }
 }
 
-static void push_batch(struct worker *worker, unsigned to, struct mail_batch *batch)
+static void push_batch(struct worker *worker, unsigned to, struct mail_batch *batch, uint64_t round)
 {
+    batch->rounds = &worker->group->rounds[worker->shard->worker].done;
+    batch->round = round;
     mailbox_push(&worker->group->workers[to]->mailbox, batch);
     if (to != worker->shard->worker) {
         worker_set_add(&worker->to_wake, to);
     }
 }
 
-static void outbox_push(struct worker *worker, unsigned to)
+static void outbox_push(struct worker *worker, unsigned to, uint64_t round)
 {
     struct outbox *outbox = &worker->outboxes[to];
 
@@ -232,11 +243,11 @@ static void outbox_push(struct worker *worker, unsigned to)
         struct mpsc_node *node = outbox->full;
 
         outbox->full = node->next;
-        push_batch(worker, to, CONTAINER_OF(node, struct mail_batch, node));
+        push_batch(worker, to, CONTAINER_OF(node, struct mail_batch, node), round);
     }
     outbox->full_end = &outbox->full;
     if (outbox->open && outbox->open->len > 0) {
-        push_batch(worker, to, TAKE(outbox->open));
+        push_batch(worker, to, TAKE(outbox->open), round);
         worker->room = 0;
     }
     outbox->entry_len = 0;
@@ -246,13 +257,22 @@ static void outbox_push(struct worker *worker, unsigned to)
 static void post_push(void *context)
 {
     struct worker *worker = context;
+    uint64_t round = 0;
     unsigned to;
 
     if (!worker->has_pending) {
         return;
     }
+    if (worker_set_len(&worker->touched) > 1) {
+        round = ++worker->round;
+    }
     while ((to = worker_set_pop(&worker->touched)) < WORKER_CAP) {
-        outbox_push(worker, to);
+        outbox_push(worker, to, round);
+    }
+    if (round) {
+        atomic_store_explicit(&worker->group->rounds[worker->shard->worker].done, round,
+                              memory_order_release);
+        point("round complete");
     }
     worker->has_pending = false;
 }
