@@ -313,9 +313,13 @@ void replay_resume(struct shard *shard, struct session *session)
 
 /* Slices */
 
+/* A replay fills no queue up to its limit: it can wait, and what comes live can't. */
 static bool has_room(const struct shard *shard, const struct session *session)
 {
-    return session->client && outbound_queued(&session->outbound) < QUEUED_LOW &&
+    uint32_t max_queued = shard->core->limits.max_queued;
+    uint32_t low = max_queued ? MIN(QUEUED_LOW, (max_queued + 1) / 2) : QUEUED_LOW;
+
+    return session->client && outbound_queued(&session->outbound) < low &&
            shard->peer->pending(session->client) < PENDING_LOW;
 }
 
