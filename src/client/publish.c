@@ -101,7 +101,7 @@ static int publish_message(struct client *client, const struct mqtt_publish *pub
             {
                     .topic = publish->topic,
                     .payload = publish->payload,
-                    .origin = client->session->serial,
+                    .origin = session_origin(client->session),
                     .expires_at = forward_expiry(&publish->properties, hub->shard->now_ms),
                     .qos = publish->qos,
                     .retain = publish->retain,

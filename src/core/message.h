@@ -23,7 +23,7 @@ struct message {
     uint32_t topic_hash; /* low half of the topic's keyed hash */
     _Atomic uint64_t
         retained_number; /* place in the retained sequence; 0 = not retained, or not yet */
-    uint64_t origin;     /* serial of the publishing session, for No Local */
+    uint64_t origin;     /* hash of the publishing client's id, for No Local */
     uint32_t expires_at; /* second of the workers' clock, or MESSAGE_NEVER */
     uint16_t topic_at;   /* offsets into data[] */
     uint16_t topic_len;

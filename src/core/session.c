@@ -47,7 +47,6 @@ static int session_new(struct shard *shard, struct slice id, uint64_t hash,
     }
     memcpy(session->id, id.data, id.len);
     session->id_len = (uint16_t)id.len;
-    session->serial = (uint64_t)shard->worker << 48 | ++shard->serial;
     list_init(&session->replays);
     list_init(&session->ended);
     wheel_timer_init(&session->timer, SHARD_TIMER_SESSION);
@@ -415,7 +414,7 @@ void session_deliver(struct shard *shard, struct session *session, struct public
     };
 
     if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
-                             publication->parts.origin == session->serial)) {
+                             publication->parts.origin == session_origin(session))) {
         return;
     }
     if (publication->retained_number != 0 && !list_is_empty(&session->replays) &&

@@ -33,7 +33,6 @@ struct session {
     struct list_link replays;
     struct list_link ended; /* in the shard's list, once the session is over */
     struct wheel_timer timer;
-    uint64_t serial;
     uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
     uint32_t will_delay;      /* seconds */
     uint32_t will_expiry;     /* seconds from its publication on; SESSION_NEVER */
@@ -83,6 +82,12 @@ void session_set_expiry(struct session *session, uint32_t expiry_interval);
 
 struct slice session_id(const struct session *session);
 struct client *session_client(const struct session *session);
+
+/* What No Local knows a client by: the hash of its id, whichever session that has. */
+static inline uint64_t session_origin(const struct session *session)
+{
+    return session->link.hash;
+}
 
 /* Deliveries */
 

@@ -65,7 +65,6 @@ struct shard {
     uint64_t now_ms;
     unsigned budget; /* deliveries left in this iteration */
     struct table sessions;
-    uint64_t serial; /* of the last session made here */
     struct match_cache *cache;
     struct fanout fanout;
     struct list_link replays; /* that can go on now */
