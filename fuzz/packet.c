@@ -70,27 +70,6 @@ static void on_connack(const struct context *context, struct slice body)
     }
 }
 
-/* A front of the packet, of a length that the packet itself chooses. */
-static void check_front(const struct context *context, struct slice body, enum mqtt_reason reason)
-{
-    size_t len = body.len ? body.data[body.len - 1] % (body.len + 1) : 0;
-    struct slice cut = fuzz_copy(slice_of(body.data, len));
-    struct mqtt_publish front;
-    bool is_short;
-    enum mqtt_reason answer =
-        mqtt_decode_publish_front(context->version, context->frame.flags, cut, (uint32_t)body.len,
-                                  context->from_server, &front, &is_short);
-
-    assert(!is_short || (answer == MQTT_SUCCESS && len < body.len));
-    assert(is_short || (answer == MQTT_SUCCESS) == (reason == MQTT_SUCCESS));
-    if (answer == MQTT_SUCCESS && !is_short) {
-        fuzz_assert_inside(front.topic, cut);
-        fuzz_assert_inside(front.payload, cut);
-        fuzz_check_properties(&front.properties, MQTT_PUBLISH, cut);
-    }
-    fuzz_free(cut);
-}
-
 static void on_publish(const struct context *context, struct slice body)
 {
     struct mqtt_publish publish;
@@ -99,7 +78,6 @@ static void on_publish(const struct context *context, struct slice body)
     uint8_t *packet;
     size_t size;
 
-    check_front(context, body, reason);
     if (reason != MQTT_SUCCESS) {
         return;
     }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WORKER_STACK (256u * 1024)
+#define WORKER_STACK ((size_t)1024 * 1024)
 
 /* Owner: main. */
 struct broker {
@@ -122,7 +122,7 @@ static int start_workers(struct broker *broker)
     int r = pthread_attr_init(&attributes);
 
     assert(r == 0);
-    pthread_attr_setstacksize(&attributes, WORKER_STACK * 4);
+    pthread_attr_setstacksize(&attributes, WORKER_STACK);
     for (unsigned i = 0; i < broker->worker_len && r == 0; i++) {
         struct worker_start *start = memory_must_alloc(sizeof(*start));
 

@@ -121,7 +121,7 @@ int command_line_parse(int count, char **arguments, struct command_line *line_ou
         if (flag->argument && i + 1 == count) {
             return complain("Error: %s argument given but no value specified.\n", flag->full);
         }
-        r = apply(line_out, flag, flag->argument ? arguments[++i] : NULL);
+        r = apply(line_out, flag, flag->argument ? arguments[++i] : "");
     }
     if (r == COMMAND_LINE_OK && line_out->command == COMMAND_TEST_CONFIG &&
         !line_out->config_path) {

@@ -178,7 +178,7 @@ static void who_waits_is_offline(void **state)
 
 static void *count_often(void *argument)
 {
-    struct owner owner = {.worker = 2};
+    static struct owner owner = {.worker = 2};
 
     owner_self = &owner;
     for (unsigned i = 0; i < 20000; i++) {

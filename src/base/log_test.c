@@ -2,6 +2,7 @@
 #include "base/test.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 

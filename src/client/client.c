@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "client/hub.h"
 #include "client/login.h"
-#include "loop/clock.h"
 #include "net/socket.h"
 
 #include <stdio.h>

@@ -2,7 +2,6 @@
 #include "base/memory.h"
 #include "client/client.h"
 #include "client/hub.h"
-#include "client/login.h"
 #include "net/proxy.h"
 #include "net/socket.h"
 

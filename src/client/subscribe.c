@@ -65,11 +65,11 @@ static enum mqtt_reason subscribe(struct client *client, const struct mqtt_filte
                                   uint32_t identifier)
 {
     struct shard *shard = client->hub->shard;
+    struct subscriber row = {client->session, identifier, options_of(client, filter)};
     struct subscribed subscribed;
     uint32_t node;
 
-    if (router_subscribe(shard, client->session, filter->filter, options_of(client, filter),
-                         identifier, &subscribed) < 0) {
+    if (router_subscribe(shard, filter->filter, row, &subscribed) < 0) {
         return MQTT_QUOTA_EXCEEDED;
     }
     if (replay(client, filter, identifier, &subscribed) < 0) {

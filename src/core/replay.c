@@ -4,7 +4,6 @@
 #include "base/point.h"
 #include "core/session.h"
 #include "core/shard.h"
-#include "mqtt/topics.h"
 
 /*
  * The cursor is a node of the topic tree. From one node to the next the walk needs only the tree's
@@ -19,7 +18,7 @@
  */
 
 /* Values wait while so much waits in the peer's output, or so many deliveries behind its window. */
-#define PENDING_LOW (64u * 1024)
+#define PENDING_LOW ((size_t)64 * 1024)
 #define QUEUED_LOW  64u
 
 enum replay_state { REPLAY_WALKING, REPLAY_GRACE, REPLAY_ECHO };
@@ -54,7 +53,7 @@ static bool filter_level_is(const struct replay_walk *walk, unsigned depth, char
 {
     struct slice level = walk->filter.level[MIN(depth, walk->filter.len - 1)];
 
-    return level.len == 1 && level.data[0] == wildcard;
+    return level.len == 1 && level.data[0] == (uint8_t)wildcard;
 }
 
 /* Whether the level below `depth` is any level: '+', '#', or all that is below a '#'. */

@@ -339,11 +339,10 @@ static int subscribe_at(struct shard *shard, uint32_t node, struct subscriber su
     return 0;
 }
 
-int router_subscribe(struct shard *shard, struct session *session, struct slice filter,
-                     uint8_t options, uint32_t identifier, struct subscribed *subscribed_out)
+int router_subscribe(struct shard *shard, struct slice filter, struct subscriber subscriber,
+                     struct subscribed *subscribed_out)
 {
     struct tree *tree = shard->core->router.tree;
-    struct subscriber subscriber = {session, identifier, options};
     int r;
 
     assert_owner(shard->worker);

@@ -54,8 +54,7 @@ struct subscribed {
 };
 
 /* A valid filter. -ENOMEM: nothing was changed. */
-int router_subscribe(struct shard *shard, struct session *session, struct slice filter,
-                     uint8_t options, uint32_t identifier,
+int router_subscribe(struct shard *shard, struct slice filter, struct subscriber subscriber,
                      struct subscribed *subscribed_out) MUST_CHECK;
 
 /* Whether the session had this filter; `node_out` is its node then. */

@@ -60,7 +60,8 @@ static int subscribe(struct client *client, const char *filter, uint8_t options,
 {
     struct shard *shard = fixture_enter(client->fixture, client->worker);
 
-    return router_subscribe(shard, client->session, slice_of_text(filter), options, identifier,
+    return router_subscribe(shard, slice_of_text(filter),
+                            (struct subscriber){client->session, identifier, options},
                             subscribed_out);
 }
 
@@ -278,7 +279,7 @@ static void test_deepest_filters_and_topics(void **state)
     char text[402];
 
     (void)state;
-    for (unsigned i = 0; i < 201; i++) {
+    for (size_t i = 0; i < 201; i++) {
         text[2 * i] = '+';
         text[2 * i + 1] = '/';
     }
@@ -286,7 +287,7 @@ static void test_deepest_filters_and_topics(void **state)
     fixture_subscribe(client, text, 0);
     text[400] = '#';
     fixture_subscribe(client, text, 0);
-    for (unsigned i = 0; i < 201; i++) {
+    for (size_t i = 0; i < 201; i++) {
         text[2 * i] = 'a';
     }
     fixture_subscribe(client, text, 0);

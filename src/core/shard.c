@@ -1,7 +1,6 @@
 #include "core/shard.h"
 
 #include "base/memory.h"
-#include "base/point.h"
 #include "core/replay.h"
 #include "core/session.h"
 

@@ -148,7 +148,7 @@ static void test_201_levels(void **state)
     uint32_t number;
 
     (void)state;
-    for (unsigned i = 0; i < TREE_LEVEL_CAP; i++) {
+    for (size_t i = 0; i < TREE_LEVEL_CAP; i++) {
         path[2 * i] = 'a';
         path[2 * i + 1] = '/';
     }

@@ -110,18 +110,6 @@ struct mqtt_publish {
 enum mqtt_reason mqtt_decode_publish(unsigned version, uint8_t flags, struct slice body,
                                      bool from_server, struct mqtt_publish *publish_out) MUST_CHECK;
 
-/*
- * The front of a PUBLISH whose payload has not all arrived: `body` may be cut anywhere, `body_size`
- * is the announced Remaining Length. Answers as mqtt_decode_publish() (of several mistakes in one
- * packet it may name another), as early as the mistake is there to see. `*is_short_out` true: the
- * bytes so far do not reach the payload, nothing else is known, and the answer is MQTT_SUCCESS.
- * publish_out->payload is what is there of it.
- */
-enum mqtt_reason mqtt_decode_publish_front(unsigned version, uint8_t flags, struct slice body,
-                                           uint32_t body_size, bool from_server,
-                                           struct mqtt_publish *publish_out,
-                                           bool *is_short_out) MUST_CHECK;
-
 /* PUBACK, PUBREC, PUBREL, PUBCOMP. A reason that may not stand there: MQTT_PROTOCOL_ERROR. */
 struct mqtt_ack {
     uint16_t packet_id;

@@ -93,79 +93,6 @@ static void test_from_server(void **state)
     bytes_free(body);
 }
 
-/*
- * Cut at every byte, with the length announced: short exactly until the payload begins, and after
- * that as the whole packet, with the part of the payload that is there.
- */
-static void check_fronts(const struct wire_case *test, unsigned version)
-{
-    struct slice packet = bytes_parse(test->bytes);
-    struct slice body = slice_skip(packet, 1);
-    uint8_t flags = packet.data[0];
-    struct mqtt_publish whole;
-    struct mqtt_publish front;
-    enum mqtt_reason reason = mqtt_decode_publish(version, flags, body, false, &whole);
-    bool is_short;
-
-    for (size_t len = 0; len <= body.len; len++) {
-        struct slice cut = bytes_copy(slice_of(body.data, len));
-        enum mqtt_reason answer = mqtt_decode_publish_front(version, flags, cut, (uint32_t)body.len,
-                                                            false, &front, &is_short);
-
-        if (reason == MQTT_SUCCESS) {
-            size_t head = body.len - whole.payload.len;
-
-            assert_int_equal(answer, MQTT_SUCCESS);
-            assert_int_equal(is_short, len < head);
-            assert_true(is_short || front.payload.len == len - head);
-        } else {
-            assert_true(answer == reason || (is_short && answer == MQTT_SUCCESS));
-        }
-        assert_true(len < body.len || (answer == reason && !is_short));
-        bytes_free(cut);
-    }
-    bytes_free(packet);
-}
-
-static void test_fronts(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(publish_cases); i++) {
-        for (const char *version = publish_cases[i].versions; *version; version++) {
-            check_fronts(&publish_cases[i], (unsigned)(*version - '0'));
-        }
-    }
-}
-
-/* What can't become a good packet is refused before the rest has come. */
-static void test_early_refusals(void **state)
-{
-    struct slice topic = bytes_parse("ffff");
-    struct slice properties = bytes_parse("'a' ff7f");
-    struct slice length = bytes_parse("'a' ffffffff");
-    struct mqtt_publish p;
-    bool is_short;
-
-    (void)state;
-    assert_int_equal(mqtt_decode_publish_front(4, 6, topic, 100000, false, &p, &is_short),
-                     MQTT_MALFORMED_PACKET);
-    assert_int_equal(mqtt_decode_publish_front(4, 0, topic, 100, false, &p, &is_short),
-                     MQTT_MALFORMED_PACKET);
-    assert_int_equal(mqtt_decode_publish_front(4, 0, topic, 100000, false, &p, &is_short),
-                     MQTT_SUCCESS);
-    assert_true(is_short);
-    assert_int_equal(mqtt_decode_publish_front(5, 0, properties, 1000, false, &p, &is_short),
-                     MQTT_MALFORMED_PACKET);
-    assert_int_equal(mqtt_decode_publish_front(5, 0, length, 100000000, false, &p, &is_short),
-                     MQTT_MALFORMED_PACKET);
-    assert_int_equal(
-        mqtt_decode_publish_front(5, 2, slice_of(length.data, 4), 5, false, &p, &is_short),
-        MQTT_MALFORMED_PACKET);
-    bytes_free(topic);
-    bytes_free(properties);
-    bytes_free(length);
-}
-
 static void check_round_trip(const struct wire_case *test, unsigned version)
 {
     struct slice bytes = bytes_parse(test->bytes);
@@ -202,9 +129,10 @@ static void test_round_trips(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_publishes),      cmocka_unit_test(test_values),
-        cmocka_unit_test(test_from_server),    cmocka_unit_test(test_fronts),
-        cmocka_unit_test(test_early_refusals), cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_publishes),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_from_server),
+        cmocka_unit_test(test_round_trips),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

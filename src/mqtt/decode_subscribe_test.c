@@ -1,5 +1,4 @@
 #include "mqtt/decode.h"
-#include "mqtt/encode.h"
 #include "mqtt/wire_test.h"
 
 #define OK        MQTT_SUCCESS

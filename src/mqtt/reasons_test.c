@@ -84,7 +84,7 @@ static void test_return_codes(void **state)
     };
 
     (void)state;
-    for (uint8_t code = 1; code < ARRAY_LEN(codes); code++) {
+    for (size_t code = 1; code < ARRAY_LEN(codes); code++) {
         assert_int_equal(mqtt_reason_find(codes[code])->connack_3, code);
     }
     assert_int_equal(mqtt_reason_find(MQTT_PROTOCOL_ERROR)->connack_3, 0);
