@@ -420,7 +420,8 @@ static inline UNUSED int fixture_subscribe_with(struct client *client, const cha
         .silent = silent,
     };
     int r =
-        router_subscribe(shard, client->session, request.filter, options, identifier, &subscribed);
+        router_subscribe(shard, request.filter,
+                         (struct subscriber){client->session, identifier, options}, &subscribed);
 
     if (r < 0) {
         return r;
