@@ -8,7 +8,7 @@
 /* Connections accepted per iteration and listening socket. */
 #define ACCEPT_BUDGET 64
 
-/* More chunks than this in outputs, and they are written before the iteration's end. */
+/* More new chunks than this in outputs, and they are written before the iteration's end. */
 #define POOL_HIGH 8192
 
 /* Accepting */
@@ -154,6 +154,7 @@ static void write_dirty(struct hub *hub)
         }
     }
     list_splice(&hub->dirty, &again);
+    hub->chunk_mark = hub->pool.used_len;
 }
 
 /* Who has lost its client id to a newer connection hears of it before that one is welcomed. */
@@ -237,9 +238,13 @@ static const struct worker_ops worker_ops = {
     .is_empty = is_empty,
 };
 
+/*
+ * What peers that do not read hold is not new: counted as well, it would have every single packet
+ * for anybody else written by itself.
+ */
 void hub_flush(struct hub *hub)
 {
-    if (hub->pool.used_len > POOL_HIGH) {
+    if (hub->pool.used_len > hub->chunk_mark + POOL_HIGH) {
         worker_push(hub->worker);
         write_dirty(hub);
     }

@@ -48,6 +48,7 @@ struct hub {
     struct list_link dirty;
     struct list_link closing;
     struct output_pool pool;
+    unsigned chunk_mark; /* chunks in outputs when all that could be written was */
     struct hub_listener *listeners;
     unsigned listener_len;
     uint64_t drawn;   /* state of the generator of client ids */
@@ -69,7 +70,7 @@ void hub_on_descriptor(struct hub *hub);
 /* At least `size` bytes that last until the next call; NULL without memory. */
 uint8_t *hub_scratch(struct hub *hub, size_t size);
 
-/* Writes all dirty outputs now, after their posts: when they hold too much memory. */
+/* Writes all dirty outputs now, after their posts: when this iteration put too much into them. */
 void hub_flush(struct hub *hub);
 
 /* A random number that is not secret. */
