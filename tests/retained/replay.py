@@ -92,3 +92,30 @@ def test_against_live_updates(broker, version, workers):
             last[got.topic] = value
         client.expect_nothing(0.03)
         client.close()
+
+
+@pytest.mark.config("max_queued_messages 0")
+@pytest.mark.workers
+def test_in_the_middle_of_a_stream(broker, version, workers):
+    """Subscribers that come while values stream in: none twice, none backwards, the last seen."""
+    publisher = broker.connect("from", version)
+    steps = 400
+    publisher.send(*(wire.publish(f"v/{n}", b"0", retain=True, version=version) for n in range(5)))
+    publisher.ping()
+    clients = [broker.connect(f"to-{n}", version) for n in range(30)]
+    for start in range(1, steps, 10):
+        publisher.send(*(wire.publish(f"v/{n}", b"%d" % step, retain=True, version=version)
+                         for step in range(start, start + 10) for n in range(5)))
+        if start // 10 < len(clients):
+            clients[start // 10].send(wire.subscribe(1, ("v/+", 0), version=version))
+    for client in clients:
+        client.expect("SUBACK")
+        last = {}
+        while len(last) < 5 or any(value < steps for value in last.values()):
+            got = client.expect("PUBLISH")
+            value = int(got.payload)
+            before = last.get(got.topic)
+            assert before is None or before < value, f"{got.topic}: {value} after {before}"
+            assert before is None or value == before + 1, f"{got.topic}: {before}, then {value}"
+            last[got.topic] = value
+        client.expect_nothing(0.01)
