@@ -8,21 +8,11 @@ import pytest
 from harness.broker import DEFAULT, Broker, binary
 from harness.haproxy import HAProxy
 
-HERE = pathlib.Path(__file__).parent
-
 
 def pytest_addoption(parser):
     parser.addoption("--broker", default=os.environ.get("NIGHTJAR_TESTS_BROKER", "nightjar"),
                      choices=["nightjar", "mosquitto"], help="which broker is tested")
     parser.addoption("--workers", default="1,2,4", help="numbers of workers to run with")
-
-
-def pytest_ignore_collect(collection_path, config):
-    """Files beside the areas are tools unless they are named on the command line."""
-    if collection_path.parent == HERE and collection_path.suffix == ".py":
-        named = {pathlib.Path(each.split("::")[0]).resolve() for each in config.args}
-        return collection_path not in named
-    return None
 
 
 def is_mosquitto(config):

@@ -62,10 +62,3 @@ def test_an_assigned_id_can_be_resumed(broker, workers):
 def test_a_given_id_is_not_assigned(broker):
     client = broker.connect("mine", 5)
     assert "assigned_client_identifier" not in client.connack.properties
-
-
-@pytest.mark.config("allow_zero_length_clientid false")
-@pytest.mark.nightjar("the option may be refused as not supported yet")
-@pytest.mark.skip("comes with the options of access control")
-def test_empty_ids_may_be_forbidden(broker):
-    broker.connect("", 5, code=0x85).expect_close()
