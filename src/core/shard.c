@@ -4,8 +4,6 @@
 #include "core/replay.h"
 #include "core/session.h"
 
-#define HOME_SLOTS 4096
-
 int core_new(const struct hash_key *key, unsigned worker_len, const struct core_limits *limits,
              struct core **core_out)
 {
@@ -20,6 +18,9 @@ int core_new(const struct hash_key *key, unsigned worker_len, const struct core_
     core->key = *key;
     core->worker_len = worker_len;
     core->limits = *limits;
+    for (unsigned i = 0; i < CORE_HOME_LEN; i++) {
+        core->homes[i] = (uint8_t)(i % worker_len);
+    }
     r = retained_init(&core->retained, key);
     if (r == 0) {
         r = router_init(&core->router, key);
@@ -49,7 +50,7 @@ struct core *core_free(struct core *core)
 
 unsigned core_home(const struct core *core, struct slice client_id)
 {
-    return (unsigned)(hash_bytes(&core->key, client_id) % HOME_SLOTS % core->worker_len);
+    return core->homes[hash_bytes(&core->key, client_id) % CORE_HOME_LEN];
 }
 
 struct shard *shard_new(struct core *core, unsigned worker, const struct peer_ops *peer)

@@ -27,12 +27,16 @@ struct core_limits {
     unsigned cleanup_budget;  /* subscriptions removed per iteration of ended sessions */
 };
 
+/* Slots that client ids fall into. */
+#define CORE_HOME_LEN 4096
+
 /* Read by all workers; each part says how it is changed. */
 struct core {
     struct rcu rcu;
     struct hash_key key;
     unsigned worker_len;
     struct core_limits limits;
+    uint8_t homes[CORE_HOME_LEN]; /* the worker of each slot of client ids */
     struct router router;
     struct retained retained;
 };

@@ -27,12 +27,12 @@ DEFAULTS = """defaults
 class HAProxy:
     """`frontends` names the places ({port...}) that it listens on itself."""
 
-    def __init__(self, folder, text, places, frontends=("front",)):
+    def __init__(self, folder, text, places, frontends=("front",), defaults=DEFAULTS):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
         places = Places({**places, "dir": str(self.folder)})
         config = self.folder / "haproxy.cfg"
-        config.write_text((GLOBAL + DEFAULTS + text).format_map(places))
+        config.write_text((GLOBAL + defaults + text).format_map(places))
         checked = subprocess.run(["haproxy", "-c", "-q", "-f", str(config)], capture_output=True,
                                  check=False)
         assert checked.returncode == 0, checked.stderr.decode()
