@@ -173,11 +173,15 @@ static void write_closing(struct hub *hub)
 static void flush(void *context)
 {
     struct hub *hub = context;
+    struct list_link failed;
     struct list_link *link;
 
     write_closing(hub);
     write_dirty(hub);
-    while ((link = list_pop(&hub->dirty)) != NULL) {
+    /* Apart: a will that is sent now makes others dirty, who have not failed. */
+    list_init(&failed);
+    list_splice(&failed, &hub->dirty);
+    while ((link = list_pop(&failed)) != NULL) {
         client_lose(CONTAINER_OF(link, struct client, link), "out of memory");
     }
 }
