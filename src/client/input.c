@@ -232,7 +232,8 @@ static bool check_read(struct client *client, ssize_t size)
     if (size == -EAGAIN || size == -EINTR) {
         return false;
     }
-    if (client->state == CLIENT_PROXY && size == 0 && client->last_seen == 0) {
+    if (client->state == CLIENT_PROXY && (size == 0 || size == -ECONNRESET) &&
+        client->last_seen == 0) {
         /* Nothing was ever sent: a check that the port is open. */
         client_close(client);
         return false;
