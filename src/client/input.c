@@ -274,7 +274,10 @@ static void handle_large(struct client *client)
     client_input_free(client);
 }
 
-/* Into the packet's own memory, and what follows the packet into the buffer. */
+/*
+ * Into the packet's own memory, and what follows the packet into the buffer; but a CONNECT may move
+ * the client, and what follows that stays in the socket, for its home to read.
+ */
 static void read_large(struct client *client)
 {
     struct client_input *input = client->input;
@@ -290,7 +293,7 @@ static void read_large(struct client *client)
     }
     room = input->cap - input->len;
     vector[0] = (struct iovec){input->room->data + input->len, room};
-    if (input->cap == input->total) {
+    if (input->cap == input->total && client->state == CLIENT_READY) {
         vector[len++] = (struct iovec){hub->buffer, sizeof(hub->buffer)};
     }
     size = socket_receive_vector(client->fd, vector, len);
