@@ -10,8 +10,8 @@
  * that walk, and nothing is remembered. Otherwise the walk writes down its targets: lists, pinned
  * so that they stay, and sessions that stand alone at their node, pinned as well. The cursor then
  * moves through them over as many iterations as it takes. Whoever removes a row of the list that is
- * being walked keeps the borders (fanout_borders()); whoever leaves a node where it stands alone is
- * struck off (fanout_on_leave()).
+ * being walked keeps the borders (fanout_borders()); whoever leaves a node where it stood alone is
+ * struck off (fanout_on_leave()), even if others have made a list of it since.
  */
 
 #define FIRST_TARGETS 16

@@ -5,7 +5,7 @@
  *
  * One message whose subscribers on this worker are more than an iteration may serve. The rest goes
  * on from a cursor that survives every change of the lists: who has been served stays served once,
- * who has left is not served, who came later is none of this message's.
+ * who has left is not served, who came later is served once or not at all.
  */
 
 #include "base/base.h"
@@ -59,5 +59,5 @@ void fanout_clear(struct shard *shard);
  */
 struct fanout_borders *fanout_borders(struct fanout *fanout, const struct subscriber_list *list);
 
-/* A session unsubscribes from a node where it stands alone. */
+/* A session unsubscribes from a node where it may have stood alone. */
 void fanout_on_leave(struct fanout *fanout, const struct session *session, uint32_t node);

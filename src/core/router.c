@@ -364,8 +364,9 @@ static void remove_own(struct shard *shard, struct session *session, uint32_t no
     struct subscriber_list *list;
 
     assert(slot && load(slot) != 0);
+    /* In a list, too: it may have stood alone when the fan-out wrote it down. */
+    fanout_on_leave(&shard->fanout, session, node);
     if (place == SUBSCRIPTION_ALONE) {
-        fanout_on_leave(&shard->fanout, session, node);
         store(slot, 0);
         return;
     }
