@@ -103,10 +103,18 @@ static void append(struct output *output, struct output_chunk *chunk)
     output->tail = chunk;
 }
 
+static bool is_too_much(const struct output *output, size_t more)
+{
+    return more > UINT32_MAX - output->size;
+}
+
 uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size)
 {
     struct output_chunk *tail = output->tail;
 
+    if (is_too_much(output, size)) {
+        return NULL;
+    }
     if (!tail || tail->message || tail->cap - tail->end < size) {
         tail = chunk_new(pool, size);
         if (!tail) {
@@ -131,7 +139,8 @@ void output_commit(struct output *output, const uint8_t *end)
 int output_refer(struct output *output, struct output_pool *pool, struct message *message,
                  struct slice bytes)
 {
-    struct output_chunk *chunk = memory_alloc(sizeof(*chunk));
+    struct output_chunk *chunk =
+        is_too_much(output, bytes.len) ? NULL : memory_alloc(sizeof(*chunk));
 
     if (!chunk) {
         return -ENOMEM;

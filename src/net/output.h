@@ -42,13 +42,14 @@ static inline bool output_is_empty(const struct output *output)
     return output->size == 0;
 }
 
-/* Room for `size` bytes in one piece at the end; NULL without memory. Nothing is added yet. */
+/* Room for `size` bytes in one piece at the end. Nothing is added yet. NULL: without memory, or
+ * with more than 4 GiB that wait. */
 uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size);
 
 /* The bytes written to the reserved room, up to `end`, are part of the output now. */
 void output_commit(struct output *output, const uint8_t *end);
 
-/* Adds bytes of a message by reference. -ENOMEM. */
+/* Adds bytes of a message by reference. -ENOMEM, as output_reserve(). */
 int output_refer(struct output *output, struct output_pool *pool, struct message *message,
                  struct slice bytes) MUST_CHECK;
 
