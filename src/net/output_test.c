@@ -1,0 +1,305 @@
+#include "base/death_test.h"
+#include "base/random_test.h"
+#include "net/output.h"
+
+/*
+ * Against a naive output, which is one string of bytes. Messages hold a run of bytes that tells
+ * where it begins.
+ */
+
+#define NAIVE_CAP   (1u << 20)
+#define MESSAGE_LEN 4
+
+struct fixture {
+    struct output_pool pool;
+    struct output output;
+    struct dice dice;
+    struct message *messages[MESSAGE_LEN];
+    uint8_t *naive;
+    size_t begin;
+    size_t end;
+    uint8_t next; /* byte that is written next */
+};
+
+static struct message *make_message(size_t size, uint8_t first)
+{
+    struct message_parts parts = {.topic = slice_of_text("t"), .expires_at = MESSAGE_NEVER};
+    uint8_t *payload = memory_must_alloc(size);
+    struct message *message;
+
+    for (size_t i = 0; i < size; i++) {
+        payload[i] = (uint8_t)(first + i * 7);
+    }
+    parts.payload = slice_of(payload, size);
+    assert_int_equal(message_new(&parts, &message), 0);
+    memory_free(payload);
+    return message;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = memory_must_alloc_zero(1, sizeof(*f));
+
+    output_pool_init(&f->pool);
+    output_init(&f->output);
+    f->naive = memory_must_alloc(NAIVE_CAP);
+    for (unsigned i = 0; i < MESSAGE_LEN; i++) {
+        f->messages[i] = make_message(1 + i * 1700, (uint8_t)i);
+    }
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    output_deinit(&f->output, &f->pool);
+    output_deinit(&f->output, &f->pool);
+    output_pool_deinit(&f->pool);
+    for (unsigned i = 0; i < MESSAGE_LEN; i++) {
+        assert_int_equal(f->messages[i]->refs, 1);
+        message_unref(f->messages[i]);
+    }
+    memory_free(f->naive);
+    memory_free(f);
+    return 0;
+}
+
+/* Reserves more than is written, as encoders do; sometimes nothing is written at all. */
+static bool write_some(struct fixture *f, size_t reserved, size_t written)
+{
+    uint8_t *at = output_reserve(&f->output, &f->pool, reserved);
+
+    if (!at) {
+        return false;
+    }
+    memset(at, 0xEE, reserved);
+    for (size_t i = 0; i < written; i++) {
+        at[i] = f->next;
+        f->naive[f->end++] = f->next++;
+    }
+    if (written > 0) {
+        output_commit(&f->output, at + written);
+    }
+    return true;
+}
+
+static bool refer_some(struct fixture *f, struct message *message, size_t from, size_t len)
+{
+    struct slice payload = message_payload(message);
+    struct slice bytes = slice_of(payload.data + from, len);
+
+    if (output_refer(&f->output, &f->pool, message, bytes) < 0) {
+        return false;
+    }
+    memcpy(f->naive + f->end, bytes.data, len);
+    f->end += len;
+    return true;
+}
+
+static void consume_some(struct fixture *f, size_t len)
+{
+    output_consume(&f->output, &f->pool, len);
+    f->begin += len;
+}
+
+/* The whole, or its front where the vector is short. */
+static void check(struct fixture *f, unsigned cap)
+{
+    struct iovec vector[40];
+    unsigned len = output_vector(&f->output, vector, cap);
+    size_t at = f->begin;
+
+    assert_int_equal(f->output.size, f->end - f->begin);
+    assert_int_equal(output_is_empty(&f->output), f->end == f->begin);
+    assert_true(len <= cap);
+    for (unsigned i = 0; i < len; i++) {
+        assert_true(vector[i].iov_len > 0 && vector[i].iov_len <= f->end - at);
+        assert_memory_equal(vector[i].iov_base, f->naive + at, vector[i].iov_len);
+        at += vector[i].iov_len;
+    }
+    assert_true(len == cap || at == f->end);
+}
+
+static size_t draw_size(struct fixture *f)
+{
+    static const size_t bounds[] = {3, 40, 1100, 5000};
+
+    return dice_below(&f->dice, (uint32_t)bounds[dice_below(&f->dice, ARRAY_LEN(bounds))]);
+}
+
+static void refer_any(struct fixture *f)
+{
+    struct message *message = f->messages[dice_below(&f->dice, MESSAGE_LEN)];
+    size_t size = message_payload(message).len;
+    size_t from = dice_below(&f->dice, (uint32_t)size);
+
+    refer_some(f, message, from, dice_below(&f->dice, (uint32_t)(size - from) + 1));
+}
+
+static void act(struct fixture *f)
+{
+    size_t size = draw_size(f);
+
+    switch (dice_below(&f->dice, 6)) {
+    case 0: consume_some(f, MIN(size, f->end - f->begin)); break;
+    case 1: consume_some(f, dice_below(&f->dice, 3) ? 0 : f->end - f->begin); break;
+    case 2: refer_any(f); break;
+    default: write_some(f, size, dice_below(&f->dice, 4) ? size : size / 2);
+    }
+}
+
+static void start_over(struct fixture *f)
+{
+    output_deinit(&f->output, &f->pool);
+    assert_int_equal(f->pool.used_len, 0);
+    f->begin = 0;
+    f->end = 0;
+}
+
+/* With `failing`, every second step has no memory for its first allocation. */
+static void run_random(struct fixture *f, bool failing)
+{
+    for (unsigned turn = 0; turn < 20000; turn++) {
+        if (f->end + 10000 > NAIVE_CAP) {
+            start_over(f);
+        }
+        memory_fail_after(failing ? dice_below(&f->dice, 2) : 0);
+        act(f);
+        memory_fail_after(0);
+        check(f, dice_below(&f->dice, 5) ? 40 : 1 + dice_below(&f->dice, 3));
+    }
+}
+
+static void is_as_a_string_of_bytes_is(void **state)
+{
+    run_random(*state, false);
+}
+
+static void a_failure_adds_nothing(void **state)
+{
+    run_random(*state, true);
+}
+
+static void chunks_exist_only_while_they_hold_something(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(write_some(f, 500, 500));
+        assert_true(refer_some(f, f->messages[1], 0, 1000));
+        assert_true(write_some(f, 3000, 3000));
+    }
+    f->output.packet_len = 300;
+    assert_int_equal(f->pool.used_len, 300);
+    assert_int_equal(f->messages[1]->refs, 101);
+    consume_some(f, 450000 - 1);
+    assert_int_equal(f->pool.used_len, 1);
+    assert_int_equal(f->messages[1]->refs, 1);
+    assert_int_equal(f->output.packet_len, 300);
+    consume_some(f, 1);
+    assert_int_equal(f->pool.used_len, 0);
+    assert_int_equal(f->output.packet_len, 0);
+    assert_null(f->output.head);
+    assert_null(f->output.tail);
+    assert_int_equal(f->pool.free_len, 100);
+    /* From now on without new memory, but for what is larger than a chunk. */
+    memory_fail_after(1);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_true(write_some(f, 900, 900));
+    }
+    assert_false(write_some(f, 900, 900));
+    memory_fail_after(1);
+    assert_false(write_some(f, 2000, 2000));
+    memory_fail_after(0);
+}
+
+/* A reserved place stands until it is filled or something else is done; room is used to its end. */
+static void small_writes_share_a_chunk(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 900; i++) {
+        assert_true(write_some(f, 1, 1));
+    }
+    assert_int_equal(f->pool.used_len, 1);
+    check(f, 1);
+}
+
+static void commit_too_much(void)
+{
+    struct output_pool pool;
+    struct output output;
+    uint8_t *at;
+
+    output_pool_init(&pool);
+    output_init(&output);
+    at = output_reserve(&output, &pool, 2000);
+    output_commit(&output, at + 2001);
+}
+
+static void consume_too_much(void)
+{
+    struct output_pool pool;
+    struct output output;
+    uint8_t *at;
+
+    output_pool_init(&pool);
+    output_init(&output);
+    at = output_reserve(&output, &pool, 10);
+    output_commit(&output, at + 10);
+    output_consume(&output, &pool, 11);
+}
+
+static void free_a_pool_in_use(void)
+{
+    struct output_pool pool;
+    struct output output;
+
+    output_pool_init(&pool);
+    output_init(&output);
+    assert_non_null(output_reserve(&output, &pool, 10));
+    output_pool_deinit(&pool);
+}
+
+static void wrong_use_is_deadly(void **state)
+{
+    (void)state;
+    assert_true(is_deadly(commit_too_much));
+    assert_true(is_deadly(consume_too_much));
+    assert_true(is_deadly(free_a_pool_in_use));
+}
+
+/* The largest payloads, many times: more than the size of the output can tell. */
+static void no_size_wraps_around(void **state)
+{
+    struct fixture *f = *state;
+    struct slice bytes = slice_of(message_payload(f->messages[0]).data, UINT32_MAX / 2);
+
+    assert_int_equal(output_refer(&f->output, &f->pool, f->messages[0], bytes), 0);
+    assert_int_equal(output_refer(&f->output, &f->pool, f->messages[0], bytes), 0);
+    assert_int_equal(output_refer(&f->output, &f->pool, f->messages[0], bytes), -ENOMEM);
+    assert_int_equal(f->messages[0]->refs, 3);
+    assert_null(output_reserve(&f->output, &f->pool, 2));
+    assert_non_null(output_reserve(&f->output, &f->pool, 1));
+    assert_null(output_reserve(&f->output, &f->pool, UINT64_C(1) << 32));
+    assert_int_equal(f->output.size, UINT32_MAX - 1);
+    output_consume(&f->output, &f->pool, UINT32_MAX - 1);
+    assert_true(output_is_empty(&f->output));
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(is_as_a_string_of_bytes_is, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failure_adds_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(chunks_exist_only_while_they_hold_something, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(small_writes_share_a_chunk, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_size_wraps_around, setup, teardown),
+        cmocka_unit_test(wrong_use_is_deadly),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
