@@ -265,8 +265,9 @@ void client_on_event(struct client *client, unsigned bits)
     if (client->state == CLIENT_CLOSING) {
         return;
     }
-    if ((bits & POLLER_WRITE) != 0) {
-        client_flush(client);
+    /* Written at the end of the iteration: what it waits for may not be posted before. */
+    if ((bits & POLLER_WRITE) != 0 && !list_is_linked(&client->link)) {
+        list_push(&client->hub->dirty, &client->link);
     }
     if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->pause &&
         client->state != CLIENT_CLOSING) {

@@ -17,15 +17,17 @@
 /* A message without Message Expiry Interval. */
 #define MESSAGE_NEVER UINT32_MAX
 
-/* Immutable and counted; `retained_number` is written once more, under the stripe's lock. */
+/* Numbered, but not in every mailbox yet: a replay must not send it before it is. */
+#define MESSAGE_UNPOSTED (UINT64_C(1) << 63)
+
+/* Immutable and counted; `retained_number` is written under the stripe's lock of its topic. */
 struct message {
     _Atomic uint32_t refs;
-    uint32_t topic_hash; /* low half of the topic's keyed hash */
-    _Atomic uint64_t
-        retained_number; /* place in the retained sequence; 0 = not retained, or not yet */
-    uint64_t origin;     /* hash of the publishing client's id, for No Local */
-    uint32_t expires_at; /* second of the workers' clock, or MESSAGE_NEVER */
-    uint16_t topic_at;   /* offsets into data[] */
+    uint32_t topic_hash;              /* low half of the topic's keyed hash */
+    _Atomic uint64_t retained_number; /* see message_retained_number() */
+    uint64_t origin;                  /* hash of the publishing client's id, for No Local */
+    uint32_t expires_at;              /* second of the workers' clock, or MESSAGE_NEVER */
+    uint16_t topic_at;                /* offsets into data[] */
     uint16_t topic_len;
     uint32_t properties_at; /* up to payload_at; encoded, ready to be forwarded */
     uint32_t payload_at;
@@ -90,6 +92,21 @@ static inline struct slice message_properties(const struct message *message)
 static inline struct slice message_payload(const struct message *message)
 {
     return slice_of(message->data + message->payload_at, message->payload_len);
+}
+
+/* Its place in the retained sequence; 0 = not retained, or not numbered yet. */
+static inline uint64_t message_retained_number(const struct message *message)
+{
+    return atomic_load_explicit(&message->retained_number, memory_order_acquire) &
+           ~MESSAGE_UNPOSTED;
+}
+
+/* Whether it is numbered and stands in every mailbox concerned. */
+static inline bool message_is_posted(const struct message *message)
+{
+    uint64_t number = atomic_load_explicit(&message->retained_number, memory_order_acquire);
+
+    return number != 0 && (number & MESSAGE_UNPOSTED) == 0;
 }
 
 /* Bytes that a mailbox or a queue accounts for it. */

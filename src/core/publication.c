@@ -15,7 +15,7 @@ void publication_of(struct publication *publication, struct message *message, ui
                     .retain = message->retain,
                     },
         .topic_hash = topic_hash,
-        .retained_number = atomic_load_explicit(&message->retained_number, memory_order_acquire),
+        .retained_number = message_retained_number(message),
         .message = message,
     };
 }

@@ -345,7 +345,8 @@ static void move_pin(struct replay *replay, uint32_t number)
 }
 
 /*
- * Stored but not yet numbered: whoever publishes it holds the stripe's lock until it is. Waiting
+ * Stored but not yet numbered, or not yet in every mailbox: were it sent now, what its receiver
+ * does upon it could overtake it. Whoever publishes it holds the stripe's lock until it is. Waiting
  * for the lock ends the read section, so the walk's node is pinned first. `*message` is taken and
  * replaced.
  */
@@ -371,13 +372,13 @@ static void send_value(struct replay *replay, uint32_t number)
     struct message *message = value_of(replay, number);
     uint64_t at;
 
-    if (message && atomic_load_explicit(&message->retained_number, memory_order_acquire) == 0) {
+    if (message && !message_is_posted(message)) {
         wait_for_number(replay, number, &message);
     }
     if (!message) {
         return;
     }
-    at = atomic_load_explicit(&message->retained_number, memory_order_acquire);
+    at = message_retained_number(message);
     if (at <= replay->number) {
         session_deliver_retained(replay->shard, replay->session, message, replay->options,
                                  replay->identifier);
@@ -432,7 +433,9 @@ void replay_go_on(struct shard *shard)
         struct replay *replay = CONTAINER_OF(link, struct replay, runnable);
 
         run_slice(replay);
+        /* An early write may have let it go on already. */
         if (replay->state == REPLAY_WALKING && has_room(shard, replay->session)) {
+            list_remove(&replay->runnable);
             list_push(&again, &replay->runnable);
         }
     }

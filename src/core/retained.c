@@ -117,7 +117,8 @@ static int number_and_post(struct shard *shard, struct publication *publication)
 
     point("retained stored");
     number = atomic_fetch_add_explicit(&shard->core->retained.number, 1, memory_order_acq_rel) + 1;
-    atomic_store_explicit(&message->retained_number, number, memory_order_release);
+    atomic_store_explicit(&message->retained_number, number | MESSAGE_UNPOSTED,
+                          memory_order_release);
     point("retained numbered");
     router_workers(shard, publication->parts.topic, publication->topic_hash, &workers);
     len = worker_set_len(&workers);
@@ -128,6 +129,7 @@ static int number_and_post(struct shard *shard, struct publication *publication)
         post->ops->entry(post->context, worker, POST_MESSAGE, message, message_size(message));
     }
     post->ops->push(post->context);
+    atomic_store_explicit(&message->retained_number, number, memory_order_release);
     return len > 0 ? PUBLISH_MATCHED : PUBLISH_UNMATCHED;
 }
 
