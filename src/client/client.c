@@ -290,6 +290,13 @@ static void check_keep_alive(struct client *client)
     if (client->pause) {
         client->last_seen = wheel->now;
     }
+    /* After a long stop of this process what the peer has sent may still lie in the socket. */
+    if (silence_ends(client) <= wheel->now) {
+        client_read(client);
+    }
+    if (client->state != CLIENT_READY) {
+        return;
+    }
     if (silence_ends(client) <= wheel->now) {
         client_fail(client, MQTT_KEEP_ALIVE_TIMEOUT);
     } else {
