@@ -269,7 +269,7 @@ void client_on_event(struct client *client, unsigned bits)
     if ((bits & POLLER_WRITE) != 0 && !list_is_linked(&client->link)) {
         list_push(&client->hub->dirty, &client->link);
     }
-    if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->pause &&
+    if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->pause && !client->is_held &&
         client->state != CLIENT_CLOSING) {
         client_read(client);
     } else if ((bits & POLLER_HANGUP) != 0 && client->state != CLIENT_CLOSING) {
@@ -319,12 +319,11 @@ void client_resume(struct client_pause *pause)
 {
     struct client *client = pause->client;
     struct hub *hub = client->hub;
-    unsigned bits = POLLER_READ | (client->is_blocked ? POLLER_WRITE : 0u);
 
     client->pause = memory_free(pause);
     client->last_seen = shard_now(hub->shard);
-    if (client->state != CLIENT_CLOSING &&
-        poller_change(worker_poller(hub->worker), client->fd, bits, client) < 0) {
+    if (client->state != CLIENT_CLOSING && poller_change(worker_poller(hub->worker), client->fd,
+                                                         client_interest(client), client) < 0) {
         client_lose(client, "out of memory");
     }
 }

@@ -67,6 +67,8 @@ struct client {
     bool is_bridge;        /* another broker: hears nothing of its own, sees retain as published */
     bool is_known;         /* the log has told of the connection */
     bool has_failed;       /* no memory for output: closed when the iteration writes */
+    bool is_held;          /* not read: it does not read our answers */
+    uint32_t answer_size;  /* bytes of answers since the output was last empty */
 
     struct wheel_timer timer;
     struct list_link in_hub;
@@ -153,10 +155,16 @@ void client_input_free(struct client *client);
 
 /* output.c */
 
+/* What the poller is to watch the descriptor for. */
+unsigned client_interest(const struct client *client);
+
+/* After its packets were handled: a peer that does not read the answers is not read either. */
+void client_hold_if_unread(struct client *client);
+
 /* Room for a packet of up to `size` bytes; NULL: no memory, and the client will be closed. */
 uint8_t *client_reserve(struct client *client, size_t size);
 
-/* The packet is complete up to `end`: it leaves at the end of the iteration. */
+/* The answer is complete up to `end`: it leaves at the end of the iteration. */
 void client_commit(struct client *client, const uint8_t *end);
 
 /* Writes what the socket takes. Never closes the client: it may be in the middle of a fan-out. */

@@ -179,8 +179,8 @@ static void pause_if_pressed(struct client *client)
         client->pause = memory_free(client->pause);
         return;
     }
-    if (poller_change(worker_poller(hub->worker), client->fd, client->is_blocked ? POLLER_WRITE : 0,
-                      client) < 0) {
+    if (poller_change(worker_poller(hub->worker), client->fd, client_interest(client), client) <
+        0) {
         client_lose(client, "out of memory");
     }
 }
@@ -218,6 +218,7 @@ void client_take(struct client *client, struct slice bytes)
     while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes)) {
     }
     pause_if_pressed(client);
+    client_hold_if_unread(client);
 }
 
 /* Reading */

@@ -11,10 +11,16 @@
  * Past 64 KiB it leaves earlier, and then what this worker has posted is pushed first: no
  * acknowledgement may leave before its message stands in every mailbox. A socket that does not take
  * it all is waited for; until then nothing is written to it.
+ *
+ * Deliveries to a peer that does not read are bounded by its window and by max_queued_messages. Its
+ * own requests are bounded by this: while too many answers lie unread, nothing more is read.
  */
 
 #define EARLY_WRITE (64u * 1024)
 #define VECTOR_CAP  64
+
+/* Answers that a peer may leave unread, beyond what the kernel holds for it. */
+#define ANSWERS_MAX (1024u * 1024)
 
 /* The front of a PUBLISH without topic and properties: first byte, length, lengths, id, expiry, id.
  */
@@ -56,24 +62,47 @@ static void mark_dirty(struct client *client)
 
 void client_commit(struct client *client, const uint8_t *end)
 {
+    uint32_t before = client->output.size;
+
     output_commit(&client->output, end);
     client->output.packet_len++;
+    client->answer_size += client->output.size - before;
     mark_dirty(client);
+}
+
+unsigned client_interest(const struct client *client)
+{
+    return (client->pause || client->is_held ? 0u : POLLER_READ) |
+           (client->is_blocked ? POLLER_WRITE : 0u);
+}
+
+static void update_interest(struct client *client)
+{
+    if (client->state != CLIENT_CLOSING && client->is_polled &&
+        poller_change(worker_poller(client->hub->worker), client->fd, client_interest(client),
+                      client) < 0) {
+        client_set_failed(client);
+    }
+}
+
+void client_hold_if_unread(struct client *client)
+{
+    if (client->state == CLIENT_READY && client->is_blocked && !client->is_held &&
+        client->answer_size > ANSWERS_MAX) {
+        client->is_held = true;
+        update_interest(client);
+    }
 }
 
 /* Whether the socket is watched for room changes with `is_blocked`. */
 static void set_blocked(struct client *client, bool is_blocked)
 {
-    unsigned bits = (client->pause ? 0u : POLLER_READ) | (is_blocked ? POLLER_WRITE : 0u);
-
     if (client->is_blocked == is_blocked) {
         return;
     }
     client->is_blocked = is_blocked;
-    if (client->state != CLIENT_CLOSING && client->is_polled &&
-        poller_change(worker_poller(client->hub->worker), client->fd, bits, client) < 0) {
-        client_set_failed(client);
-    }
+    client->is_held = client->is_held && is_blocked;
+    update_interest(client);
 }
 
 /* False: the socket takes no more, or is broken. */
@@ -97,6 +126,10 @@ static bool write_once(struct client *client)
     if (size > 0) {
         output_consume(&client->output, &client->hub->pool, (size_t)size);
     }
+    if (size > 0 && client->is_held) {
+        /* Of one that is not read, the keep alive sees that it reads. */
+        client->last_seen = shard_now(client->hub->shard);
+    }
     if (size < 0 || (size_t)size < wanted) {
         set_blocked(client, true);
         return false;
@@ -112,6 +145,7 @@ void client_flush(struct client *client)
     while (!output_is_empty(&client->output) && write_once(client)) {
     }
     if (output_is_empty(&client->output)) {
+        client->answer_size = 0;
         set_blocked(client, false);
     }
     if (client->session && client->state == CLIENT_READY && !client->is_blocked) {
@@ -232,13 +266,9 @@ static void put_publish(struct client *client, const struct publication *publica
         return;
     }
     at = put_front(at, client, form, parts, head);
-    if (!refers) {
-        client_commit(client, mqtt_put_bytes(at, parts->payload));
-        return;
-    }
-    output_commit(&client->output, at);
-    if (output_refer(&client->output, &client->hub->pool, publication->message, parts->payload) <
-        0) {
+    output_commit(&client->output, refers ? at : mqtt_put_bytes(at, parts->payload));
+    if (refers && output_refer(&client->output, &client->hub->pool, publication->message,
+                               parts->payload) < 0) {
         client_set_failed(client);
     }
     client->output.packet_len++;
