@@ -33,11 +33,37 @@ static enum mqtt_reason change_expiry(struct client *client, uint32_t interval)
     return MQTT_SUCCESS;
 }
 
+/* Codes that table 3-13 of MQTT 5.0 gives to servers alone. */
+static bool is_of_servers(enum mqtt_reason reason)
+{
+    switch (reason) {
+    case MQTT_NOT_AUTHORIZED:
+    case MQTT_SERVER_BUSY:
+    case MQTT_SERVER_SHUTTING_DOWN:
+    case MQTT_KEEP_ALIVE_TIMEOUT:
+    case MQTT_SESSION_TAKEN_OVER:
+    case MQTT_TOPIC_FILTER_INVALID:
+    case MQTT_RETAIN_NOT_SUPPORTED:
+    case MQTT_QOS_NOT_SUPPORTED:
+    case MQTT_USE_ANOTHER_SERVER:
+    case MQTT_SERVER_MOVED:
+    case MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED:
+    case MQTT_CONNECTION_RATE_EXCEEDED:
+    case MQTT_MAXIMUM_CONNECT_TIME:
+    case MQTT_SUBSCRIPTION_IDS_NOT_SUPPORTED:
+    case MQTT_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED: return true;
+    default: return false;
+    }
+}
+
 void client_on_disconnect(struct client *client, struct slice body)
 {
     struct mqtt_disconnect packet;
     enum mqtt_reason reason = mqtt_decode_disconnect(client->version, false, body, &packet);
 
+    if (reason == MQTT_SUCCESS && is_of_servers(packet.reason)) {
+        reason = MQTT_PROTOCOL_ERROR;
+    }
     if (reason == MQTT_SUCCESS &&
         mqtt_properties_has(&packet.properties, MQTT_SESSION_EXPIRY_INTERVAL)) {
         reason = change_expiry(client, packet.properties.session_expiry_interval);
