@@ -193,4 +193,7 @@ void client_on_disconnect(struct client *client, struct slice body);
 /* connect.c: at home, after the move or at once. */
 void client_arrive(struct client *client);
 
+/* The expiry interval that a session gets of what its client asked for. */
+uint32_t client_cap_expiry(const struct client *client, uint32_t asked);
+
 void client_aliases_free(struct client *client);

@@ -284,16 +284,26 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
 
 /* At home */
 
+uint32_t client_cap_expiry(const struct client *client, uint32_t asked)
+{
+    uint64_t max = client->hub->settings->limits.persistent_client_expiration_s;
+
+    return max && asked > max ? (uint32_t)max : asked;
+}
+
 static void send_connack(struct client *client, bool session_present)
 {
     const struct settings_limits *limits = &client->hub->settings->limits;
     const struct login *login = client->facts->login;
+    uint32_t expiry_interval = client_cap_expiry(client, login->expiry_interval);
     struct mqtt_connack_out connack = {
         .version = client->version,
         .reason = MQTT_SUCCESS,
         .session_present = session_present && client->version > MQTT_3_1,
         .retain_unavailable = !client->hub->settings->clients.retain_available,
         .server_keep_alive = login->server_keep_alive,
+        .has_session_expiry = expiry_interval != login->expiry_interval,
+        .session_expiry_interval = expiry_interval,
         .topic_alias_maximum = client->facts->listener->settings->max_topic_alias,
         .receive_maximum = limits->max_inflight_messages,
         .maximum_packet_size = limits->max_packet_size,
@@ -338,21 +348,13 @@ static uint32_t window_of(const struct client *client)
     return ours ? MIN(ours, theirs) : theirs;
 }
 
-static uint32_t capped_expiry(const struct client *client)
-{
-    uint64_t max = client->hub->settings->limits.persistent_client_expiration_s;
-    uint32_t asked = client->facts->login->expiry_interval;
-
-    return max && asked > max ? (uint32_t)max : asked;
-}
-
 static int open_session(struct client *client)
 {
     struct login *login = client->facts->login;
     struct session_request request = {
         .client_id = slice_of(login->id, login->id_len),
         .clean_start = login->clean_start,
-        .expiry_interval = capped_expiry(client),
+        .expiry_interval = client_cap_expiry(client, login->expiry_interval),
         .window = window_of(client),
         .will = login->will,
         .will_delay = login->will_delay,

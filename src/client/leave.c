@@ -29,7 +29,7 @@ static enum mqtt_reason change_expiry(struct client *client, uint32_t interval)
     if (interval != 0 && client->session->expiry_interval == 0) {
         return MQTT_PROTOCOL_ERROR;
     }
-    session_set_expiry(client->session, interval);
+    session_set_expiry(client->session, client_cap_expiry(client, interval));
     return MQTT_SUCCESS;
 }
 
