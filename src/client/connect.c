@@ -194,6 +194,47 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
     return r < 0 ? r : take_username(client, connect);
 }
 
+/* How the client is welcomed */
+
+uint32_t client_cap_expiry(const struct client *client, uint32_t asked)
+{
+    uint64_t max = client->hub->settings->limits.persistent_client_expiration_s;
+
+    return max && asked > max ? (uint32_t)max : asked;
+}
+
+static struct mqtt_connack_out connack_of(const struct client *client, bool session_present)
+{
+    const struct settings_limits *limits = &client->hub->settings->limits;
+    const struct login *login = client->facts->login;
+    uint32_t expiry_interval = client_cap_expiry(client, login->expiry_interval);
+    struct mqtt_connack_out connack = {
+        .version = client->version,
+        .reason = MQTT_SUCCESS,
+        .session_present = session_present && client->version > MQTT_3_1,
+        .retain_unavailable = !client->hub->settings->clients.retain_available,
+        .server_keep_alive = login->server_keep_alive,
+        .has_session_expiry = expiry_interval != login->expiry_interval,
+        .session_expiry_interval = expiry_interval,
+        .topic_alias_maximum = client->facts->listener->settings->max_topic_alias,
+        .receive_maximum = limits->max_inflight_messages,
+        .maximum_packet_size = limits->max_packet_size,
+    };
+
+    if (login->id_is_assigned) {
+        connack.assigned_client_id = slice_of(login->id, login->id_len);
+    }
+    return connack;
+}
+
+/* [MQTT-3.1.2-24]. All the answers without filters are shorter than this one. */
+static bool connack_fits(const struct client *client)
+{
+    struct mqtt_connack_out connack = connack_of(client, false);
+
+    return mqtt_connack_size(&connack) <= client->max_packet_size;
+}
+
 /* Moving */
 
 static void refuse_without_memory(struct client *client)
@@ -277,6 +318,8 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
         client_refuse(client, reason);
     } else if (take_connect(client, &connect) < 0) {
         refuse_without_memory(client);
+    } else if (!connack_fits(client)) {
+        client_fail(client, MQTT_PACKET_TOO_LARGE);
     } else {
         go_home(client, rest);
     }
@@ -284,37 +327,12 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
 
 /* At home */
 
-uint32_t client_cap_expiry(const struct client *client, uint32_t asked)
-{
-    uint64_t max = client->hub->settings->limits.persistent_client_expiration_s;
-
-    return max && asked > max ? (uint32_t)max : asked;
-}
-
 static void send_connack(struct client *client, bool session_present)
 {
-    const struct settings_limits *limits = &client->hub->settings->limits;
-    const struct login *login = client->facts->login;
-    uint32_t expiry_interval = client_cap_expiry(client, login->expiry_interval);
-    struct mqtt_connack_out connack = {
-        .version = client->version,
-        .reason = MQTT_SUCCESS,
-        .session_present = session_present && client->version > MQTT_3_1,
-        .retain_unavailable = !client->hub->settings->clients.retain_available,
-        .server_keep_alive = login->server_keep_alive,
-        .has_session_expiry = expiry_interval != login->expiry_interval,
-        .session_expiry_interval = expiry_interval,
-        .topic_alias_maximum = client->facts->listener->settings->max_topic_alias,
-        .receive_maximum = limits->max_inflight_messages,
-        .maximum_packet_size = limits->max_packet_size,
-    };
-    uint8_t *at;
+    struct mqtt_connack_out connack = connack_of(client, session_present);
+    uint8_t *at = client_reserve(client, mqtt_connack_size(&connack));
 
     trace_sending_connack(client, session_present, MQTT_SUCCESS);
-    if (login->id_is_assigned) {
-        connack.assigned_client_id = slice_of(login->id, login->id_len);
-    }
-    at = client_reserve(client, mqtt_connack_size(&connack));
     if (at) {
         client_commit(client, at + mqtt_encode_connack(at, &connack));
     }

@@ -101,6 +101,15 @@ static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
     return MQTT_SUCCESS;
 }
 
+/* What is not to be answered must not be done [MQTT-3.1.2-24]. */
+static enum mqtt_reason check_answer(const struct client *client, enum mqtt_packet_type type,
+                                     const struct mqtt_subscribe *packet)
+{
+    return mqtt_suback_size(client->version, type, packet->filter_count) > client->max_packet_size
+               ? MQTT_PACKET_TOO_LARGE
+               : MQTT_SUCCESS;
+}
+
 static void send_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                        struct slice codes)
 {
@@ -135,6 +144,9 @@ void client_on_subscribe(struct client *client, struct slice body)
 
     if (reason == MQTT_SUCCESS) {
         reason = check_filters(&packet, mqtt_subscribe_next);
+    }
+    if (reason == MQTT_SUCCESS) {
+        reason = check_answer(client, MQTT_SUBACK, &packet);
     }
     codes = reason == MQTT_SUCCESS ? hub_scratch(client->hub, packet.filter_count) : NULL;
     if (!codes) {
@@ -172,6 +184,9 @@ void client_on_unsubscribe(struct client *client, struct slice body)
 
     if (reason == MQTT_SUCCESS) {
         reason = check_filters(&packet, mqtt_unsubscribe_next);
+    }
+    if (reason == MQTT_SUCCESS) {
+        reason = check_answer(client, MQTT_UNSUBACK, &packet);
     }
     codes = reason == MQTT_SUCCESS ? hub_scratch(client->hub, packet.filter_count) : NULL;
     if (!codes) {
