@@ -26,6 +26,7 @@ static void unwatch_listener(struct hub_listener *listener)
 {
     if (listener->is_polled) {
         poller_remove(worker_poller(listener->hub->worker), listener->shared->fd);
+        worker_forget(listener->hub->worker, listener);
         listener->is_polled = false;
     }
 }

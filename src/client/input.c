@@ -151,6 +151,7 @@ static bool take_packet(struct client *client, struct slice *bytes)
     }
     body = slice_of(bytes->data + frame.header_size, frame.body_size);
     *bytes = slice_skip(*bytes, size);
+    shard_charge(client->hub->shard);
     handle_packet(client, &frame, body, *bytes);
     return true;
 }

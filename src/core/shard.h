@@ -106,6 +106,12 @@ unsigned core_home(const struct core *core, struct slice client_id);
 /* Begins an iteration: the time, and a fresh budget. */
 void shard_begin(struct shard *shard, uint64_t now_ms);
 
+/* Something was done that is worth one delivery. */
+static inline void shard_charge(struct shard *shard)
+{
+    shard->budget -= shard->budget > 0;
+}
+
 /* Goes on with replays and the cleaning up of ended sessions, as far as the budget reaches. The
  * fan-out comes first in an iteration, by itself: fanout_go_on(). */
 void shard_go_on(struct shard *shard);

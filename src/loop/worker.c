@@ -394,22 +394,30 @@ static void drain(struct worker *worker)
     }
 }
 
+static bool has_events(const struct worker *worker)
+{
+    return worker->event_at < worker->event_len;
+}
+
+/* What the budget does not reach comes first in the next iteration, before the poller is asked. */
 static void handle_events(struct worker *worker)
 {
-    for (worker->event_at = 0; worker->event_at < worker->event_len; worker->event_at++) {
-        struct poller_event event = worker->events[worker->event_at];
+    struct shard *shard = worker->shard;
+
+    shard->budget = MAX(shard->budget, shard->core->limits.delivery_budget / 4 + 1);
+    while (has_events(worker) && shard->budget > 0) {
+        struct poller_event event = worker->events[worker->event_at++];
 
         if (event.source) {
             worker->ops->on_event(worker->context, event.source, event.bits);
             point("event handled");
         }
     }
-    worker->event_len = 0;
 }
 
 void worker_forget(struct worker *worker, const void *source)
 {
-    for (unsigned i = worker->event_at + 1; i < worker->event_len; i++) {
+    for (unsigned i = worker->event_at; i < worker->event_len; i++) {
         if (worker->events[i].source == source) {
             worker->events[i].source = NULL;
         }
@@ -496,8 +504,12 @@ static int wait_ms(struct worker *worker)
 static void wait_for_events(struct worker *worker)
 {
     unsigned cap = MIN(worker->group->limits.event_budget, (unsigned)EVENT_CAP);
-    int timeout_ms = has_work(worker) ? 0 : wait_ms(worker);
+    int timeout_ms;
 
+    if (has_events(worker)) {
+        return;
+    }
+    timeout_ms = has_work(worker) ? 0 : wait_ms(worker);
     if (timeout_ms != 0) {
         mailbox_announce_sleep(&worker->mailbox);
         if (!mailbox_is_empty(&worker->mailbox)) {
@@ -505,6 +517,7 @@ static void wait_for_events(struct worker *worker)
         }
     }
     rcu_offline(&worker->shard->reader);
+    worker->event_at = 0;
     worker->event_len = poller_wait(worker->poller, worker->events, cap, timeout_ms);
     rcu_online(&worker->shard->reader);
     mailbox_end_sleep(&worker->mailbox);

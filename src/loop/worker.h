@@ -74,7 +74,7 @@ void worker_run(struct worker *worker);
 struct shard *worker_shard(struct worker *worker);
 struct poller *worker_poller(struct worker *worker);
 
-/* Events of this iteration that are still to come for `source` are void. */
+/* Events that are known already and still to come for `source` are void. */
 void worker_forget(struct worker *worker, const void *source);
 
 /* Hands a connection to another worker. -ENOMEM: it stays. */
