@@ -483,10 +483,12 @@ static void iterate(struct worker *worker)
 
 /* Waiting */
 
+/* The writes come last, and may push and post once more. */
 static bool has_work(struct worker *worker)
 {
-    return worker->has_pending || shard_has_work(worker->shard) ||
-           wheel_has_due(&worker->shard->wheel) || worker->ops->has_work(worker->context);
+    return worker->has_pending || worker_set_len(&worker->to_wake) > 0 ||
+           shard_has_work(worker->shard) || wheel_has_due(&worker->shard->wheel) ||
+           worker->ops->has_work(worker->context);
 }
 
 /* Until the next whole second, or sooner when something waits for others to move on. */
