@@ -23,10 +23,12 @@ struct broker {
     unsigned worker_len;
     unsigned thread_len;
     bool has_pid_file;
+    pthread_mutex_t gate; /* held while threads are made */
+    bool may_run;         /* all of them are there; under the gate */
 };
 
 struct worker_start {
-    struct server *server;
+    struct broker *broker;
     unsigned worker;
 };
 
@@ -107,11 +109,24 @@ static int open_listeners(struct broker *broker)
 
 /* Threads */
 
+/* Workers end together, so they also begin together or not at all. */
+static bool pass_gate(struct broker *broker)
+{
+    bool may_run;
+
+    pthread_mutex_lock(&broker->gate);
+    may_run = broker->may_run;
+    pthread_mutex_unlock(&broker->gate);
+    return may_run;
+}
+
 static void *run_worker(void *argument)
 {
     struct worker_start *start = argument;
 
-    server_run_worker(start->server, start->worker);
+    if (pass_gate(start->broker)) {
+        server_run_worker(start->broker->server, start->worker);
+    }
     memory_free(start);
     return NULL;
 }
@@ -123,16 +138,19 @@ static int start_workers(struct broker *broker)
 
     assert(r == 0);
     pthread_attr_setstacksize(&attributes, WORKER_STACK);
+    pthread_mutex_lock(&broker->gate);
     for (unsigned i = 0; i < broker->worker_len && r == 0; i++) {
         struct worker_start *start = memory_must_alloc(sizeof(*start));
 
-        *start = (struct worker_start){broker->server, i};
+        *start = (struct worker_start){broker, i};
         r = pthread_create(&broker->threads[i], &attributes, run_worker, start);
         if (r != 0) {
             memory_free(start);
         }
         broker->thread_len += r == 0;
     }
+    broker->may_run = r == 0;
+    pthread_mutex_unlock(&broker->gate);
     pthread_attr_destroy(&attributes);
     return -r;
 }
@@ -244,7 +262,7 @@ static void wait_for_end(void)
 
 int broker_run(struct settings *settings)
 {
-    struct broker broker = {.settings = settings};
+    struct broker broker = {.settings = settings, .gate = PTHREAD_MUTEX_INITIALIZER};
     int r;
 
     process_block_signals();
