@@ -211,12 +211,13 @@ static int start(struct broker *broker)
         memory_must_alloc_zero(MAX(broker->settings->listener_len, 1u), sizeof(struct listener));
     log_line(LOG_INFORMATION, "Using %u workers and up to %lu open files.", broker->worker_len,
              process_raise_file_limit());
-    r = write_pid(broker);
-    if (r == 0) {
-        r = open_server(broker);
-    }
+    r = open_server(broker);
     if (r == 0) {
         r = open_listeners(broker);
+    }
+    /* Not before the listeners: a second broker must leave the file of the first alone. */
+    if (r == 0) {
+        r = write_pid(broker);
     }
     if (r == 0) {
         r = drop_privileges(broker);
