@@ -1,5 +1,8 @@
 #include "app/process.h"
 
+#include "base/log.h"
+
+#include <fcntl.h>
 #include <grp.h>
 #include <malloc.h>
 #include <pwd.h>
@@ -9,6 +12,20 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+int process_open_standard(void)
+{
+    int fd = 0;
+
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fd = open("/dev/null", O_RDWR);
+    }
+    if (fd < 0) {
+        return -errno;
+    }
+    close(fd);
+    return 0;
+}
 
 unsigned process_core_len(void)
 {
@@ -66,7 +83,11 @@ int process_become(const char *user)
 {
     const struct passwd *entry;
 
-    if (geteuid() != 0 || !user || strcmp(user, "root") == 0) {
+    if (geteuid() != 0 || !user) {
+        return 0;
+    }
+    if (strcmp(user, "root") == 0) {
+        log_line(LOG_WARNING, "Warning: Running as root: use an ordinary user in production.");
         return 0;
     }
     entry = getpwnam(user);

@@ -8,6 +8,12 @@
 
 #include "config/settings.h"
 
+/*
+ * Before anything else is opened: a standard descriptor that the parent has closed is opened on
+ * /dev/null, or the next socket would get its number, and the log. -errno.
+ */
+int process_open_standard(void) MUST_CHECK;
+
 /* Cores that this process may run on: at least 1. */
 unsigned process_core_len(void);
 
