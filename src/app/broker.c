@@ -32,6 +32,14 @@ struct worker_start {
     unsigned worker;
 };
 
+static int say_failed(const char *what, int r)
+{
+    if (r < 0) {
+        log_line(LOG_ERROR, "Error: Unable to %s: %s.", what, strerror(-r));
+    }
+    return r;
+}
+
 /* Listeners */
 
 static enum address_family family_of(enum settings_domain domain)
@@ -104,7 +112,7 @@ static int open_listeners(struct broker *broker)
     for (unsigned i = 0; i < broker->settings->listener_len && r == 0; i++) {
         r = open_listener(broker, i);
     }
-    return r < 0 ? r : server_listen(broker->server);
+    return r < 0 ? r : say_failed("watch listeners", server_listen(broker->server));
 }
 
 /* Threads */
@@ -174,7 +182,7 @@ static int open_server(struct broker *broker)
     };
 
     hash_key_draw(&params.hash_key);
-    return server_new(&params, &broker->server);
+    return say_failed("make workers", server_new(&params, &broker->server));
 }
 
 static int drop_privileges(const struct broker *broker)
@@ -225,9 +233,8 @@ static int start(struct broker *broker)
     if (r < 0) {
         return r;
     }
-    r = start_workers(broker);
+    r = say_failed("start workers", start_workers(broker));
     if (r < 0) {
-        log_line(LOG_ERROR, "Error: Unable to start workers: %s.", strerror(-r));
         stop_workers(broker);
     }
     return r;

@@ -1,5 +1,6 @@
 #include "app/broker.h"
 #include "app/command_line.h"
+#include "app/process.h"
 #include "base/log.h"
 #include "config/describe.h"
 #include "config/reader.h"
@@ -97,6 +98,9 @@ static int run(const struct command_line *line)
         if (r < 0) {
             log_line(LOG_ERROR, "Error: %s.", strerror(-r));
         }
+        if (line->command == COMMAND_RUN) {
+            log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " terminating");
+        }
         return r < 0 ? EXIT_START : EXIT_CONFIG;
     }
     if (line->command == COMMAND_TEST_CONFIG) {
@@ -114,6 +118,9 @@ int main(int count, char **arguments)
 {
     struct command_line line;
 
+    if (process_open_standard() < 0) {
+        return EXIT_START;
+    }
     if (command_line_parse(count, arguments, &line) != COMMAND_LINE_OK) {
         return EXIT_CONFIG;
     }
