@@ -619,20 +619,47 @@ int worker_new(struct worker_group *group, struct shard *shard, const struct wor
 }
 
 /* Nobody is left to be served; replays come out of their grace period only now. */
+static void drop_entry(struct worker *worker, const struct mail_entry *entry)
+{
+    if (entry->kind == POST_ECHO) {
+        replay_on_echo(worker->shard, entry->object);
+    } else {
+        assert(entry->kind == POST_MESSAGE);
+        message_unref(entry->object);
+    }
+}
+
+static void drop_batch(struct worker *worker, struct mail_batch *batch)
+{
+    for (unsigned i = 0; batch && i < batch->len; i++) {
+        drop_entry(worker, &batch->entries[i]);
+    }
+    memory_free(batch);
+}
+
+/* Not pushed any more: the workers that it was for may be gone. */
+static void drop_outbox(struct worker *worker, struct outbox *outbox)
+{
+    while (outbox->full) {
+        struct mpsc_node *node = outbox->full;
+
+        outbox->full = node->next;
+        drop_batch(worker, CONTAINER_OF(node, struct mail_batch, node));
+    }
+    drop_batch(worker, outbox->open);
+}
+
 static void drop_entries(struct worker *worker)
 {
     struct mail_entry entry;
     struct mail_batch *empty;
 
-    post_push(worker);
     while (mailbox_take(&worker->mailbox, &entry, &empty)) {
-        if (entry.kind == POST_ECHO) {
-            replay_on_echo(worker->shard, entry.object);
-        } else {
-            assert(entry.kind == POST_MESSAGE);
-            message_unref(entry.object);
-        }
+        drop_entry(worker, &entry);
         memory_free(empty);
+    }
+    for (unsigned i = 0; i < worker->group->worker_len; i++) {
+        drop_outbox(worker, &worker->outboxes[i]);
     }
 }
 
@@ -643,9 +670,6 @@ struct worker *worker_free(struct worker *worker)
     }
     if (worker->outboxes) {
         drop_entries(worker);
-        for (unsigned i = 0; i < worker->group->worker_len; i++) {
-            memory_free(worker->outboxes[i].open);
-        }
     }
     while (worker->spare) {
         memory_free(batch_new(worker));
