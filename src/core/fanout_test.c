@@ -358,7 +358,8 @@ static struct client_model *draw_subscriber(struct model *model, unsigned filter
 static void model_change(struct model *model)
 {
     bool is_rare = fixture_random(&model->seed, 4) == 0;
-    unsigned filter = fixture_random(&model->seed, FILTER_LEN / 2) + (is_rare ? 0 : FILTER_LEN / 2);
+    unsigned filter = fixture_random(&model->seed, (unsigned)FILTER_LEN / 2) +
+                      (is_rare ? 0 : (unsigned)FILTER_LEN / 2);
     struct client_model *of = &model->clients[fixture_random(&model->seed, CLIENT_LEN)];
     uint32_t what = fixture_random(&model->seed, 40);
 

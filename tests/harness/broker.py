@@ -124,7 +124,7 @@ class Broker:
         """Lines that speak of something wrong."""
         found = re.compile(r"\berror|warning|malformed|refused", re.I)
         return [line for line in self.lines()
-                if found.search(line) and "should not be run as root" not in line]
+                if found.search(line) and not re.search("(be run|Running) as root", line)]
 
     # ---- the end ----
 
