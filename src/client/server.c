@@ -18,6 +18,7 @@ struct server {
 
 const struct server_budgets server_budgets_default = {
     .deliveries = 16000,
+    .at_once = 64,
     .cleanups = 1000,
     .worker =
         {
@@ -66,6 +67,7 @@ static int make_parts(struct server *server, const struct server_params *params)
     struct core_limits core_limits = {
         .max_queued = limits->max_queued_messages,
         .delivery_budget = params->budgets.deliveries,
+        .at_once = params->budgets.at_once,
         .cleanup_budget = params->budgets.cleanups,
     };
     int r = worker_group_new(params->worker_len, &params->budgets.worker, &server->group);

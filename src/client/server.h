@@ -16,6 +16,7 @@ struct server;
 /* What an iteration may do at most, and where back pressure begins. */
 struct server_budgets {
     unsigned deliveries; /* per iteration: deliveries, replayed values, entries of the mailbox */
+    unsigned at_once;    /* subscribers of one message, even beyond that */
     unsigned cleanups;   /* per iteration: subscriptions of ended sessions that are removed */
     struct worker_limits worker;
 };

@@ -16,9 +16,6 @@
 
 #define FIRST_TARGETS 16
 
-/* So few are served at once even when the budget is used up. */
-#define AT_ONCE 64u
-
 /* A list, or one session. */
 struct fanout_target {
     struct subscriber_list *list; /* NULL: `single` */
@@ -154,7 +151,7 @@ void fanout_serve(struct shard *shard, struct publication *publication)
     if (walk.total == 0) {
         return;
     }
-    if (walk.total > MAX(shard->budget, AT_ONCE) && start(&walk)) {
+    if (walk.total > MAX(shard->budget, shard->core->limits.at_once) && start(&walk)) {
         fanout_go_on(shard);
         return;
     }

@@ -11,7 +11,7 @@ static const char *const filters[] = {"t/a", "t/+", "+/a", "+/+", "t/#", "#"};
 
 static struct fixture *small_fixture(void)
 {
-    struct core_limits limits = {.delivery_budget = SLICE, .cleanup_budget = 5};
+    struct core_limits limits = {.delivery_budget = SLICE, .at_once = 64, .cleanup_budget = 5};
 
     return fixture_new(1, &limits);
 }

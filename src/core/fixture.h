@@ -253,7 +253,8 @@ static inline struct shard *fixture_enter(struct fixture *fixture, unsigned work
 
 static inline struct fixture *fixture_new(unsigned worker_len, const struct core_limits *limits)
 {
-    struct core_limits usual = {.delivery_budget = FIXTURE_BUDGET, .cleanup_budget = 100};
+    struct core_limits usual = {
+        .delivery_budget = FIXTURE_BUDGET, .at_once = 64, .cleanup_budget = 100};
     struct fixture *fixture = memory_must_alloc_zero(1, sizeof(*fixture));
     struct hash_key key;
 

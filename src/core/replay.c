@@ -330,6 +330,7 @@ static struct message *value_of(struct replay *replay, uint32_t number)
         atomic_load_explicit(&tree_node(retained->tree, number)->word, memory_order_acquire);
     struct message *message = (struct message *)(uintptr_t)word;
 
+    point("value read");
     return message ? message_ref(message) : NULL;
 }
 

@@ -568,8 +568,11 @@ static void visit_entry(const struct router *router, const struct match_entry *e
                         router_visit_fn visit, void *context)
 {
     for (unsigned i = 0; i < entry->node_len; i++) {
-        uint64_t word = load(&tree_node(router->tree, entry->nodes[i])->word);
+        uint64_t word;
 
+        point("cached match");
+        word = load(&tree_node(router->tree, entry->nodes[i])->word);
+        point("word read");
         if (word != 0) {
             visit(context, entry->nodes[i], word);
         }

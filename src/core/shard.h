@@ -24,6 +24,7 @@
 struct core_limits {
     uint32_t max_queued;      /* deliveries per session above the window; 0 = no bound */
     unsigned delivery_budget; /* deliveries and replayed values per iteration */
+    unsigned at_once;         /* so few subscribers are served even when the budget is used up */
     unsigned cleanup_budget;  /* subscriptions removed per iteration of ended sessions */
 };
 

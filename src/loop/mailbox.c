@@ -123,6 +123,7 @@ void mailbox_wait(struct mailbox *mailbox, unsigned worker)
 
 void mailbox_announce_sleep(struct mailbox *mailbox)
 {
+    point("before sleep");
     atomic_store_explicit(&mailbox->is_sleeping, true, memory_order_seq_cst);
     point("sleep announced");
 }

@@ -1,0 +1,376 @@
+#include "sim/actor.h"
+
+#include "sim/actor_state.h"
+#include "sim/fail.h"
+#include "sim/scheduler.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * The connection's side of an actor: coming, leaving, and what it does of its own. What it answers
+ * is in actor_packets.c.
+ */
+
+#define OBSERVER_FILTERS 2u
+
+struct actor *actor_new(struct actor_world *world, const struct actor_params *params)
+{
+    struct actor *actor = calloc(1, sizeof(*actor));
+
+    if (!actor) {
+        sim_fail("no memory");
+    }
+    actor->world = world;
+    actor->params = *params;
+    snprintf(actor->id, sizeof(actor->id), "c%u", params->number);
+    return actor;
+}
+
+struct actor *actor_free(struct actor *actor)
+{
+    free(actor);
+    return NULL;
+}
+
+struct connection *actor_connection(const struct actor *actor)
+{
+    return actor->connection;
+}
+
+/* Leaving */
+
+static void drop(struct actor *actor, struct connection *connection)
+{
+    if (connection == actor->connection) {
+        actor->connection = NULL;
+        actor->is_online = false;
+    }
+}
+
+static void end(struct actor *actor, struct connection *connection, bool properly)
+{
+    if (connection_is_open(connection)) {
+        if (properly) {
+            network_finish(connection);
+        } else {
+            network_reset(connection);
+        }
+        model_on_ended(actor->world->model, connection->number);
+    }
+    drop(actor, connection);
+}
+
+/* The connection stays open at our end, and we do nothing with it any more. */
+static void abandon(struct actor *actor)
+{
+    struct connection *connection = actor->connection;
+
+    if (actor->ghost_len < ACTOR_GHOST_CAP) {
+        actor->ghosts[actor->ghost_len++] = connection;
+        drop(actor, connection);
+    } else {
+        end(actor, connection, false);
+    }
+}
+
+static void disconnect(struct actor *actor)
+{
+    struct wire_packet packet = {.type = MQTT_DISCONNECT, .message = WIRE_NO_MESSAGE};
+
+    if (actor->params.version == MQTT_5_0 && choice_chance(actor->world->choice, 200)) {
+        packet.code = MQTT_DISCONNECT_WITH_WILL;
+    }
+    actor_send(actor, &packet);
+    if (choice_chance(actor->world->choice, 700)) {
+        end(actor, actor->connection, true);
+    } else {
+        abandon(actor);
+    }
+}
+
+/* Coming */
+
+static uint32_t draw_will(struct actor *actor)
+{
+    struct choice *choice = actor->world->choice;
+    struct wire_message will = {.qos = (uint8_t)choice_below(choice, 3)};
+
+    if (actor->params.is_observer || !choice_chance(choice, 500)) {
+        return WIRE_NO_MESSAGE;
+    }
+    will.topic = choice_below(choice, actor->world->topic_len);
+    will.size = choice_between(choice, 6, 40);
+    will.retain = choice_chance(choice, actor->world->retained_permille);
+    if (will.retain) {
+        will.qos = actor_retained_qos(actor->world, will.topic, will.qos);
+    }
+    return model_new_message(actor->world->model, actor->params.number, &will, true);
+}
+
+static struct wire_connect draw_connect(struct actor *actor, bool settles)
+{
+    struct choice *choice = actor->world->choice;
+    bool is_5 = actor->params.version == MQTT_5_0;
+    struct wire_connect connect = {
+        .client_id = actor->id,
+        .expiry_interval = is_5 ? actor->params.expiry_interval : 0,
+        .will = settles ? WIRE_NO_MESSAGE : draw_will(actor),
+    };
+
+    if (!settles && !actor->params.is_observer && choice_chance(choice, 150)) {
+        connect.keep_alive = (uint16_t)choice_between(choice, 5, 30);
+    }
+    if (is_5 && choice_chance(choice, 500)) {
+        connect.receive_maximum = (uint16_t)choice_between(choice, 1, 6);
+    }
+    if (is_5 && choice_chance(choice, 300)) {
+        connect.will_delay = choice_between(choice, 1, 40);
+    }
+    return connect;
+}
+
+/* A clean start forgets at once what we knew of the session. */
+void actor_forget(struct actor *actor)
+{
+    actor->out_len = 0;
+    actor->incoming_len = 0;
+    memset(actor->subscribed, 0, sizeof(actor->subscribed));
+}
+
+static void forget_connection(struct actor *actor)
+{
+    actor->puback_len = 0;
+    actor->pubrec_len = 0;
+    actor->pubcomp_len = 0;
+    actor->request_len = 0;
+    actor->unread_acks = 0;
+    actor->is_online = false;
+    actor->in_flight_max = 0xFFFF;
+}
+
+/* An attempt that was given up before its CONNACK may have been anything. */
+static void connect(struct actor *actor, bool clean, bool settles)
+{
+    struct wire_connect connect = draw_connect(actor, settles);
+    struct wire_packet packet = {.type = MQTT_CONNECT, .message = connect.will, .is_clean = clean};
+    struct connection *connection = network_open(actor->params.number, actor->params.version);
+
+    if (!connection) {
+        return;
+    }
+    forget_connection(actor);
+    if (clean) {
+        actor_forget(actor);
+    }
+    actor->connection = connection;
+    actor->is_clean = clean;
+    model_on_open(actor->world->model, connection->number, actor->params.number,
+                  actor->params.version, clean, &connect);
+    network_send(connection, &packet, &connect);
+}
+
+static void come(struct actor *actor)
+{
+    struct choice *choice = actor->world->choice;
+    bool clean =
+        choice_chance(choice, 300) && !model_is_pending(actor->world->model, actor->params.number);
+
+    connect(actor, clean, false);
+    if (clean && actor->connection && choice_chance(choice, 300)) {
+        actor_pipeline(actor);
+    }
+}
+
+void actor_look_around(struct actor *actor)
+{
+    connect(actor, true, true);
+    actor_subscribe_all(actor, OBSERVER_FILTERS);
+}
+
+/* Own doing */
+
+/* Somebody else's bytes, or an old client that does not know that it was replaced. */
+static void stir_ghost(struct actor *actor)
+{
+    struct choice *choice = actor->world->choice;
+    unsigned at = choice_below(choice, actor->ghost_len);
+    struct connection *ghost = actor->ghosts[at];
+    struct wire_packet ping = {.type = MQTT_PINGREQ, .message = WIRE_NO_MESSAGE};
+
+    if (choice_chance(choice, 300) && connection_is_open(ghost) &&
+        model_is_holder(actor->world->model, ghost->number)) {
+        model_on_sent(actor->world->model, ghost->number, &ping);
+        network_send(ghost, &ping, NULL);
+        return;
+    }
+    if (ghost->is_closed || choice_chance(choice, 500)) {
+        end(actor, ghost, choice_chance(choice, 500));
+        actor->ghosts[at] = actor->ghosts[--actor->ghost_len];
+    }
+}
+
+static void send_garbage(struct actor *actor)
+{
+    static const uint8_t garbage[] = {0xF3, 0x7F, 0xFF, 0x00};
+
+    model_on_garbage(actor->world->model, actor->connection->number);
+    network_send_bytes(actor->connection, garbage, sizeof(garbage));
+    abandon(actor);
+}
+
+static void act_offline(struct actor *actor)
+{
+    unsigned permille = actor->params.is_observer ? 1000 : 200;
+
+    if (choice_chance(actor->world->choice, permille)) {
+        come(actor);
+    }
+}
+
+/* Breaks off, or comes back on another connection while this one still stands. */
+static void break_off(struct actor *actor)
+{
+    struct choice *choice = actor->world->choice;
+
+    switch (choice_below(choice, 4)) {
+    case 0: end(actor, actor->connection, false); break;
+    case 1: end(actor, actor->connection, true); break;
+    default: abandon(actor); come(actor);
+    }
+}
+
+static void act_online(struct actor *actor)
+{
+    struct choice *choice = actor->world->choice;
+    unsigned chaos = actor->params.is_observer ? 0 : actor->world->chaos;
+    unsigned churn = actor->world->churn;
+    unsigned weights[] = {
+        60,
+        14 + 10 * churn,
+        6 + 10 * churn,
+        2,
+        chaos,
+        chaos,
+        actor->world->has_bad_clients ? chaos : 0,
+    };
+
+    switch (choice_weighted(choice, weights, ARRAY_LEN(weights))) {
+    case 0: actor_publish(actor); break;
+    case 1: actor_subscribe(actor); break;
+    case 2: actor_unsubscribe(actor); break;
+    case 3: actor_ping(actor); break;
+    case 4: disconnect(actor); break;
+    case 5: break_off(actor); break;
+    default: send_garbage(actor);
+    }
+}
+
+static void act_connecting(struct actor *actor)
+{
+    if (!actor->params.is_observer && !actor->is_clean &&
+        choice_chance(actor->world->choice, 4 * actor->world->chaos)) {
+        break_off(actor);
+    }
+}
+
+/* Our connection has ended at the other side, and we have seen all of it. */
+static bool notice_end(struct actor *actor)
+{
+    struct connection *connection = actor->connection;
+
+    if (!connection || !connection->is_closed || network_waiting(connection) > 0) {
+        return false;
+    }
+    end(actor, connection, true);
+    return true;
+}
+
+static size_t draw_bite(struct actor *actor)
+{
+    return actor->params.is_slow ? choice_between(actor->world->choice, 1, 200) : SIZE_MAX;
+}
+
+void actor_tell(struct actor *actor)
+{
+    if (actor->is_online && actor->sleep_steps == 0) {
+        actor_publish(actor);
+    }
+}
+
+/* Something of its own. */
+static void act(struct actor *actor)
+{
+    if (actor->params.is_slow && choice_chance(actor->world->choice, 30)) {
+        actor->sleep_steps = choice_between(actor->world->choice, 1, 60);
+    }
+    if (actor->is_online) {
+        act_online(actor);
+    } else {
+        act_connecting(actor);
+    }
+}
+
+bool actor_step(struct actor *actor)
+{
+    struct choice *choice = actor->world->choice;
+    unsigned late = actor->params.is_late ? 200 : 900;
+
+    if (actor->ghost_len > 0 && choice_chance(choice, 100)) {
+        stir_ghost(actor);
+    }
+    if (actor->sleep_steps > 0) {
+        actor->sleep_steps--;
+        return false;
+    }
+    if (notice_end(actor)) {
+        return false;
+    }
+    if (!actor->connection) {
+        act_offline(actor);
+        return false;
+    }
+    if (choice_chance(choice, 600) && actor_take(actor, draw_bite(actor))) {
+        return true;
+    }
+    if (!choice_chance(choice, late) || !actor_answer(actor)) {
+        act(actor);
+    }
+    return false;
+}
+
+bool actor_work(struct actor *actor)
+{
+    bool took = actor->connection && actor_take(actor, SIZE_MAX);
+    bool answered = false;
+
+    while (actor->connection && actor_answer(actor)) {
+        answered = true;
+    }
+    return notice_end(actor) || took || answered;
+}
+
+bool actor_settle(struct actor *actor)
+{
+    actor->sleep_steps = 0;
+    if (actor->ghost_len > 0) {
+        end(actor, actor->ghosts[--actor->ghost_len], true);
+        return true;
+    }
+    if (actor_work(actor)) {
+        return true;
+    }
+    if (!actor->connection && model_is_kept(actor->world->model, actor->params.number)) {
+        connect(actor, false, true);
+        return true;
+    }
+    return false;
+}
+
+bool actor_is_eager(const struct actor *actor, const struct connection *connection)
+{
+    return connection == actor->connection && !connection->is_closed && actor->sleep_steps == 0 &&
+           network_waiting(connection) == 0 && actor->puback_len == 0 && actor->pubrec_len == 0 &&
+           actor->pubcomp_len == 0 && connection->to_server.read == connection->to_server.written;
+}

@@ -1,0 +1,67 @@
+#pragma once
+
+/*
+ * Actor
+ *
+ * One fake client: a client id, what it remembers of its session, and a connection now and then. It
+ * keeps the rules of MQTT and is otherwise as unpleasant as its seed makes it: it takes its own id
+ * over from itself, vanishes, stays away, reads slowly, acknowledges late.
+ */
+
+#include "sim/choice.h"
+#include "sim/model.h"
+#include "sim/network.h"
+
+/* What all actors of a run share. */
+struct actor_world {
+    struct choice *choice;
+    struct model *model;
+    unsigned retained_permille; /* of PUBLISHes */
+    unsigned large_permille;    /* of payloads over the server's read buffer */
+    unsigned chaos;             /* 0 to 10: how often connections break */
+    unsigned churn;             /* 0 to 10: how often subscriptions come and go */
+    unsigned topic_len;         /* so many of the topics are used */
+    unsigned filter_len;
+    unsigned salt;
+    bool has_bad_clients;
+    uint32_t cleared; /* bit 1 << topic: has been cleared, which may happen once */
+};
+
+struct actor_params {
+    unsigned number;
+    unsigned version;
+    uint32_t expiry_interval; /* 5.0; one for all connections */
+    bool is_observer;         /* subscribes to everything, never leaves, acknowledges at once */
+    bool is_slow;             /* stops reading now and then */
+    bool is_late;             /* acknowledges now and then */
+};
+
+struct actor;
+
+struct actor *actor_new(struct actor_world *world, const struct actor_params *params);
+struct actor *actor_free(struct actor *actor);
+
+/* Does one thing by chance: takes bytes, answers, or something of its own. True: it has heard
+ * something. */
+bool actor_step(struct actor *actor);
+
+/* Publishes, when it can: somebody else has told it what was heard. */
+void actor_tell(struct actor *actor);
+
+/*
+ * Only finishes: comes back if its session is kept, takes and answers everything. False: there was
+ * nothing to do.
+ */
+bool actor_settle(struct actor *actor);
+
+/* Takes and answers what there is, but begins nothing. False: there was nothing. */
+bool actor_work(struct actor *actor);
+
+/* A clean connection that subscribes to everything. */
+void actor_look_around(struct actor *actor);
+
+/* Whether it has taken all that was sent on this connection, and answered it. */
+bool actor_is_eager(const struct actor *actor, const struct connection *connection);
+
+/* Its connection, or NULL. */
+struct connection *actor_connection(const struct actor *actor);

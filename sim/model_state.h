@@ -1,0 +1,201 @@
+#pragma once
+
+/*
+ * The model's state: private to model*.c.
+ */
+
+#include "sim/model.h"
+
+#define NEVER         UINT64_MAX
+#define KNOWN_WORDS   (WIRE_MESSAGE_CAP / 64)
+#define NO_SESSION    UINT32_MAX
+#define NO_CONNECTION UINT32_MAX
+
+struct known {
+    uint64_t words[KNOWN_WORDS];
+};
+
+struct model_message {
+    unsigned publisher; /* actor; a will is a publisher of its own */
+    uint64_t first_sent;
+    uint64_t last_sent;
+    uint64_t acked; /* PUBACK or PUBREC written; 0: not yet */
+    unsigned sent_len;
+    unsigned read_len;
+    unsigned session_len; /* sessions of its publisher that it was read in, one behind the other */
+    unsigned session;     /* the latest of them */
+    unsigned connection;  /* the last one it was sent on */
+    bool is_will;
+    bool will_must; /* it is due */
+    bool will_must_not;
+    struct known known; /* what its publisher knew of when it was first sent */
+};
+
+/* An answer that the server owes. */
+struct awaited {
+    enum mqtt_packet_type type;
+    uint16_t packet_id;
+    uint32_t message; /* of a PUBLISH */
+    uint64_t read;
+    struct wire_packet of; /* SUBSCRIBE, UNSUBSCRIBE */
+};
+
+struct model_connection {
+    unsigned actor;
+    unsigned version;
+    unsigned session;
+    bool is_clean;
+    uint16_t keep_alive;
+    uint32_t window; /* 0: none */
+    uint32_t expiry;
+    uint32_t will;
+    uint32_t will_delay;
+    uint64_t opened;
+    uint64_t connect_read;
+    uint64_t connack; /* written, with success */
+    uint64_t disconnect_sent;
+    uint64_t disconnect_read;
+    uint8_t disconnect_code;
+    uint64_t ended;    /* by the client */
+    uint64_t closed;   /* by the server */
+    uint64_t replaced; /* CONNACK written to another one with this id */
+    uint64_t opened_ms;
+    uint64_t last_read_ms;
+    bool was_full;
+    bool sent_garbage;
+    bool refused;
+    struct awaited *awaited;
+    unsigned awaited_len;
+    unsigned awaited_cap;
+};
+
+/* One subscription of a session, from SUBSCRIBE to UNSUBACK. */
+struct episode {
+    unsigned filter;
+    uint8_t options;
+    unsigned connection;
+    unsigned subscribe_len; /* SUBSCRIBEs that made or replaced it */
+    uint64_t sub_sent;
+    uint64_t sub_acked;
+    uint64_t unsub_sent;
+    uint64_t unsub_acked;
+};
+
+enum flight_state {
+    FLIGHT_SENT,
+    FLIGHT_RECEIVED, /* PUBREC read */
+    FLIGHT_DONE      /* PUBACK or PUBCOMP read */
+};
+
+struct flight {
+    uint16_t packet_id;
+    uint8_t qos;
+    enum flight_state state;
+    uint32_t message;
+    unsigned connection; /* last sent on */
+};
+
+/* Something that was written to a session for the first time. */
+struct instance {
+    uint32_t message;
+    uint8_t qos;
+    bool is_replay;
+    bool is_first; /* of this message and QoS class, live */
+};
+
+struct model_session {
+    unsigned actor;
+    unsigned connection; /* holder, or the last one */
+    unsigned connection_len;
+    bool is_over;
+    uint32_t expiry;
+    uint64_t left_ms; /* when the last connection was closed; 0: connected */
+    struct episode *episodes;
+    unsigned episode_len;
+    unsigned episode_cap;
+    struct flight *flights;
+    unsigned flight_len;
+    unsigned flight_cap;
+    struct instance *log;
+    unsigned log_len;
+    unsigned log_cap;
+    uint16_t live[3][WIRE_MESSAGE_CAP]; /* instances by QoS */
+    uint16_t replayed[3][WIRE_MESSAGE_CAP];
+};
+
+struct model {
+    struct model_params params;
+    uint64_t now_ms;
+    uint64_t stamp;
+    bool is_stopping;
+    unsigned message_len;
+    struct wire_message wire[WIRE_MESSAGE_CAP];
+    struct model_message messages[WIRE_MESSAGE_CAP];
+    struct model_connection connections[MODEL_CONNECTION_CAP];
+    unsigned connection_len;
+    struct model_session **sessions;
+    unsigned session_len;
+    unsigned session_cap;
+    unsigned session_of[MODEL_ACTOR_CAP];
+    uint64_t last_connack[MODEL_ACTOR_CAP];
+    struct known known_by[MODEL_ACTOR_CAP]; /* received by this actor */
+    struct known acked;                     /* acknowledged to anybody */
+};
+
+void model_complain(struct model *model, const char *format, ...) PRINTF_LIKE(2, 3);
+void *model_grow(void *array, unsigned len, unsigned *cap, size_t size);
+
+static inline struct model_session *model_session(struct model *model, unsigned number)
+{
+    return number == NO_SESSION ? NULL : model->sessions[number];
+}
+
+static inline void known_add(struct known *known, uint32_t message)
+{
+    known->words[message / 64] |= UINT64_C(1) << message % 64;
+}
+
+static inline bool known_has(const struct known *known, uint32_t message)
+{
+    return (known->words[message / 64] >> message % 64 & 1) != 0;
+}
+
+static inline void known_merge(struct known *known, const struct known *other)
+{
+    for (unsigned i = 0; i < KNOWN_WORDS; i++) {
+        known->words[i] |= other->words[i];
+    }
+}
+
+static inline unsigned qos_class(unsigned qos)
+{
+    return qos > 0;
+}
+
+/* Instances of a class: QoS 0, or QoS 1 and 2. */
+static inline unsigned session_live(const struct model_session *session, unsigned class,
+                                    uint32_t message)
+{
+    return class == 0 ? session->live[0][message]
+                      : session->live[1][message] + (unsigned)session->live[2][message];
+}
+
+/* Whether another connection with the same client id may have taken this one's place. */
+bool model_has_rival(const struct model *model, unsigned connection);
+
+/* model_delivery.c */
+void model_on_publish_written(struct model *model, unsigned connection,
+                              const struct wire_packet *packet);
+void model_on_pubrel_written(struct model *model, unsigned connection,
+                             const struct wire_packet *packet);
+void model_on_ack_read(struct model *model, unsigned connection, const struct wire_packet *packet);
+
+/* What an episode makes of a message: the QoS of its delivery; -1 when it does not match. */
+int episode_qos(const struct model *model, const struct model_session *session,
+                const struct episode *episode, uint32_t message);
+
+/* model_check.c uses: whether the subscription stood before the message was sent, and stands. */
+static inline bool episode_is_certain(const struct episode *episode, uint64_t first_sent)
+{
+    return episode->sub_acked && episode->sub_acked < first_sent && !episode->unsub_sent;
+}

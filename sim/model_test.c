@@ -1,0 +1,300 @@
+#include "base/test.h"
+#include "sim/model.h"
+
+/*
+ * Histories that a broker may have made, or must not: each says with which words the model must
+ * complain, or that it must not.
+ */
+
+enum what { END, OPEN, SENT, READ, WRITTEN, TAKEN, ENDED, CLOSED, TOUCHED, WAIT, QUIET, LAST };
+
+struct event {
+    enum what what;
+    unsigned connection;
+    struct wire_packet packet;
+    struct wire_connect connect;
+    unsigned actor;
+    uint64_t ms;
+};
+
+struct history {
+    const char *name;
+    const char *complaint; /* a part of it; NULL: none */
+    struct event events[48];
+};
+
+/* clang-format off */
+/* The messages of all histories, by number: of actor 0, but for the last. */
+static const struct wire_message messages[] = {
+    {.topic = 0, .size = 20, .qos = 1},                 /* 0: "a" */
+    {.topic = 0, .size = 20, .qos = 1},                 /* 1 */
+    {.topic = 0, .size = 20, .qos = 2},                 /* 2 */
+    {.topic = 0, .size = 20, .qos = 1, .retain = true}, /* 3 */
+    {.topic = 0, .size = 20, .qos = 1, .retain = true}, /* 4 */
+    {.topic = 1, .size = 20, .qos = 1},                 /* 5: "b" */
+    {.topic = 0, .size = 20, .qos = 0},                 /* 6 */
+    {.topic = 0, .size = 20, .qos = 1},                 /* 7: of actor 2 */
+};
+
+#define REPLY 7u
+#define WILL  8u /* of actor 1, topic "a", QoS 1 */
+
+#define PACKET(kind, ...) .packet = {.type = MQTT_##kind, .message = WIRE_NO_MESSAGE, __VA_ARGS__}
+
+#define OPENS(c, a, clean, ...)                                                                     \
+    {OPEN, c, PACKET(CONNECT, .is_clean = clean), .actor = a,                                       \
+     .connect = {__VA_ARGS__}},                                            \
+    {READ, c, PACKET(CONNECT, .is_clean = clean)}
+#define WELCOMED(c, clean) {WRITTEN, c, PACKET(CONNACK, .is_clean = clean)}
+#define CONNECTS(c, a) OPENS(c, a, true), WELCOMED(c, true)
+#define DURABLE .expiry_interval = UINT32_MAX
+
+#define ASKS(c, id, filter, options)                                                                \
+    {SENT, c, PACKET(SUBSCRIBE, .packet_id = id, .filter_len = 1, .filters = {filter},              \
+                     .codes = {options})},                                                          \
+    {READ, c, PACKET(SUBSCRIBE, .packet_id = id, .filter_len = 1, .filters = {filter},              \
+                     .codes = {options})}
+#define GRANTED(c, id, qos) {WRITTEN, c, PACKET(SUBACK, .packet_id = id, .filter_len = 1,           \
+                                                .codes = {qos})}
+#define SUBSCRIBES(c, id, filter, qos) ASKS(c, id, filter, qos), GRANTED(c, id, qos)
+#define UNSUBSCRIBES(c, id, filter)                                                                 \
+    {SENT, c, PACKET(UNSUBSCRIBE, .packet_id = id, .filter_len = 1, .filters = {filter})},          \
+    {READ, c, PACKET(UNSUBSCRIBE, .packet_id = id, .filter_len = 1, .filters = {filter})},          \
+    {WRITTEN, c, PACKET(UNSUBACK, .packet_id = id)}
+
+#define PUBLISH(c, step, m, id, q, ...)                                                             \
+    {step, c, .packet = {.type = MQTT_PUBLISH, .message = m, .packet_id = id, .qos = q, __VA_ARGS__}}
+#define PUBLISHES(c, m, id, q) PUBLISH(c, SENT, m, id, q), PUBLISH(c, READ, m, id, q)
+#define ACKED(c, kind, m, id)                                                                       \
+    {WRITTEN, c, PACKET(kind, .packet_id = id)},                                                    \
+    {TAKEN, c, .packet = {.type = MQTT_##kind, .packet_id = id, .message = m}}
+#define GETS(c, m, id, q) PUBLISH(c, WRITTEN, m, id, q), PUBLISH(c, TAKEN, m, id, q)
+#define ANSWERS(c, kind, id)                                                                        \
+    {SENT, c, PACKET(kind, .packet_id = id)}, {READ, c, PACKET(kind, .packet_id = id)}
+
+/* One publisher (0) and one subscriber (1) of "a" with QoS 2. */
+#define TWO CONNECTS(0, 0), CONNECTS(1, 1), SUBSCRIBES(1, 1, 1, 2)
+
+static const struct history histories[] = {
+    {"delivered", NULL,
+     {TWO, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), GETS(1, 0, 1, 1), ANSWERS(1, PUBACK, 1),
+      {QUIET}}},
+    {"lost", "0 times in place of 1",
+     {TWO, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), {QUIET}}},
+    {"lost by one of two subscriptions", "1 times in place of 2",
+     {TWO, SUBSCRIBES(1, 2, 0, 1), PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1),
+      GETS(1, 0, 1, 1), ANSWERS(1, PUBACK, 1), {QUIET}}},
+    {"not promised before SUBACK", NULL,
+     {CONNECTS(0, 0), CONNECTS(1, 1), ASKS(1, 1, 1, 2), PUBLISHES(0, 0, 1, 1), GRANTED(1, 1, 2),
+      ACKED(0, PUBACK, 0, 1), {QUIET}}},
+    {"not promised behind UNSUBSCRIBE", NULL,
+     {TWO, PUBLISHES(0, 0, 1, 1), UNSUBSCRIBES(1, 2, 1), ACKED(0, PUBACK, 0, 1), {QUIET}}},
+    {"QoS 0 lost", "0 times in place of 1", {TWO, PUBLISHES(0, 6, 0, 0), {QUIET}}},
+    {"QoS 2 twice", "2 times in place of 1",
+     {TWO, PUBLISHES(0, 2, 1, 2), GETS(1, 2, 1, 2), GETS(1, 2, 2, 2)}},
+    {"QoS 1 twice for no reason", "2 times in place of 1",
+     {TWO, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), GETS(1, 0, 2, 1)}},
+    {"QoS 1 twice, published twice", NULL,
+     {TWO, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), PUBLISHES(0, 0, 1, 1), GETS(1, 0, 2, 1)}},
+    {"before it was published", "before it was published", {TWO, GETS(1, 0, 1, 1)}},
+    {"nobody asked", "has no subscription",
+     {TWO, PUBLISHES(0, 5, 1, 1), GETS(1, 5, 1, 1)}},
+    {"not any more", "has no subscription",
+     {TWO, UNSUBSCRIBES(1, 2, 1), PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1)}},
+    {"wrong QoS", "has no subscription",
+     {CONNECTS(0, 0), CONNECTS(1, 1), SUBSCRIBES(1, 1, 1, 0), PUBLISHES(0, 0, 1, 1),
+      GETS(1, 0, 1, 1)}},
+    {"out of order", "behind message 1 of the same client",
+     {TWO, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(1, 1, 1, 1), GETS(1, 0, 2, 1)}},
+    {"effect before an acknowledged cause", "followed its acknowledgement",
+     {TWO, CONNECTS(2, 2), PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), PUBLISHES(2, REPLY, 1, 1),
+      GETS(1, REPLY, 1, 1), GETS(1, 0, 2, 1)}},
+    {"effect before a received cause", "followed its reception",
+     {TWO, CONNECTS(2, 2), SUBSCRIBES(2, 1, 1, 1), PUBLISHES(0, 0, 1, 1), GETS(2, 0, 1, 1),
+      PUBLISHES(2, REPLY, 1, 1), GETS(1, REPLY, 1, 1), GETS(1, 0, 2, 1)}},
+    {"no cause", NULL,
+     {TWO, CONNECTS(2, 2), PUBLISHES(0, 0, 1, 1), PUBLISHES(2, REPLY, 1, 1), GETS(1, REPLY, 1, 1),
+      GETS(1, 0, 2, 1)}},
+    {"PUBACK for nothing", "nobody waits for", {TWO, ACKED(0, PUBACK, 0, 1)}},
+    {"PUBACKs in the wrong order", "nobody waits for",
+     {TWO, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), ACKED(0, PUBACK, 1, 2)}},
+    {"no PUBACK", "no answer", {TWO, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), {QUIET}}},
+    {"SUBACK with another QoS", "SUBACK code 1",
+     {CONNECTS(0, 0), ASKS(0, 1, 1, 2), GRANTED(0, 1, 1)}},
+    {"before CONNACK", "before CONNACK",
+     {OPENS(0, 0, true), {WRITTEN, 0, PACKET(PINGRESP, .code = 0)}}},
+    {"identifier in use", "is used for message",
+     {TWO, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(1, 0, 1, 1), GETS(1, 1, 1, 1)}},
+    {"over the window", "its window is 1",
+     {CONNECTS(0, 0), OPENS(1, 1, true, .receive_maximum = 1), WELCOMED(1, true),
+      SUBSCRIBES(1, 1, 1, 2), PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(1, 0, 1, 1),
+      GETS(1, 1, 2, 1)}},
+    {"PUBREL for nothing", "without PUBREC",
+     {TWO, PUBLISHES(0, 2, 1, 2), GETS(1, 2, 1, 2), {WRITTEN, 1, PACKET(PUBREL, .packet_id = 1)}}},
+    {"DUP for nothing", "which was never sent",
+     {TWO, PUBLISHES(0, 0, 1, 1), PUBLISH(1, WRITTEN, 0, 1, 1, .dup = true)}},
+    {"sent again", NULL,
+     {CONNECTS(0, 0), OPENS(1, 1, true, DURABLE), WELCOMED(1, true), SUBSCRIBES(1, 1, 1, 2),
+      PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), {ENDED, 1}, {CLOSED, 1},
+      OPENS(2, 1, false, DURABLE), WELCOMED(2, false),
+      PUBLISH(2, WRITTEN, 0, 1, 1, .dup = true)}},
+    {"sent again without DUP", "is used for message 0",
+     {CONNECTS(0, 0), OPENS(1, 1, true, DURABLE), WELCOMED(1, true), SUBSCRIBES(1, 1, 1, 2),
+      PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), {ENDED, 1}, {CLOSED, 1},
+      OPENS(2, 1, false, DURABLE), WELCOMED(2, false), GETS(2, 0, 1, 1)}},
+    {"forgotten in flight", "is forgotten",
+     {CONNECTS(0, 0), OPENS(1, 1, true, DURABLE), WELCOMED(1, true), SUBSCRIBES(1, 1, 1, 2),
+      PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), GETS(1, 0, 1, 1), {ENDED, 1}, {CLOSED, 1},
+      OPENS(2, 1, false, DURABLE), WELCOMED(2, false), {QUIET}}},
+    {"session lost", "its session was lost",
+     {OPENS(0, 1, true, DURABLE), WELCOMED(0, true), {ENDED, 0}, {CLOSED, 0},
+      OPENS(1, 1, false, DURABLE), WELCOMED(1, true)}},
+    {"session from nowhere", "there is no session", {OPENS(0, 1, false), WELCOMED(0, false)}},
+    {"session kept in spite of Clean Start", "there is no session",
+     {OPENS(0, 1, true, DURABLE), WELCOMED(0, true), {ENDED, 0}, {CLOSED, 0},
+      OPENS(1, 1, true, DURABLE), WELCOMED(1, false)}},
+    {"session kept too long", "there is no session",
+     {OPENS(0, 1, true, .expiry_interval = 60), WELCOMED(0, true), {ENDED, 0}, {CLOSED, 0},
+      {WAIT, .ms = 100000}, OPENS(1, 1, false, .expiry_interval = 60), WELCOMED(1, false)}},
+    {"session ended too early", "its session was lost",
+     {OPENS(0, 1, true, .expiry_interval = 60), WELCOMED(0, true), {ENDED, 0}, {CLOSED, 0},
+      {WAIT, .ms = 30000}, OPENS(1, 1, false, .expiry_interval = 60), WELCOMED(1, true)}},
+    {"two connections with one id", "is read on",
+     {CONNECTS(0, 1), CONNECTS(1, 1), {TOUCHED, 0}}},
+    {"the older one is closed", NULL, {CONNECTS(0, 1), CONNECTS(1, 1), {CLOSED, 0}}},
+    {"closed for no reason", "for no reason", {CONNECTS(0, 1), {CLOSED, 0}}},
+    {"closed too early", "for no reason",
+     {OPENS(0, 1, true, .keep_alive = 10), WELCOMED(0, true), {WAIT, .ms = 14999}, {CLOSED, 0}}},
+    {"closed in time", NULL,
+     {OPENS(0, 1, true, .keep_alive = 10), WELCOMED(0, true), {WAIT, .ms = 15000}, {CLOSED, 0}}},
+    {"will", NULL,
+     {CONNECTS(0, 0), SUBSCRIBES(0, 1, 1, 1), OPENS(1, 1, true, .will = WILL), WELCOMED(1, true),
+      {ENDED, 1}, {CLOSED, 1}, GETS(0, WILL, 1, 1), ANSWERS(0, PUBACK, 1), {QUIET}}},
+    {"will forgotten", "0 times in place of 1",
+     {CONNECTS(0, 0), SUBSCRIBES(0, 1, 1, 1), OPENS(1, 1, true, .will = WILL), WELCOMED(1, true),
+      {ENDED, 1}, {CLOSED, 1}, {QUIET}}},
+    {"will of who is still there", "did not break",
+     {CONNECTS(0, 0), SUBSCRIBES(0, 1, 1, 1), OPENS(1, 1, true, .will = WILL), WELCOMED(1, true),
+      GETS(0, WILL, 1, 1)}},
+    {"will behind DISCONNECT", "did not break",
+     {CONNECTS(0, 0), SUBSCRIBES(0, 1, 1, 1), OPENS(1, 1, true, .will = WILL), WELCOMED(1, true),
+      ANSWERS(1, DISCONNECT, 0), {ENDED, 1}, {CLOSED, 1}, GETS(0, WILL, 1, 1)}},
+    {"retained", NULL,
+     {TWO, PUBLISHES(0, 3, 1, 1), ACKED(0, PUBACK, 3, 1), GETS(1, 3, 1, 1),
+      ANSWERS(1, PUBACK, 1), CONNECTS(2, 2), SUBSCRIBES(2, 1, 0, 2),
+      PUBLISH(2, WRITTEN, 3, 1, 1, .retain = true), ANSWERS(2, PUBACK, 1), {LAST, 2}}},
+    {"retained value missing", "is newer",
+     {CONNECTS(0, 0), PUBLISHES(0, 3, 1, 1), ACKED(0, PUBACK, 3, 1), CONNECTS(1, 2),
+      SUBSCRIBES(1, 1, 0, 2), {LAST, 1}}},
+    {"older retained value", "is newer",
+     {CONNECTS(0, 0), PUBLISHES(0, 3, 1, 1), ACKED(0, PUBACK, 3, 1), PUBLISHES(0, 4, 2, 1),
+      ACKED(0, PUBACK, 4, 2), CONNECTS(1, 2), SUBSCRIBES(1, 1, 0, 2),
+      PUBLISH(1, WRITTEN, 3, 1, 1, .retain = true), ANSWERS(1, PUBACK, 1), {LAST, 1}}},
+    {"not the last live value", "saw message 3 last",
+     {TWO, CONNECTS(2, 2), PUBLISHES(0, 3, 1, 1), PUBLISHES(2, 4, 1, 1), ACKED(0, PUBACK, 3, 1),
+      ACKED(2, PUBACK, 4, 1), GETS(1, 4, 1, 1), GETS(1, 3, 2, 1), ANSWERS(1, PUBACK, 1),
+      ANSWERS(1, PUBACK, 2), CONNECTS(3, 3), SUBSCRIBES(3, 1, 0, 2),
+      PUBLISH(3, WRITTEN, 4, 1, 1, .retain = true), ANSWERS(3, PUBACK, 1), {LAST, 3}}},
+    {"a value twice in one replay", "2 times in place of 1",
+     {CONNECTS(0, 0), PUBLISHES(0, 3, 1, 1), CONNECTS(1, 1), SUBSCRIBES(1, 1, 1, 2),
+      PUBLISH(1, WRITTEN, 3, 1, 1, .retain = true),
+      PUBLISH(1, WRITTEN, 3, 2, 1, .retain = true)}},
+    {"a value live and in the replay", "live and in a replay",
+     {CONNECTS(0, 0), PUBLISHES(0, 3, 1, 1), ACKED(0, PUBACK, 3, 1), CONNECTS(1, 1),
+      SUBSCRIBES(1, 1, 1, 2), PUBLISH(1, WRITTEN, 3, 1, 1, .retain = true), GETS(1, 3, 2, 1),
+      ANSWERS(1, PUBACK, 1), ANSWERS(1, PUBACK, 2), CONNECTS(2, 2), SUBSCRIBES(2, 1, 0, 2),
+      PUBLISH(2, WRITTEN, 3, 1, 1, .retain = true), ANSWERS(2, PUBACK, 1), {LAST, 2}}},
+};
+/* clang-format on */
+
+static char complaints[2000];
+
+static void complain(void *context, const char *text)
+{
+    size_t len = strlen(complaints);
+
+    (void)context;
+    snprintf(complaints + len, sizeof(complaints) - len, "%s; ", text);
+}
+
+static bool is_eager(void *context, unsigned connection)
+{
+    (void)context;
+    (void)connection;
+    return true;
+}
+
+static void open_connection(struct model *model, const struct event *event)
+{
+    struct wire_connect connect = event->connect;
+
+    connect.will = connect.will ? connect.will : WIRE_NO_MESSAGE;
+    model_on_open(model, event->connection, event->actor, MQTT_5_0, event->packet.is_clean,
+                  &connect);
+}
+
+static void play(struct model *model, const struct event *event, uint64_t *now_ms)
+{
+    switch (event->what) {
+    case OPEN: open_connection(model, event); break;
+    case SENT: model_on_sent(model, event->connection, &event->packet); break;
+    case READ:
+        model_on_touched(model, event->connection);
+        model_on_read(model, event->connection, &event->packet);
+        break;
+    case WRITTEN: model_on_written(model, event->connection, &event->packet); break;
+    case TAKEN: model_on_taken(model, event->connection, &event->packet); break;
+    case ENDED: model_on_ended(model, event->connection); break;
+    case CLOSED: model_on_closed(model, event->connection); break;
+    case TOUCHED: model_on_touched(model, event->connection); break;
+    case WAIT: model_set_time(model, *now_ms += event->ms); break;
+    case QUIET: model_check_quiet(model, is_eager, NULL); break;
+    case LAST: model_check_end(model, is_eager, NULL, event->connection); break;
+    case END: break;
+    }
+}
+
+static void play_history(const struct history *history)
+{
+    struct model *model = model_new(&(struct model_params){.complain = complain});
+    const unsigned *len;
+    const struct wire_message *known = model_messages(model, &len);
+    struct wire_message will = {.topic = 0, .size = 20, .qos = 1};
+    uint64_t now_ms = 1000;
+
+    complaints[0] = '\0';
+    wire_set_messages(known, len);
+    model_set_time(model, now_ms);
+    for (unsigned i = 0; i < ARRAY_LEN(messages); i++) {
+        model_new_message(model, i == REPLY ? 2 : 0, &messages[i], false);
+    }
+    assert_int_equal(model_new_message(model, 1, &will, true), WILL);
+    for (const struct event *event = history->events; event->what != END; event++) {
+        play(model, event, &now_ms);
+    }
+    model_free(model);
+}
+
+static void test_histories(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(histories); i++) {
+        const struct history *history = &histories[i];
+
+        play_history(history);
+        if (history->complaint && !strstr(complaints, history->complaint)) {
+            fail_msg("%s: no complaint about \"%s\", but: %s", history->name, history->complaint,
+                     complaints);
+        }
+        if (!history->complaint && complaints[0]) {
+            fail_msg("%s: %s", history->name, complaints);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_histories)};
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,117 @@
+#include "base/memory.h"
+
+#include "sim/memory_count.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* src/base/memory.h, counted; what is freed is overwritten, so that its next use shows. */
+
+#define FREED 0xDB
+
+static size_t live;
+static unsigned long fail_countdown;
+
+size_t memory_live(void)
+{
+    return live;
+}
+
+static bool is_failing(void)
+{
+    return fail_countdown != 0 && --fail_countdown == 0;
+}
+
+static void *count(void *memory)
+{
+    live += memory != NULL;
+    return memory;
+}
+
+void *memory_alloc(size_t size)
+{
+    return is_failing() ? NULL : count(malloc(size));
+}
+
+void *memory_alloc_zero(size_t len, size_t size)
+{
+    return is_failing() ? NULL : count(calloc(len, size));
+}
+
+/* Always elsewhere: pointers into the old place go stale. */
+void *memory_resize(void *memory, size_t size)
+{
+    void *resized;
+
+    if (is_failing()) {
+        return NULL;
+    }
+    resized = malloc(size);
+    if (!resized) {
+        return NULL;
+    }
+    if (memory) {
+        memcpy(resized, memory, MIN(size, malloc_usable_size(memory)));
+        memory_free(memory);
+    }
+    return count(resized);
+}
+
+char *memory_copy_text(const char *text)
+{
+    return is_failing() ? NULL : count(strdup(text));
+}
+
+void *memory_free(void *memory)
+{
+    if (memory) {
+        assert(live > 0);
+        live--;
+        MEMORY_UNPOISON(memory, malloc_usable_size(memory));
+        memset(memory, FREED, malloc_usable_size(memory));
+        free(memory);
+    }
+    return NULL;
+}
+
+void *memory_alloc_aligned(size_t size)
+{
+    void *memory;
+
+    if (is_failing() || posix_memalign(&memory, CACHE_LINE, size) != 0) {
+        return NULL;
+    }
+    memset(memory, 0, size);
+    return count(memory);
+}
+
+static void *must_have(void *memory)
+{
+    if (!memory) {
+        fputs("Error: Out of memory.\n", stderr);
+        exit(1);
+    }
+    return memory;
+}
+
+void *memory_must_alloc(size_t size)
+{
+    return count(must_have(malloc(size)));
+}
+
+void *memory_must_alloc_zero(size_t len, size_t size)
+{
+    return count(must_have(calloc(len, size)));
+}
+
+void *memory_must_alloc_aligned(size_t size)
+{
+    return must_have(memory_alloc_aligned(size));
+}
+
+void memory_fail_after(unsigned long n)
+{
+    fail_countdown = n;
+}

@@ -1,0 +1,496 @@
+#include "sim/run.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "client/server.h"
+#include "sim/actor.h"
+#include "sim/fail.h"
+#include "sim/memory_count.h"
+#include "sim/network.h"
+#include "sim/scheduler.h"
+
+#include <stdio.h>
+
+/* A run takes some ten thousand switches; more than this is no progress. */
+#define STEP_MAX UINT64_C(300000)
+
+/* Rounds of time passing at the end: longer than will delays and grace periods take. */
+#define LAST_ROUNDS 14
+
+#define ACTOR_CAP 8
+
+struct run {
+    struct choice *choice;
+    const struct run_params *params;
+    struct model *model;
+    struct actor_world world;
+    struct actor *actors[ACTOR_CAP + 1]; /* the last one looks around at the end */
+    unsigned actor_len;
+    struct settings *settings;
+    struct server *server;
+    unsigned quiet_checks;
+};
+
+static struct run *self;
+
+/* Draws */
+
+static unsigned pick(struct choice *choice, const unsigned *values, unsigned len)
+{
+    return values[choice_below(choice, len)];
+}
+
+#define PICK(choice, ...)                           \
+    pick((choice), (const unsigned[]){__VA_ARGS__}, \
+         (unsigned)(sizeof((const unsigned[]){__VA_ARGS__}) / sizeof(unsigned)))
+
+static void draw_limits(struct choice *choice, struct run_params *params)
+{
+    params->max_queued = choice_chance(choice, 100) ? choice_between(choice, 1, 20) : 0;
+    params->max_inflight = PICK(choice, 0, 1, 3, 20, 20);
+    params->mail_high = PICK(choice, 1, 3, 10, 1000, 1000);
+    params->mail_high_bytes = PICK(choice, 200, 5000, 1000000, 1000000);
+    params->deliveries = PICK(choice, 1, 2, 5, 30, 4000);
+    params->at_once = PICK(choice, 1, 2, 64);
+    params->cleanups = PICK(choice, 1, 3, 1000);
+    params->timers = PICK(choice, 1, 4, 1000);
+    params->reclaims = PICK(choice, 1, 8, 1000);
+    params->events = PICK(choice, 1, 3, 256);
+}
+
+/*
+ * Clients that stay and talk, on workers that keep up: what is left to chance is the order in which
+ * messages get about.
+ */
+static void calm_down(struct choice *choice, struct run_params *params)
+{
+    params->workers = choice_between(choice, 2, 5);
+    params->actors = choice_between(choice, 4, 7);
+    params->echo_permille = 900;
+    params->window = 100000;
+    params->chaos = 0;
+    params->churn = 0;
+    params->max_queued = 0;
+    params->max_inflight = 20;
+    params->deliveries = 4000;
+    params->mail_high = 1000;
+    params->mail_high_bytes = 1000000;
+    params->events = 256;
+    params->no_descriptors_permille = 0;
+    params->has_observer = true;
+    params->has_bad_clients = false;
+    params->is_calm = true;
+}
+
+void run_draw(struct choice *choice, struct run_params *params)
+{
+    *params = (struct run_params){
+        .workers = PICK(choice, 1, 2, 2, 3, 3, 4, 5, 8),
+        .actors = choice_between(choice, 2, 7),
+        .client_steps = PICK(choice, 300, 1000, 2500),
+        .client_permille = PICK(choice, 60, 150, 300),
+        .time_permille = PICK(choice, 0, 1, 5),
+        .switch_permille = PICK(choice, 0, 50, 200, 500),
+        .stall_permille = PICK(choice, 0, 10, 100),
+        .cut_permille = PICK(choice, 0, 100, 500),
+        .short_permille = PICK(choice, 0, 50, 300),
+        .no_descriptors_permille = PICK(choice, 0, 0, 0, 50),
+        .window = PICK(choice, 100, 2000, 100000, 100000),
+        .retained_permille = PICK(choice, 0, 200, 600),
+        .large_permille = PICK(choice, 0, 0, 30),
+        .echo_permille = PICK(choice, 0, 300, 900),
+        .chaos = PICK(choice, 0, 1, 2, 6),
+        .churn = PICK(choice, 0, 0, 2, 10),
+        .topics = PICK(choice, 1, 2, 4, 7, WORLD_TOPIC_LEN),
+        .filters = choice_between(choice, 1, WORLD_FILTER_LEN),
+        .has_observer = choice_chance(choice, 800),
+        .has_bad_clients = choice_chance(choice, 100),
+        .stops_early = choice_chance(choice, 100),
+    };
+    if (params->large_permille > 0) {
+        /* Or a run would be nothing but the transport of large payloads in small bites. */
+        params->window = MAX(params->window, 5000u);
+        params->cut_permille = MIN(params->cut_permille, 100u);
+    }
+    draw_limits(choice, params);
+    if (choice_chance(choice, 350)) {
+        calm_down(choice, params);
+    }
+}
+
+void run_print(const struct run_params *params)
+{
+    printf("workers %u, actors %u, client steps %u (%u per mille), time %u, switch %u, stall %u\n",
+           params->workers, params->actors, params->client_steps, params->client_permille,
+           params->time_permille, params->switch_permille, params->stall_permille);
+    printf("cut %u, short %u, no descriptors %u, window %u, retained %u, large %u, echo %u, chaos "
+           "%u, churn %u\n",
+           params->cut_permille, params->short_permille, params->no_descriptors_permille,
+           params->window, params->retained_permille, params->large_permille, params->echo_permille,
+           params->chaos, params->churn);
+    printf("topics %u, filters %u, max queued %u, inflight %u, marks %u and %u bytes\n",
+           params->topics, params->filters, params->max_queued, params->max_inflight,
+           params->mail_high, params->mail_high_bytes);
+    printf("deliveries %u, at once %u, cleanups %u, timers %u, reclaims %u, events %u%s%s%s\n",
+           params->deliveries, params->at_once, params->cleanups, params->timers, params->reclaims,
+           params->events, params->has_observer ? ", observer" : "",
+           params->has_bad_clients ? ", bad clients" : "",
+           params->stops_early ? ", stops early" : "");
+}
+
+/* What the network tells goes to the model. */
+
+static struct model *model_now(void)
+{
+    model_set_time(self->model, scheduler_now_ms());
+    return self->model;
+}
+
+static void on_read(struct connection *connection, const struct wire_packet *packet)
+{
+    model_on_read(model_now(), connection->number, packet);
+}
+
+static void on_written(struct connection *connection, const struct wire_packet *packet)
+{
+    model_on_written(model_now(), connection->number, packet);
+}
+
+static void on_closed(struct connection *connection)
+{
+    model_on_closed(model_now(), connection->number);
+}
+
+static void on_touched(struct connection *connection)
+{
+    model_on_touched(model_now(), connection->number);
+}
+
+static void on_full(struct connection *connection)
+{
+    model_on_full(model_now(), connection->number);
+}
+
+static const struct network_ops network_ops = {
+    .on_read = on_read,
+    .on_written = on_written,
+    .on_closed = on_closed,
+    .on_touched = on_touched,
+    .on_full = on_full,
+};
+
+static void complain(void *context, const char *text)
+{
+    (void)context;
+    sim_fail("%s", text);
+}
+
+static bool is_eager(void *context, unsigned number)
+{
+    const struct run *run = context;
+    const struct connection *connection = network_connection(number);
+
+    return actor_is_eager(run->actors[connection->actor], connection);
+}
+
+/* Making and ending */
+
+static void start_network(struct run *run)
+{
+    const struct run_params *params = run->params;
+
+    scheduler_start(&(struct scheduler_params){
+        .choice = run->choice,
+        .switch_permille = params->switch_permille,
+        .stall_permille = params->stall_permille,
+        .step_max = STEP_MAX,
+    });
+    network_start(&(struct network_params){
+        .ops = &network_ops,
+        .cut_permille = params->cut_permille,
+        .short_permille = params->short_permille,
+        .no_descriptors_permille = params->no_descriptors_permille,
+        .window = params->window,
+    });
+}
+
+static void start_clients(struct run *run)
+{
+    const struct run_params *params = run->params;
+    const unsigned *message_len;
+    const struct wire_message *messages;
+
+    run->model = model_new(&(struct model_params){
+        .complain = complain,
+        .may_drop = params->max_queued > 0,
+        .max_inflight = params->max_inflight,
+    });
+    messages = model_messages(run->model, &message_len);
+    wire_set_messages(messages, message_len);
+    run->world = (struct actor_world){
+        .choice = run->choice,
+        .model = run->model,
+        .retained_permille = params->retained_permille,
+        .large_permille = params->large_permille,
+        .chaos = params->chaos,
+        .churn = params->churn,
+        .topic_len = params->topics,
+        .filter_len = params->filters,
+        .salt = choice_below(run->choice, 3),
+        .has_bad_clients = params->has_bad_clients,
+    };
+    run->actor_len = params->actors;
+    for (unsigned i = 0; i <= run->actor_len; i++) {
+        bool is_observer = i == 0 && params->has_observer;
+
+        run->actors[i] = actor_new(
+            &run->world,
+            &(struct actor_params){
+                .number = i,
+                .version = choice_chance(run->choice, 500) ? MQTT_5_0 : MQTT_3_1_1,
+                .expiry_interval = PICK(run->choice, 0, 60, UINT32_MAX, UINT32_MAX),
+                .is_observer = is_observer,
+                .is_slow = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
+                .is_late = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
+            });
+    }
+}
+
+static void make_settings(struct run *run)
+{
+    if (settings_new(&run->settings) < 0) {
+        sim_fail("no settings");
+    }
+    run->settings->limits.max_queued_messages = run->params->max_queued;
+    run->settings->limits.max_inflight_messages = (uint16_t)run->params->max_inflight;
+    run->settings->clients.allow_anonymous = true;
+    run->settings->log.types = sim_is_tracing() ? LOG_ALL : 0;
+    run->settings->listeners = arena_alloc(&run->settings->arena, sizeof(struct listener_settings));
+    if (!run->settings->listeners ||
+        settings_init_listener(run->settings->listeners, &run->settings->arena) < 0) {
+        sim_fail("no listener");
+    }
+    run->settings->listeners->allow_anonymous = true;
+    run->settings->listener_len = 1;
+}
+
+static void run_worker(void *context, unsigned number)
+{
+    struct run *run = context;
+
+    server_run_worker(run->server, number);
+}
+
+static struct server_budgets budgets_of(const struct run_params *params)
+{
+    struct server_budgets budgets = {
+        .deliveries = params->deliveries,
+        .at_once = params->at_once,
+        .cleanups = params->cleanups,
+        .worker =
+            {
+                     .marks =
+                    {
+                        .high_entries = params->mail_high,
+                        .low_entries = params->mail_high / 2,
+                        .high_bytes = params->mail_high_bytes,
+                        .low_bytes = params->mail_high_bytes / 2,
+                    }, .timer_budget = params->timers,
+                     .reclaim_budget = params->reclaims,
+                     .event_budget = params->events,
+                     },
+    };
+
+    return budgets;
+}
+
+static void start_server(struct run *run)
+{
+    struct server_params params = {
+        .settings = run->settings,
+        .worker_len = run->params->workers,
+        .budgets = budgets_of(run->params),
+    };
+
+    hash_key_make(&params.hash_key, choice_next(run->choice));
+    if (server_new(&params, &run->server) < 0 ||
+        server_add_listener(run->server, network_listener(), 0) < 0 ||
+        server_listen(run->server) < 0) {
+        sim_fail("no server");
+    }
+    for (unsigned i = 0; i < run->params->workers; i++) {
+        scheduler_spawn(run_worker, run);
+    }
+}
+
+static void end_all(struct run *run)
+{
+    scheduler_end();
+    run->server = server_free(run->server);
+    run->settings = settings_unref(run->settings);
+    network_end();
+    if (memory_live() != 0) {
+        sim_fail("%zu allocations of the server are left", memory_live());
+    }
+    for (unsigned i = 0; i <= run->actor_len; i++) {
+        run->actors[i] = actor_free(run->actors[i]);
+    }
+    run->model = model_free(run->model);
+}
+
+/* The busy part */
+
+static void pass_time(struct run *run)
+{
+    unsigned ms = choice_chance(run->choice, 100) ? choice_between(run->choice, 500, 4000)
+                                                  : choice_between(run->choice, 1, 30);
+
+    scheduler_advance(ms);
+}
+
+/* Everybody sleeps: that is a good moment to look, not too often. */
+static void check_quiet(struct run *run)
+{
+    if (run->quiet_checks < 100 && !scheduler_can_step()) {
+        run->quiet_checks++;
+        model_check_quiet(model_now(), is_eager, run);
+    }
+}
+
+/*
+ * Who publishes as soon as somebody has heard something makes the most of what has not yet reached
+ * everybody.
+ */
+static void step_client(struct run *run)
+{
+    struct actor *actor = run->actors[choice_below(run->choice, run->actor_len)];
+
+    model_now();
+    if (actor_step(actor) && choice_chance(run->choice, run->params->echo_permille)) {
+        unsigned teller = choice_below(run->choice, run->actor_len);
+
+        actor_tell(choice_chance(run->choice, 500) ? actor : run->actors[teller]);
+    }
+}
+
+static void be_busy(struct run *run)
+{
+    for (unsigned left = run->params->client_steps; left > 0;) {
+        if (choice_chance(run->choice, run->params->time_permille)) {
+            pass_time(run);
+        }
+        if (!choice_chance(run->choice, run->params->client_permille)) {
+            if (scheduler_try()) {
+                continue;
+            }
+            check_quiet(run);
+        }
+        step_client(run);
+        left--;
+    }
+}
+
+/* Finishing */
+
+static bool work_all(struct run *run, bool settles)
+{
+    bool worked = false;
+
+    model_now();
+    for (unsigned i = 0; i <= run->actor_len; i++) {
+        worked |= settles ? actor_settle(run->actors[i]) : actor_work(run->actors[i]);
+    }
+    return worked;
+}
+
+/* Until nobody can go on without time passing. */
+static void finish(struct run *run, bool settles)
+{
+    do {
+        while (scheduler_step()) {
+            if (choice_chance(run->choice, 50)) {
+                work_all(run, settles);
+            }
+        }
+    } while (work_all(run, settles) || scheduler_can_step());
+}
+
+static void settle(struct run *run)
+{
+    finish(run, true);
+    model_check_quiet(model_now(), is_eager, run);
+    for (unsigned i = 0; i < LAST_ROUNDS; i++) {
+        scheduler_advance(choice_between(run->choice, 3000, 12000));
+        finish(run, true);
+    }
+    model_check_quiet(model_now(), is_eager, run);
+}
+
+static void look_around(struct run *run)
+{
+    struct actor *fresh = run->actors[run->actor_len];
+    const struct connection *connection;
+
+    model_now();
+    actor_look_around(fresh);
+    finish(run, true);
+    connection = actor_connection(fresh);
+    /* Accepting may be paused for want of descriptors. */
+    for (unsigned i = 0; !model_is_holder(run->model, connection->number); i++) {
+        if (connection->is_closed || i == 100) {
+            sim_fail("the fresh client is not let in");
+        }
+        scheduler_advance(1000);
+        finish(run, true);
+    }
+    model_check_end(model_now(), is_eager, run, connection->number);
+}
+
+/* What waits for others to move on takes some short sleeps. */
+static void stop(struct run *run)
+{
+    model_on_stop(model_now());
+    server_stop(run->server);
+    for (unsigned i = 0; !scheduler_is_over(); i++) {
+        uint64_t deadline_ms;
+
+        finish(run, false);
+        deadline_ms = scheduler_deadline();
+        if (scheduler_is_over()) {
+            break;
+        }
+        if (deadline_ms == SCHEDULER_NEVER || i == 10000) {
+            sim_fail("the server does not stop");
+        }
+        scheduler_advance(MAX(deadline_ms, scheduler_now_ms() + 1) - scheduler_now_ms());
+    }
+}
+
+struct run_result run(struct choice *choice, const struct run_params *params)
+{
+    struct run run = {.choice = choice, .params = params};
+    struct run_result result;
+    const unsigned *message_len;
+
+    self = &run;
+    log_init(
+        &(struct log_options){.types = LOG_ALL, .fds = {1}, .fd_len = sim_is_tracing() ? 1u : 0u});
+    start_network(&run);
+    start_clients(&run);
+    make_settings(&run);
+    start_server(&run);
+    be_busy(&run);
+    if (!params->stops_early) {
+        settle(&run);
+        look_around(&run);
+    }
+    stop(&run);
+    model_messages(run.model, &message_len);
+    result = (struct run_result){
+        .steps = scheduler_steps(),
+        .messages = *message_len,
+        .connections = network_len(),
+    };
+    end_all(&run);
+    return result;
+}

@@ -1,0 +1,58 @@
+#pragma once
+
+/*
+ * Run
+ *
+ * One whole life of a server with its clients: a busy part in which everything happens by chance, a
+ * part in which everybody finishes, a look at what is left, and the end. Ends the process when
+ * something is wrong.
+ */
+
+#include "sim/choice.h"
+
+struct run_result {
+    uint64_t steps;    /* of workers */
+    unsigned messages; /* published */
+    unsigned connections;
+};
+
+/* What chance has in its hands, see run_draw(). */
+struct run_params {
+    unsigned workers;
+    unsigned actors;
+    unsigned client_steps;
+    unsigned client_permille; /* how often a client's turn comes, and not a worker's */
+    unsigned time_permille;   /* how often time passes while others could go on */
+    unsigned switch_permille;
+    unsigned stall_permille;
+    unsigned cut_permille;
+    unsigned short_permille;
+    unsigned no_descriptors_permille;
+    unsigned window; /* bytes that a client's kernel takes */
+    unsigned retained_permille;
+    unsigned large_permille;
+    unsigned echo_permille; /* how often somebody publishes as soon as somebody has heard */
+    unsigned chaos;
+    unsigned churn;
+    unsigned topics;
+    unsigned filters;
+    unsigned max_queued;
+    unsigned max_inflight;
+    unsigned mail_high; /* entries; the low mark is below it */
+    unsigned mail_high_bytes;
+    unsigned deliveries; /* budgets of an iteration */
+    unsigned at_once;
+    unsigned cleanups;
+    unsigned timers;
+    unsigned reclaims;
+    unsigned events;
+    bool is_calm; /* nobody is slow or late */
+    bool has_observer;
+    bool has_bad_clients;
+    bool stops_early; /* in the middle of everything */
+};
+
+void run_draw(struct choice *choice, struct run_params *params_out);
+void run_print(const struct run_params *params);
+
+struct run_result run(struct choice *choice, const struct run_params *params);

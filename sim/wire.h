@@ -1,0 +1,75 @@
+#pragma once
+
+/*
+ * Wire
+ *
+ * What the fake clients say and hear, in short: packets as small records with the numbers that the
+ * model needs, and the bytes they stand for. Every message has a payload of its own, by which it is
+ * known wherever it turns up.
+ */
+
+#include "mqtt/decode.h"
+
+#define WIRE_NO_MESSAGE UINT32_MAX
+#define WIRE_FILTER_CAP 4
+
+struct wire_packet {
+    size_t begin; /* offsets in its stream */
+    size_t end;
+    enum mqtt_packet_type type;
+    uint16_t packet_id;
+    uint8_t qos; /* PUBLISH */
+    bool dup;
+    bool retain;
+    bool is_clean;            /* CONNECT; the CONNACK of a session that was there says false */
+    uint8_t code;             /* CONNACK, acknowledgements, DISCONNECT */
+    uint32_t message;         /* PUBLISH */
+    uint16_t receive_maximum; /* CONNACK; 0: none given */
+    unsigned filter_len;      /* SUBSCRIBE, UNSUBSCRIBE, and the codes of their answers */
+    uint8_t filters[WIRE_FILTER_CAP];
+    uint8_t codes[WIRE_FILTER_CAP]; /* SUBSCRIBE: the options byte */
+};
+
+/* The rest of a CONNECT. */
+struct wire_connect {
+    const char *client_id;
+    uint16_t keep_alive;
+    uint16_t receive_maximum; /* 5.0; 0: not sent */
+    uint32_t expiry_interval; /* 5.0; 0: not sent */
+    uint32_t will;            /* a message, or WIRE_NO_MESSAGE */
+    uint32_t will_delay;      /* 5.0 */
+};
+
+/* The universe: what topics and filters there are. */
+#define WORLD_TOPIC_LEN  12
+#define WORLD_FILTER_LEN 16
+#define WORLD_ALL        0u  /* the filter "#" */
+#define WORLD_ALL_HIDDEN 13u /* "$x/#", which "#" does not match */
+
+const char *world_topic(unsigned topic);
+const char *world_filter(unsigned filter);
+bool world_matches(unsigned filter, unsigned topic);
+
+/* Messages by number: what they consist of on the wire. */
+#define WIRE_MESSAGE_CAP 512
+
+struct wire_message {
+    unsigned topic;
+    uint32_t size; /* of the payload; 0: clears the topic's retained message */
+    uint8_t qos;
+    bool retain;
+};
+
+/* The caller keeps them; valid until the next call. */
+void wire_set_messages(const struct wire_message *messages, const unsigned *len);
+
+/* The bytes of a client's packet; the caller frees them. */
+uint8_t *wire_encode(unsigned version, const struct wire_packet *packet,
+                     const struct wire_connect *connect, size_t *len_out);
+
+/* Decodes one packet of the server; its size, or 0 when it is not whole. Fails the run when the
+ * bytes are no packet, or not one that a server may send. */
+size_t wire_decode(unsigned version, struct slice bytes, struct wire_packet *packet_out);
+
+/* One line for the trace. */
+const char *wire_describe(const struct wire_packet *packet);
