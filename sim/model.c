@@ -12,9 +12,6 @@
  * Present.
  */
 
-/* Virtual time may pass within one iteration of a worker, which knows the time of its beginning. */
-#define TIME_SLACK_MS 20000
-
 /* connect_timeout, and what no client of a run reaches. */
 #define CONNECT_TIMEOUT_MS 10000
 
@@ -676,7 +673,7 @@ static bool may_close(const struct model *model, unsigned connection)
 
     return it->ended || it->disconnect_read || it->sent_garbage || it->refused ||
            model->is_stopping || model_has_rival(model, connection) ||
-           (patience_ms && model->now_ms >= since_ms + patience_ms);
+           (patience_ms && model->now_ms + TIME_SLACK_MS >= since_ms + patience_ms);
 }
 
 void model_on_closed(struct model *model, unsigned connection)

@@ -121,8 +121,8 @@ static void check_will(struct model *model, uint32_t message)
 {
     const struct model_message *will = &model->messages[message];
     const struct model_connection *it = &model->connections[will->connection];
-    bool is_late =
-        it->keep_alive && model->now_ms >= it->last_read_ms + (uint64_t)it->keep_alive * 1500;
+    bool is_late = it->keep_alive && model->now_ms + TIME_SLACK_MS >=
+                                         it->last_read_ms + (uint64_t)it->keep_alive * 1500;
 
     if (will->will_must_not ||
         (!it->closed && !it->ended && !it->sent_garbage && !is_late && !model->is_stopping &&

@@ -11,6 +11,9 @@
 #define NO_SESSION    UINT32_MAX
 #define NO_CONNECTION UINT32_MAX
 
+/* Virtual time may pass within one iteration of a worker, which knows the time of its beginning. */
+#define TIME_SLACK_MS 2000
+
 struct known {
     uint64_t words[KNOWN_WORDS];
 };

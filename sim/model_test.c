@@ -164,7 +164,7 @@ static const struct history histories[] = {
     {"the older one is closed", NULL, {CONNECTS(0, 1), CONNECTS(1, 1), {CLOSED, 0}}},
     {"closed for no reason", "for no reason", {CONNECTS(0, 1), {CLOSED, 0}}},
     {"closed too early", "for no reason",
-     {OPENS(0, 1, true, .keep_alive = 10), WELCOMED(0, true), {WAIT, .ms = 14999}, {CLOSED, 0}}},
+     {OPENS(0, 1, true, .keep_alive = 10), WELCOMED(0, true), {WAIT, .ms = 12900}, {CLOSED, 0}}},
     {"closed in time", NULL,
      {OPENS(0, 1, true, .keep_alive = 10), WELCOMED(0, true), {WAIT, .ms = 15000}, {CLOSED, 0}}},
     {"will", NULL,

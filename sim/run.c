@@ -340,12 +340,13 @@ static void end_all(struct run *run)
 
 /* The busy part */
 
+/* A worker knows the time of its iteration's beginning: little passes while one is under way. */
 static void pass_time(struct run *run)
 {
-    unsigned ms = choice_chance(run->choice, 100) ? choice_between(run->choice, 500, 4000)
-                                                  : choice_between(run->choice, 1, 30);
+    bool is_long = choice_chance(run->choice, 200) && !scheduler_can_step();
 
-    scheduler_advance(ms);
+    scheduler_advance(is_long ? choice_between(run->choice, 500, 4000)
+                              : choice_between(run->choice, 1, 10));
 }
 
 /* Everybody sleeps: that is a good moment to look, not too often. */
@@ -384,6 +385,9 @@ static void be_busy(struct run *run)
                 continue;
             }
             check_quiet(run);
+            if (choice_chance(run->choice, 10 * run->params->time_permille)) {
+                pass_time(run);
+            }
         }
         step_client(run);
         left--;

@@ -414,7 +414,7 @@ void client_arrive(struct client *client)
         refuse_without_memory(client);
         return;
     }
-    client->last_seen = shard_now(client->hub->shard);
+    client->last_seen = MAX(client->last_seen, shard_now(client->hub->shard));
     client->is_bridge = login->is_bridge;
     client_state_change(&client->state, CLIENT_READY);
     send_connack(client, r == SESSION_RESUMED);
