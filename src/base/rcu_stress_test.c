@@ -1,4 +1,3 @@
-#include "base/random_test.h"
 #include "base/rcu.h"
 #include "base/stress_test.h"
 
@@ -227,20 +226,14 @@ static void nobody_meets_what_is_freed(void **state)
 
 /*
  * The fence alone: one thread does nothing but come online and read at once, the other does nothing
- * but replace what is read there. Stores to far memory keep the reader's announcement waiting in
- * the processor while its first read is already done, unless a fence stands in between. No
- * sanitizer sees this; a processor does.
+ * but replace what is read there.
  */
-
-#define FAR_LEN (4u << 20)
 
 static void come_and_read(struct thread *thread, uint64_t *far)
 {
     struct node *node;
 
-    for (unsigned i = 0; i < 30; i++) {
-        far[dice_below(&thread->dice, FAR_LEN)] = i;
-    }
+    stress_far_store(far, &thread->dice);
     rcu_online(&thread->reader);
     node = atomic_load_explicit(&heads[0], memory_order_acquire);
     for (unsigned i = 0; i < 60; i++) {
@@ -252,7 +245,7 @@ static void come_and_read(struct thread *thread, uint64_t *far)
 
 static void read_first(struct thread *thread)
 {
-    uint64_t *far = memory_must_alloc_zero(FAR_LEN, sizeof(*far));
+    uint64_t *far = stress_far_new();
 
     while (stress_now_ms() < end_ms) {
         for (unsigned i = 0; i < 100; i++) {

@@ -7,6 +7,7 @@
  * assertion, on whichever thread.
  */
 
+#include "base/random_test.h"
 #include "base/test.h"
 
 #include <pthread.h>
@@ -53,4 +54,29 @@ static inline UNUSED void stress_run(struct stress_task *tasks, unsigned len)
         assert_int_equal(pthread_join(tasks[i].thread, NULL), 0);
     }
     alarm(0);
+}
+
+/*
+ * Stores to memory far away keep the next store waiting in the processor while loads behind it are
+ * done already, unless a fence stands in between. No sanitizer sees a missing fence; this does.
+ */
+#define STRESS_FAR_LEN (4u << 20)
+
+static inline UNUSED uint64_t *stress_far_new(void)
+{
+    return memory_must_alloc_zero(STRESS_FAR_LEN, sizeof(uint64_t));
+}
+
+static inline UNUSED void stress_far_store(uint64_t *far, struct dice *dice)
+{
+    for (unsigned i = 0; i < 30; i++) {
+        far[dice_below(dice, STRESS_FAR_LEN)] = i;
+    }
+}
+
+static inline UNUSED void stress_spin(unsigned turns)
+{
+    while (turns-- > 0) {
+        __asm__ volatile("" ::: "memory");
+    }
 }
