@@ -65,7 +65,8 @@ void rcu_online(struct rcu_reader *reader)
 
     uint64_t epoch = atomic_load_explicit(&reader->rcu->epoch, memory_order_acquire);
 
-    atomic_store_explicit(&reader->seen, epoch, memory_order_relaxed);
+    /* Release for the section before: who sees only this store must not miss that it has ended. */
+    atomic_store_explicit(&reader->seen, epoch, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
     point("rcu online");
 }
