@@ -17,8 +17,8 @@
  * Stopping. A worker is quiet when it has no connection, no work and nothing pending. Work under
  * way shows as a mailbox's level above zero (levels are lowered only after what an entry caused was
  * pushed), or as a worker that is not quiet. Levels can't be read all at once, so they are read
- * twice; whoever handles an entry raises `activity` first, and a check counts only if that did not
- * move.
+ * twice; a quiet worker that handles an entry raises `activity` first, and a check counts only if
+ * that did not move.
  */
 
 #define SPARE_CAP       8
@@ -373,19 +373,25 @@ static void handle_entry(struct worker *worker, const struct mail_entry *entry)
     }
 }
 
+/* Before the first entry that a quiet worker handles. */
+static void end_quiet(struct worker *worker)
+{
+    if (atomic_load_explicit(&worker->is_quiet, memory_order_relaxed)) {
+        atomic_store(&worker->is_quiet, false);
+        atomic_fetch_add(&worker->group->activity, 1);
+    }
+}
+
 /* Entries wait in order behind a fan-out that is not finished. */
 static void drain(struct worker *worker)
 {
     struct mail_entry entry;
     struct mail_batch *empty;
 
-    if (worker_group_is_stopping(worker->group) && !mailbox_is_empty(&worker->mailbox)) {
-        atomic_store(&worker->is_quiet, false);
-        atomic_fetch_add(&worker->group->activity, 1);
-    }
     while (!shard_is_in_fanout(worker->shard) && worker->shard->budget > 0 &&
            mailbox_take(&worker->mailbox, &entry, &empty)) {
         worker->shard->budget--;
+        end_quiet(worker);
         handle_entry(worker, &entry);
         if (empty) {
             batch_recycle(worker, empty);
