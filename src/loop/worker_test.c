@@ -37,6 +37,8 @@ struct station {
     struct list_link pause;
     unsigned pauses;
     unsigned resumes;
+    uint64_t resumed_at_ms;
+    unsigned lingering; /* iterations between the stop and the end of the last connection */
     bool has_work;
     unsigned stops;
     uint64_t events;
@@ -81,6 +83,7 @@ static void on_resume(void *context, struct list_link *paused)
 
     assert(list_pop(paused) == &station->pause && list_is_empty(paused));
     station->resumes++;
+    station->resumed_at_ms = stress_now_ms();
 }
 
 static void flush(void *context)
@@ -117,7 +120,9 @@ static void on_stop(void *context)
 
 static bool is_empty(void *context)
 {
-    return ((struct station *)context)->stops > 0;
+    struct station *station = context;
+
+    return station->stops > 0 && station->lingering == 0;
 }
 
 static const struct worker_ops ops = {
@@ -369,7 +374,9 @@ static void on_wander(void *context, struct post_call *post_call)
 
 static void act_wander(struct station *station)
 {
-    if (station->stops == 0 && dice_below(&station->dice, 4) == 0) {
+    bool is_last = station->stops > 0 && station->lingering > 0 && --station->lingering == 0;
+
+    if (is_last || (station->stops == 0 && dice_below(&station->dice, 4) == 0)) {
         tell_all(station, (struct call){.call = {on_wander}, .hops = 100});
     }
 }
@@ -384,16 +391,39 @@ static void nothing_is_under_way_at_the_end(void **state)
         for (unsigned j = 0; j < station_len; j++) {
             tell_all(&stations[j], (struct call){.call = {on_wander}, .hops = i});
             worker_push(stations[j].worker);
+            stations[j].lingering = 1 + 3 * j;
         }
         start_all();
         usleep(i * 100);
         worker_group_stop(group);
         assert_true(worker_group_is_stopping(group));
         join_all();
+        for (unsigned j = 0; j < station_len; j++) {
+            assert_int_equal(stations[j].lingering, 0);
+        }
         assert_true(calls_made > 0);
         assert_int_equal(calls_made, calls_over);
         close_stations();
     }
+}
+
+/* Sleepers would have woken by themselves only after a second each time. */
+static void a_post_wakes_a_sleeper(void **state)
+{
+    static const struct play play = {0};
+    uint64_t before = stress_now_ms();
+
+    (void)state;
+    open_stations(STATION_LEN, &play);
+    assert_int_equal(reserve(&stations[0]), 0);
+    post(&stations[0], 1, (struct call){.call = {on_wander}, .hops = 200});
+    worker_push(stations[0].worker);
+    start_all();
+    wait_for(&calls_over, 201);
+    assert_true(stress_now_ms() < before + 5000);
+    worker_group_stop(group);
+    join_all();
+    close_stations();
 }
 
 /* Marks, told by hand: a sender that is over them waits, and goes on when there is room again. */
@@ -416,6 +446,7 @@ static void post_count(struct station *from, unsigned to)
 static void a_sender_over_the_mark_waits(void **state)
 {
     static const struct play play = {0};
+    uint64_t started_at_ms;
 
     (void)state;
     open_stations(STATION_LEN, &play);
@@ -431,12 +462,15 @@ static void a_sender_over_the_mark_waits(void **state)
     /* What was pending is pushed, so that it can be handled. */
     assert_true(worker_pause(stations[0].worker, 1, &stations[0].pause));
     assert_true(list_is_linked(&stations[0].pause));
+    started_at_ms = stress_now_ms();
     start_all();
     wait_for(&calls_over, 102);
-    usleep(20000);
+    usleep(1200000);
     worker_group_stop(group);
     join_all();
     assert_int_equal(stations[0].resumes, 1);
+    /* Woken: by itself it would have looked after a second. */
+    assert_true(stations[0].resumed_at_ms < started_at_ms + 900);
     assert_int_equal(stations[1].resumes, 0);
     close_stations();
 }
@@ -691,6 +725,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(posts_arrive_in_order_and_after_their_causes),
         cmocka_unit_test(nothing_is_under_way_at_the_end),
+        cmocka_unit_test(a_post_wakes_a_sleeper),
         cmocka_unit_test(a_sender_over_the_mark_waits),
         cmocka_unit_test(without_memory_nothing_is_lost),
         cmocka_unit_test(what_nobody_handled_is_let_go),
