@@ -176,14 +176,14 @@ static void who_waits_is_offline(void **state)
     memory_free(rcu);
 }
 
+static unsigned counted;
+
 static void *count_often(void *argument)
 {
-    static struct owner owner = {.worker = 2};
-
-    owner_self = &owner;
+    owner_self = argument;
     for (unsigned i = 0; i < 20000; i++) {
         lock_take(&store);
-        *(unsigned *)argument += 1;
+        counted++;
         lock_release(&store);
     }
     return NULL;
@@ -191,17 +191,17 @@ static void *count_often(void *argument)
 
 static void only_one_is_inside(void **state)
 {
+    struct owner owners[3] = {{.worker = 1}, {.worker = 2}, {.worker = 3}};
     pthread_t threads[3];
-    unsigned counter = 0;
 
     (void)state;
     for (unsigned i = 0; i < ARRAY_LEN(threads); i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, count_often, &counter), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, count_often, &owners[i]), 0);
     }
     for (unsigned i = 0; i < ARRAY_LEN(threads); i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
-    assert_int_equal(counter, 60000);
+    assert_int_equal(counted, 60000);
 }
 
 int main(void)
