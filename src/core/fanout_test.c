@@ -194,7 +194,7 @@ static void test_alone_then_joined_and_gone(void **state)
     fixture_free(fixture);
 }
 
-/* Sessions end, with all that they hold in lists and alone, while a fan-out still has them. */
+/* Sessions end, in lists and alone, while a fan-out still has them: nothing is queued for them. */
 static void test_sessions_end_while_they_are_held(void **state)
 {
     struct fixture *fixture = small_fixture();
@@ -204,7 +204,11 @@ static void test_sessions_end_while_they_are_held(void **state)
     (void)state;
     connect_many(fixture, "#", clients, 100);
     connect_many(fixture, "t/a", &alone, 1);
-    fixture_publish(fixture, 0, TOPIC, 1, 0);
+    for (unsigned i = 0; i < 100; i++) {
+        fixture_subscribe(clients[i], "#", 1);
+    }
+    fixture_subscribe(alone, "t/a", 1);
+    fixture_publish(fixture, 0, TOPIC, 1, 1);
     fixture_disconnect(alone, SESSION_LEAVE_QUIETLY);
     for (unsigned i = 0; i < 100; i++) {
         fixture_disconnect(clients[i], SESSION_LEAVE_QUIETLY);

@@ -146,17 +146,20 @@ static void test_expiry_can_change_at_the_end(void **state)
     }
 }
 
+/* The new will is not sent when the old one's time comes. */
 static void test_coming_back_stops_the_clock(void **state)
 {
     struct fixture *fixture = fixture_new(1, NULL);
-    struct client *client = connect_with(fixture, "a", 3, 0, 0);
+    struct client *witness = witness_of_wills(fixture);
+    struct client *client = connect_with(fixture, "a", 4, 1, 3);
 
     (void)state;
-    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    fixture_disconnect(client, SESSION_LEAVE_WITH_WILL);
     fixture_wait(fixture, 2000);
-    connect_with(fixture, "a", 3, 0, 0);
+    connect_with(fixture, "a", 4, 2, 3);
     fixture_wait(fixture, 10000);
-    assert_int_equal(shard_of(fixture)->sessions.len, 1);
+    fixture_expect(witness, "");
+    assert_int_equal(shard_of(fixture)->sessions.len, 2);
     assert_int_equal(shard_of(fixture)->counts.sessions_expired, 0);
     fixture_free(fixture);
 }
