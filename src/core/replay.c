@@ -14,14 +14,15 @@
  * States: walking (in the shard's list of those that can go on, or waiting for its peer), then
  * through a grace period, then through the worker's own mailbox, then gone. All that time the
  * replay stands in its session's list and holds back live values numbered up to S: those published
- * before the subscription that may still lie in the mailbox.
+ * before the subscription that may still lie in the mailbox. Without memory to wait for a grace
+ * period it is stranded there until its session ends, which costs nothing but its memory.
  */
 
 /* Values wait while so much waits in the peer's output, or so many deliveries behind its window. */
 #define PENDING_LOW ((size_t)64 * 1024)
 #define QUEUED_LOW  64u
 
-enum replay_state { REPLAY_WALKING, REPLAY_GRACE, REPLAY_ECHO };
+enum replay_state { REPLAY_WALKING, REPLAY_GRACE, REPLAY_ECHO, REPLAY_STRANDED };
 
 /* Owner: its session's worker. */
 struct replay {
@@ -171,6 +172,26 @@ static void replay_free(struct replay *replay)
     memory_free(replay);
 }
 
+static void grace_is_over(void *context, void *object);
+
+/* Whoever stops a worker waits for those that it counts in `echo_len`: never for a stranded one. */
+static void wait_for_grace(struct replay *replay)
+{
+    struct shard *shard = replay->shard;
+    size_t waiting = rcu_waiting(&shard->reader);
+
+    rcu_retire(&shard->reader, grace_is_over, shard, replay);
+    if (rcu_waiting(&shard->reader) > waiting) {
+        replay->state = REPLAY_GRACE;
+        return;
+    }
+    shard->echo_len--;
+    replay->state = REPLAY_STRANDED;
+    if (!replay->session) {
+        replay_free(replay);
+    }
+}
+
 static void grace_is_over(void *context, void *object)
 {
     struct replay *replay = object;
@@ -178,7 +199,7 @@ static void grace_is_over(void *context, void *object)
 
     /* Without room the marker goes next time: nothing is lost by holding back a little longer. */
     if (shard->post.ops->reserve(shard->post.context) < 0) {
-        rcu_retire(&shard->reader, grace_is_over, shard, replay);
+        wait_for_grace(replay);
         return;
     }
     replay->state = REPLAY_ECHO;
@@ -203,9 +224,8 @@ static void finish(struct replay *replay)
         replay->cursor = TREE_NO_NODE;
     }
     list_remove(&replay->runnable);
-    replay->state = REPLAY_GRACE;
     shard->echo_len++;
-    rcu_retire(&shard->reader, grace_is_over, shard, replay);
+    wait_for_grace(replay);
 }
 
 static struct replay *find(const struct session *session, uint32_t node)
@@ -277,9 +297,13 @@ static void stop_one(struct replay *replay, bool session_is_over)
     if (replay->state == REPLAY_WALKING) {
         finish(replay);
     }
-    if (session_is_over) {
-        list_remove(&replay->link);
-        replay->session = NULL;
+    if (!session_is_over) {
+        return;
+    }
+    list_remove(&replay->link);
+    replay->session = NULL;
+    if (replay->state == REPLAY_STRANDED) {
+        replay_free(replay);
     }
 }
 
