@@ -447,6 +447,81 @@ static void test_no_memory_replays_nothing(void **state)
     fixture_free(fixture);
 }
 
+static void free_nothing(void *context, void *object)
+{
+    (void)context;
+    (void)object;
+}
+
+/* Leaves no memory to remember one more retired object by. */
+static void fill_retired(struct fixture *fixture)
+{
+    struct shard *shard = fixture_enter(fixture, 0);
+    size_t before;
+
+    do {
+        before = rcu_waiting(&shard->reader);
+        memory_fail_after(1);
+        rcu_retire(&shard->reader, free_nothing, NULL, NULL);
+    } while (rcu_waiting(&shard->reader) > before);
+    memory_fail_after(1);
+}
+
+/* Then a replay can't be seen through its grace period: it stays with its session, counted out. */
+static void test_no_memory_to_wait_for_the_grace_period(void **state)
+{
+    struct fixture *fixture = fixture_with_budget(1, 8);
+    struct client *client = fixture_connected(fixture, 0, "a");
+    struct client *other = fixture_connected(fixture, 0, "b");
+
+    (void)state;
+    retain_many(fixture, "t/", 3);
+    fixture_subscribe(client, "t/+", 0);
+    fill_retired(fixture);
+    fixture_iterate(fixture, 0);
+    memory_fail_after(0);
+    expect_each(client, 3, 1);
+    assert_int_equal(fixture->workers[0].shard->echo_len, 0);
+    fixture_subscribe(other, "t/+", 0);
+    fill_retired(fixture);
+    fixture_disconnect(other, SESSION_LEAVE_QUIETLY);
+    memory_fail_after(0);
+    assert_int_equal(fixture->workers[0].shard->echo_len, 0);
+    fixture_subscribe(client, "t/#", 0);
+    fixture_settle(fixture);
+    expect_each(client, 3, 2);
+    fixture_free(fixture);
+}
+
+/* Stored by another worker that has not posted it yet: looked at again under the stripe's lock. */
+static void test_waits_for_values_to_be_posted(void **state)
+{
+    struct fixture *fixture = fixture_with_budget(1, 8);
+    struct client *client = fixture_connected(fixture, 0, "a");
+    struct tree *tree = fixture->core->retained.tree;
+    uint32_t parent;
+
+    (void)state;
+    retain_many(fixture, "t/", 30);
+    parent = tree_find(tree, slice_of_text("t"));
+    for (uint32_t node = tree_first_child(tree, parent); node != TREE_NO_NODE;
+         node = tree_next_sibling(tree, node)) {
+        struct message *message = (struct message *)(uintptr_t)tree_node(tree, node)->word;
+
+        if (message->retained_number % 3 != 0) {
+            message->retained_number |= MESSAGE_UNPOSTED;
+        }
+    }
+    fixture_subscribe(client, "#", 0);
+    expect_over(fixture, client);
+    expect_each(client, 30, 1);
+    for (uint32_t node = tree_first_child(tree, parent); node != TREE_NO_NODE;
+         node = tree_next_sibling(tree, node)) {
+        assert_int_equal(tree_node(tree, node)->bits, 0);
+    }
+    fixture_free(fixture);
+}
+
 /*
  * The naive model: the history of all retained publications, and for each subscription how long it
  * was when the subscription was made. A topic that matches must have brought the value that it had
@@ -664,6 +739,8 @@ int main(void)
         cmocka_unit_test(test_goes_on_when_the_session_is_resumed),
         cmocka_unit_test(test_expired_values_are_not_sent),
         cmocka_unit_test(test_no_memory_replays_nothing),
+        cmocka_unit_test(test_no_memory_to_wait_for_the_grace_period),
+        cmocka_unit_test(test_waits_for_values_to_be_posted),
         cmocka_unit_test(test_random_changes_during_replays),
     };
 
