@@ -319,6 +319,7 @@ static int replace_row(struct shard *shard, uint32_t node, struct subscriber sub
 static int subscribe_at(struct shard *shard, uint32_t node, struct subscriber subscriber,
                         bool *replaced_out)
 {
+    bool is_first = load(&tree_node(shard->core->router.tree, node)->word) == 0;
     int r;
 
     *replaced_out = subscriptions_find(&subscriber.session->subscriptions, node) != NULL;
@@ -335,7 +336,10 @@ static int subscribe_at(struct shard *shard, uint32_t node, struct subscriber su
         return r;
     }
     atomic_fetch_add_explicit(&shard->core->router.subscription_len, 1, memory_order_relaxed);
-    raise_version(shard, node);
+    /* A cached match has a node that others subscribe to, and reads its word again. */
+    if (is_first) {
+        raise_version(shard, node);
+    }
     return 0;
 }
 
