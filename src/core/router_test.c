@@ -186,6 +186,34 @@ static void test_cached_matches_see_every_change(void **state)
     fixture_free(fixture);
 }
 
+/* What was cached has the node already, and finds who joins or leaves it in its word. */
+static void test_joining_others_voids_no_cached_match(void **state)
+{
+    struct fixture *fixture = fixture_new(2, NULL);
+    struct router *router = &fixture->core->router;
+    struct client *clients[4];
+    uint64_t version;
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        clients[i] = fixture_connected(fixture, i / 2, (char[]){(char)('a' + i), 0});
+    }
+    fixture_subscribe(clients[0], "a/+", 0);
+    version = router->wildcard_version;
+    for (unsigned i = 1; i < 4; i++) {
+        assert_int_equal(matches(fixture, "a/b"), i < 2 ? 1 : 2);
+        fixture_subscribe(clients[i], "a/+", 0);
+        assert_int_equal(match(fixture, 1, "a/b").len, i < 2 ? 0 : i - 1);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(router->wildcard_version, version);
+        assert_true(fixture_unsubscribe(clients[i], "a/+"));
+        assert_int_equal(matches(fixture, "a/b"), i < 1 ? 1 : 0);
+    }
+    assert_true(router->wildcard_version > version);
+    fixture_free(fixture);
+}
+
 static void test_topics_with_more_nodes_than_the_cache_takes(void **state)
 {
     static const char *const filters[] = {"a/b", "a/+", "+/b", "+/+", "#", "a/#", "+/#", "a/b/#"};
@@ -523,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_words_change_with_their_subscribers),
         cmocka_unit_test(test_replacing_changes_options_and_identifier),
         cmocka_unit_test(test_cached_matches_see_every_change),
+        cmocka_unit_test(test_joining_others_voids_no_cached_match),
         cmocka_unit_test(test_topics_with_more_nodes_than_the_cache_takes),
         cmocka_unit_test(test_long_topics),
         cmocka_unit_test(test_internal_topics_hide_from_wildcards),
