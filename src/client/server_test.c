@@ -1,0 +1,531 @@
+#include "base/log.h"
+#include "client/server.h"
+#include "config/reader.h"
+#include "mqtt/encode.h"
+#include "mqtt/wire_test.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+/*
+ * The whole broker but for the process, on threads of its own, spoken to over loopback. The test's
+ * thread is all clients.
+ */
+
+#define WORKER_MAX 4
+#define PACKET_CAP 65536
+#define PATIENCE_S 10
+#define ASKED_MAX  (64u * 1024 * 1024) /* bytes; far more than sockets and the broker hold */
+
+struct broker;
+
+struct broker_thread {
+    struct broker *broker;
+    unsigned worker;
+    unsigned long fail_after; /* of the thread's allocations; 0: never */
+    bool has_failed;          /* one of them did fail */
+    pthread_t thread;
+};
+
+struct broker {
+    struct settings *settings;
+    struct server *server;
+    struct broker_thread threads[WORKER_MAX];
+    unsigned worker_len;
+    int listener_fd;
+    struct sockaddr_in address;
+};
+
+/* A client: its socket, and the last packet that it got. */
+struct peer {
+    int fd;
+    uint8_t type;
+    uint8_t body[PACKET_CAP];
+    size_t len;
+};
+
+/* The broker */
+
+/* A failure that has not come by the end comes now. */
+static bool failure_came(void)
+{
+    for (unsigned i = 0; i < 100000; i++) {
+        void *memory = memory_alloc(1);
+
+        if (!memory) {
+            return false;
+        }
+        memory_free(memory);
+    }
+    return true;
+}
+
+static void *run_worker(void *argument)
+{
+    struct broker_thread *thread = argument;
+
+    memory_fail_after(thread->fail_after);
+    server_run_worker(thread->broker->server, thread->worker);
+    thread->has_failed = thread->fail_after > 0 && failure_came();
+    return NULL;
+}
+
+static void ignore_line(void *context, enum log_type type, const char *text)
+{
+    (void)context;
+    (void)type;
+    (void)text;
+}
+
+static void open_listener(struct broker *broker)
+{
+    socklen_t len = sizeof(broker->address);
+
+    broker->listener_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    broker->address = (struct sockaddr_in){.sin_family = AF_INET};
+    broker->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(broker->listener_fd, (struct sockaddr *)&broker->address, len), 0);
+    assert_int_equal(listen(broker->listener_fd, 100), 0);
+    assert_int_equal(getsockname(broker->listener_fd, (struct sockaddr *)&broker->address, &len),
+                     0);
+}
+
+static struct broker *broker_new(const char *options, unsigned worker_len, unsigned long fail_after)
+{
+    struct broker *broker = memory_must_alloc_zero(1, sizeof(*broker));
+    struct config_request request = {.report = {.on_line = ignore_line}};
+    struct server_params params = {.worker_len = worker_len, .budgets = server_budgets_default};
+    char text[512];
+
+    snprintf(text, sizeof(text), "listener 1883\nallow_anonymous true\n%s", options);
+    request.path = "x.conf";
+    request.text = slice_of_text(text);
+    assert_int_equal(config_read(&request, &broker->settings), 0);
+    open_listener(broker);
+    params.settings = broker->settings;
+    hash_key_make(&params.hash_key, 1);
+    assert_int_equal(server_new(&params, &broker->server), 0);
+    assert_int_equal(server_add_listener(broker->server, broker->listener_fd, 0), 0);
+    assert_int_equal(server_listen(broker->server), 0);
+    broker->worker_len = worker_len;
+    for (unsigned i = 0; i < worker_len; i++) {
+        struct broker_thread *thread = &broker->threads[i];
+
+        *thread = (struct broker_thread){.broker = broker, .worker = i, .fail_after = fail_after};
+        assert_int_equal(pthread_create(&thread->thread, NULL, run_worker, thread), 0);
+    }
+    return broker;
+}
+
+/* Answers whether an allocation of any worker was made to fail. */
+static bool broker_free(struct broker *broker)
+{
+    bool has_failed = false;
+
+    server_stop(broker->server);
+    for (unsigned i = 0; i < broker->worker_len; i++) {
+        pthread_join(broker->threads[i].thread, NULL);
+        has_failed = has_failed || broker->threads[i].has_failed;
+    }
+    server_free(broker->server);
+    settings_unref(broker->settings);
+    close(broker->listener_fd);
+    memory_free(broker);
+    return has_failed;
+}
+
+/* Clients */
+
+static struct peer *peer_new(const struct broker *broker)
+{
+    struct peer *peer = memory_must_alloc_zero(1, sizeof(*peer));
+    struct timeval patience = {.tv_sec = PATIENCE_S};
+
+    peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    assert_int_equal(
+        connect(peer->fd, (const struct sockaddr *)&broker->address, sizeof(broker->address)), 0);
+    return peer;
+}
+
+static struct peer *peer_free(struct peer *peer)
+{
+    close(peer->fd);
+    memory_free(peer);
+    return NULL;
+}
+
+/* A peer that has closed is noticed when we read. */
+static void put_bytes(struct peer *peer, const void *data, size_t len)
+{
+    const uint8_t *at = data;
+
+    while (len > 0) {
+        ssize_t sent = send(peer->fd, at, len, MSG_NOSIGNAL);
+
+        if (sent <= 0) {
+            return;
+        }
+        at += sent;
+        len -= (size_t)sent;
+    }
+}
+
+/* A packet with up to 127 bytes behind its header. */
+static void put(struct peer *peer, uint8_t type, const char *body)
+{
+    struct slice bytes = bytes_parse(body);
+    uint8_t packet[2 + 127] = {type, (uint8_t)bytes.len};
+
+    assert_true(bytes.len < 128);
+    if (bytes.len) {
+        memcpy(packet + 2, bytes.data, bytes.len);
+    }
+    put_bytes(peer, packet, 2 + bytes.len);
+    bytes_free(bytes);
+}
+
+/* In two pieces: `front`, then zeros up to `size` bytes behind the header, then `back`. */
+static void put_large(struct peer *peer, uint8_t type, const char *front, uint32_t size,
+                      const char *back)
+{
+    struct slice before = bytes_parse(front);
+    struct slice after = bytes_parse(back);
+    uint8_t *packet = memory_must_alloc_zero(1, size + 5 + after.len);
+    size_t len = 0;
+
+    packet[len++] = type;
+    len = (size_t)(mqtt_put_variable(packet + len, size) - packet);
+    memcpy(packet + len, before.data, before.len);
+    len += size;
+    memcpy(packet + len, after.data, after.len);
+    len += after.len;
+    put_bytes(peer, packet, len / 2);
+    usleep(2000);
+    put_bytes(peer, packet + len / 2, len - len / 2);
+    memory_free(packet);
+    bytes_free(before);
+    bytes_free(after);
+}
+
+static bool get_bytes(struct peer *peer, void *data, size_t len)
+{
+    uint8_t *at = data;
+
+    while (len > 0) {
+        ssize_t got = recv(peer->fd, at, len, 0);
+
+        if (got < 0 && errno == EAGAIN) {
+            fail_msg("nothing came for %u s", PATIENCE_S);
+        }
+        if (got <= 0) {
+            return false;
+        }
+        at += got;
+        len -= (size_t)got;
+    }
+    return true;
+}
+
+/* The next packet. False: the broker has closed. */
+static bool get(struct peer *peer)
+{
+    uint8_t byte = 0x80;
+
+    peer->len = 0;
+    if (!get_bytes(peer, &peer->type, 1)) {
+        return false;
+    }
+    for (unsigned shift = 0; (byte & 0x80) != 0; shift += 7) {
+        if (!get_bytes(peer, &byte, 1)) {
+            return false;
+        }
+        peer->len |= (size_t)(byte & 0x7F) << shift;
+    }
+    assert_true(peer->len <= PACKET_CAP);
+    return get_bytes(peer, peer->body, peer->len);
+}
+
+/* Passes over deliveries until a packet of this first byte comes. False: the broker has closed. */
+static bool await(struct peer *peer, uint8_t type)
+{
+    while (get(peer)) {
+        if (peer->type == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool say(struct peer *peer, uint8_t type, const char *body, uint8_t answer)
+{
+    put(peer, type, body);
+    return await(peer, answer);
+}
+
+static bool is_alive(struct peer *peer)
+{
+    return say(peer, 0xC0, "", 0xD0);
+}
+
+static void assert_answer(struct peer *peer, uint8_t type, const char *body)
+{
+    assert_true(get(peer));
+    assert_int_equal(peer->type, type);
+    assert_bytes(slice_of(peer->body, peer->len), body);
+}
+
+/* Without memory */
+
+/* A session that ends here; a will with delay, expiry and a user property; a user name. */
+#define RICH_CONNECT                                                                \
+    "'MQTT' 05 c6 0000 05 11 00000000 'victim' 11 18 00000000 02 00000009 26'a''b'" \
+    "'will' 'dead' 'anna' 'pw'"
+
+/* Everything that makes the broker allocate. False: it was refused somewhere. */
+static bool live_fully(struct peer *peer)
+{
+    if (!say(peer, 0x10, RICH_CONNECT, 0x20) ||
+        !say(peer, 0x82, "0001 02 0b07 'a/+' 01 'b/#' 02 'c' 00 'big' 01", 0x90) ||
+        !say(peer, 0x33, "'r/1' 0002 05 26'''' 72", 0x40) || /* retained */
+        !say(peer, 0x32, "'c' 0003 03 230001 70", 0x40) ||   /* sets an alias */
+        !say(peer, 0x32, "'' 0004 03 230001 70", 0x40)) {    /* uses it */
+        return false;
+    }
+    put_large(peer, 0x34, "'big' 0007 00", 20000, "");
+    return await(peer, 0x50) && say(peer, 0x62, "0007", 0x70) &&
+           say(peer, 0x82, "0008 00 'r/#' 00", 0x90) && say(peer, 0xA2, "0009 00 'b/#'", 0xB0) &&
+           is_alive(peer);
+}
+
+/* Ends with a reset, so that the will is sent. */
+static bool live_until_reset(const struct broker *broker)
+{
+    struct peer *peer = peer_new(broker);
+    struct linger linger = {.l_onoff = 1};
+    bool is_good = live_fully(peer);
+
+    setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    peer_free(peer);
+    return is_good;
+}
+
+/*
+ * The n-th allocation of each worker fails. Answers whether one did. It may cost one client its
+ * connection, and nobody else anything.
+ */
+static bool fail_nth(unsigned long n, unsigned worker_len)
+{
+    struct broker *broker = broker_new("", worker_len, n);
+    struct peer *control = peer_new(broker);
+    bool is_good = say(control, 0x10, "'MQTT' 04 02 0000 'control'", 0x20) &&
+                   say(control, 0x82, "0001 'will' 01", 0x90);
+    unsigned lost = 0;
+
+    lost += !live_until_reset(broker);
+    lost += !live_until_reset(broker);
+    lost += !(is_good && is_alive(control));
+    peer_free(control);
+    assert_true(lost <= worker_len);
+    return broker_free(broker);
+}
+
+static void test_one_worker_without_memory(void **state)
+{
+    unsigned long n = 1;
+
+    (void)state;
+    while (fail_nth(n, 1)) {
+        n++;
+        assert_true(n < 1000);
+    }
+    assert_true(n > 20);
+}
+
+static void test_four_workers_without_memory(void **state)
+{
+    (void)state;
+    for (unsigned long n = 1; n < 30; n++) {
+        fail_nth(n, 4);
+    }
+}
+
+/* Bytes */
+
+/* What follows it is not lost when the client moves to its home. */
+static void test_packets_behind_a_large_connect(void **state)
+{
+    struct broker *broker = broker_new("", 4, 0);
+
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        struct peer *peer = peer_new(broker);
+        char front[64];
+
+        /* A user name of zeros is none; a will's payload may be: of 0x2000 bytes. */
+        snprintf(front, sizeof(front), "'MQTT' 04 06 0000 'large%x' 'w' 2000", i);
+        put_large(peer, 0x10, front, 10 + 2 + 6 + 3 + 2 + 0x2000, "82 06 0001 'a' 00");
+        assert_answer(peer, 0x20, "0000");
+        assert_answer(peer, 0x90, "0001 00");
+        peer_free(peer);
+    }
+    broker_free(broker);
+}
+
+/* Requests, and the answer: a DISCONNECT's reason, or what else comes. */
+static void test_what_ends_a_connection(void **state)
+{
+    static const struct {
+        uint8_t type;
+        const char *body;
+        uint8_t answer; /* 0: just closed */
+        const char *answer_body;
+    } rows[] = {
+        {0xE0, "",                                    0,    ""  }, /* DISCONNECT */
+        {0xE0, "04",                                  0,    ""  },
+        {0xE0, "98",                                  0,    ""  }, /* allowed to both sides */
+        {0xE0, "8b",                                  0xE0, "82"}, /* to servers alone */
+        {0xE0, "8e",                                  0xE0, "82"},
+        {0xE0, "87",                                  0xE0, "82"},
+        {0xE0, "a2",                                  0xE0, "82"},
+        {0xE0, "00 05 11 00000005",                   0xE0, "82"}, /* [MQTT-3.14.2-2] */
+        {0x10, "'MQTT' 05 02 0000 00 'x'",            0xE0, "82"}, /* [MQTT-3.1.0-2] */
+        {0xF0, "",                                    0xE0, "82"}, /* AUTH without a method */
+        {0x20, "0000 00",                             0xE0, "82"}, /* CONNACK from a client */
+        {0xC0, "00",                                  0xE0, "81"},
+        {0xC1, "",                                    0xE0, "81"},
+        {0x36, "'a' 0001 00",                         0xE0, "81"}, /* QoS 3 */
+        {0x30, "'a/#' 00",                            0xE0, "90"},
+        {0x30, "'a' 03 230000",                       0xE0, "94"},
+        {0x30, "'a' 03 23000b",                       0xE0, "94"},
+        {0x30, "'' 03 230001",                        0xE0, "82"},
+        {0x82, "0001 00 'a/#/b' 00",                  0xE0, "81"},
+        {0x82, "0001 00",                             0xE0, "82"},
+        {0x82,
+         "0001 00 'a' 00 'a' 00 'a' 00 'a' 00 'a' 00 'a' 00 'a' 00 'a' 00 'a' 00 'a' 00"
+         "'a' 00 'a' 00 'a' 00 'a' 00 'a' 00 'a' 00", 0xE0, "95"}, /* answer too large */
+    };
+    struct broker *broker = broker_new("", 2, 0);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct peer *peer = peer_new(broker);
+
+        assert_true(say(peer, 0x10, "'MQTT' 05 02 0000 05 27 00000014 'x'", 0x20));
+        put(peer, rows[i].type, rows[i].body);
+        if (rows[i].answer) {
+            assert_answer(peer, rows[i].answer, rows[i].answer_body);
+        }
+        assert_false(get(peer));
+        peer_free(peer);
+    }
+    broker_free(broker);
+}
+
+static void test_connack(void **state)
+{
+    static const struct {
+        const char *options;
+        const char *connect;
+        const char *answer; /* NULL: just closed */
+    } rows[] = {
+        {"",                                  "'MQTT' 04 02 0000 'x'",                   "0000"                            },
+        {"",                                  "'MQTT' 05 02 0000 00 'x'",                "0000 0b 22000a 27001e8480 210014"},
+        {"",                                  "'MQTT' 05 02 0000 05 27 00000010 'x'",    "0000 0b 22000a 27001e8480 210014"},
+        {"",                                  "'MQTT' 05 02 0000 05 27 0000000f 'x'",    NULL                              }, /* one byte too large for it */
+        {"persistent_client_expiration 1h\n", "'MQTT' 05 02 0000 05 11 ffffffff 'x'",
+         "0000 10 22000a 11 00000e10 27001e8480 210014"                                                                    },
+        {"persistent_client_expiration 1h\n", "'MQTT' 05 02 0000 05 11 00000e10 'x'",
+         "0000 0b 22000a 27001e8480 210014"                                                                                },
+        {"max_keepalive 60\n",                "'MQTT' 05 02 0000 00 'x'",
+         "0000 0e 22000a 13003c 27001e8480 210014"                                                                         },
+        {"max_keepalive 60\n",                "'MQTT' 04 02 0000 'x'",                   "0002"                            },
+        {"allow_anonymous false\n",           "'MQTT' 04 02 0000 'x'",                   "0005"                            },
+        {"allow_anonymous false\n",           "'MQTT' 05 02 0000 00 'x'",                "0087 00"                         },
+        {"",                                  "'MQTT' 04 00 0000 ''",                    "0002"                            },
+        {"",                                  "'MQIsdp' 03 02 0000 ''",                  "0002"                            },
+        {"",                                  "'MQTT' 06 02 0000 00 'x'",                "0001"                            },
+        {"",                                  "'MQTX' 04 02 0000 'x'",                   NULL                              },
+        {"",                                  "'MQTT' 05 02 0000 04 15'm' 'x'",          "008c 00"                         },
+        {"",                                  "'MQTT' 05 06 0000 00 'x' 00 '$SYS/x' ''", "0087 00"                         },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct broker *broker = broker_new(rows[i].options, 1, 0);
+        struct peer *peer = peer_new(broker);
+
+        put(peer, 0x10, rows[i].connect);
+        if (rows[i].answer) {
+            assert_answer(peer, 0x20, rows[i].answer);
+        } else {
+            assert_false(get(peer));
+        }
+        peer_free(peer);
+        broker_free(broker);
+    }
+}
+
+/* Sends requests until the broker reads no more of them; answers how many that were. */
+static size_t ask_without_reading(struct peer *peer)
+{
+    uint8_t packets[4096];
+    size_t sent = 0;
+    ssize_t len = 0;
+
+    for (size_t i = 0; i < sizeof(packets); i += 2) {
+        packets[i] = 0xC0;
+        packets[i + 1] = 0;
+    }
+    /* A piece of a packet may be left over: so much the better. */
+    while (len >= 0 && sent < ASKED_MAX) {
+        struct timeval second = {.tv_sec = 1};
+
+        setsockopt(peer->fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second));
+        len = send(peer->fd, packets + sent % 2, sizeof(packets) - sent % 2, MSG_NOSIGNAL);
+        sent += len > 0 ? (size_t)len : 0;
+    }
+    return sent / 2;
+}
+
+/* Who does not read the answers is not read any more; nothing is lost, and nobody else suffers. */
+static void test_answers_that_nobody_reads(void **state)
+{
+    struct broker *broker = broker_new("", 1, 0);
+    struct peer *peer = peer_new(broker);
+    struct peer *other = peer_new(broker);
+    size_t asked;
+
+    (void)state;
+    assert_true(say(peer, 0x10, "'MQTT' 04 02 0000 'x'", 0x20));
+    assert_true(say(other, 0x10, "'MQTT' 04 02 0000 'y'", 0x20));
+    asked = ask_without_reading(peer);
+    assert_true(asked * 2 < ASKED_MAX);
+    assert_true(is_alive(other));
+    for (size_t left = asked * 2; left > 0; left -= MIN(left, (size_t)PACKET_CAP)) {
+        assert_true(get_bytes(peer, peer->body, MIN(left, (size_t)PACKET_CAP)));
+    }
+    peer_free(peer);
+    peer_free(other);
+    broker_free(broker);
+}
+
+int main(void)
+{
+    const struct log_options quiet = {0};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_one_worker_without_memory),
+        cmocka_unit_test(test_four_workers_without_memory),
+        cmocka_unit_test(test_packets_behind_a_large_connect),
+        cmocka_unit_test(test_what_ends_a_connection),
+        cmocka_unit_test(test_connack),
+        cmocka_unit_test(test_answers_that_nobody_reads),
+    };
+
+    log_init(&quiet);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
