@@ -139,6 +139,8 @@ static inline void fixture_push(void *context)
     struct fixture_entry entry;
 
     while (fixture_queue_take(&worker->pending, &entry)) {
+        /* No replay may send what does not stand in every mailbox. */
+        assert_false(entry.kind == POST_MESSAGE && message_is_posted(entry.object));
         fixture_queue_push(&worker->fixture->workers[entry.to].mailbox, entry);
     }
     worker->pending_to_self = 0;

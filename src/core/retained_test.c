@@ -8,6 +8,14 @@ static bool has(struct fixture *fixture, const char *topic)
     return retained_has(&fixture->core->retained, slice_of_text(topic));
 }
 
+static struct message *value_of(struct fixture *fixture, const char *topic)
+{
+    const struct tree *tree = fixture->core->retained.tree;
+    uint32_t node = tree_find(tree, slice_of_text(topic));
+
+    return node ? (struct message *)(uintptr_t)tree_node(tree, node)->word : NULL;
+}
+
 static void test_values_come_and_go(void **state)
 {
     static const struct {
@@ -40,6 +48,10 @@ static void test_values_come_and_go(void **state)
         assert_int_equal(retained->len, steps[i].len);
         assert_int_equal(tree_len(retained->tree), steps[i].nodes);
         assert_int_equal(retained->number, i + 1);
+        if (steps[i].number) {
+            assert_int_equal(message_retained_number(value_of(fixture, steps[i].topic)), i + 1);
+            assert_true(message_is_posted(value_of(fixture, steps[i].topic)));
+        }
         assert_false(has(fixture, "b"));
     }
     fixture_free(fixture);
