@@ -15,6 +15,9 @@
 #define COLD          __attribute__((cold))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
+/* A large buffer that is written before it is read: release builds need not clear it. */
+#define UNINITIALIZED __attribute__((uninitialized))
+
 #define likely(condition)   __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 

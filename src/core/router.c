@@ -203,7 +203,7 @@ static void drop_empty_multi(struct shard *shard, uint32_t node)
 static void raise_version(struct shard *shard, uint32_t node)
 {
     struct router *router = &shard->core->router;
-    uint8_t path[UINT16_MAX];
+    UNINITIALIZED uint8_t path[UINT16_MAX];
     size_t len = tree_path(router->tree, node, path, sizeof(path));
     struct slice filter = slice_of(path, len);
 
