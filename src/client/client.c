@@ -194,9 +194,9 @@ void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
     if (!client) {
         log_line(LOG_ERROR, "Error: Out of memory for a new connection.");
         socket_close(fd);
+        hub_give_place(listener);
         return;
     }
-    atomic_fetch_add_explicit(listener->shared->connection_len, 1, memory_order_relaxed);
     reason = begin_proxy(client);
     client->facts->deadline_ms =
         hub->shard->now_ms + (uint64_t)hub->settings->limits.connect_timeout_s * 1000;
@@ -224,8 +224,8 @@ void client_free(struct client *client)
         poller_remove(worker_poller(hub->worker), client->fd);
     }
     worker_forget(hub->worker, client);
+    hub_give_place(facts->listener);
     socket_close(client->fd);
-    atomic_fetch_sub_explicit(facts->listener->shared->connection_len, 1, memory_order_relaxed);
     if (client->pause) {
         list_remove(&client->pause->link);
         memory_free(client->pause);

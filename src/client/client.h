@@ -82,7 +82,8 @@ struct client {
 static_assert(sizeof(struct client) <= 160, "an idle connection is paid for a million times");
 static_assert(sizeof(struct client_facts) <= 112, "an idle connection is paid for a million times");
 
-/* Takes a descriptor that was accepted. Without memory it is closed. */
+/* Takes a descriptor that was accepted, and its place at the listener. Without memory it is closed.
+ */
 void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
                    const struct address *peer);
 

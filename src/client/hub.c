@@ -61,12 +61,23 @@ void hub_on_descriptor(struct hub *hub)
     }
 }
 
-static bool is_full(const struct hub_listener *listener)
+/* One of max_connections; taken first and looked at then, since all workers take. */
+static bool take_place(const struct hub_listener *listener)
 {
-    uint32_t len = atomic_load_explicit(listener->shared->connection_len, memory_order_relaxed);
+    int32_t max = listener->settings->max_connections;
+    uint32_t before =
+        atomic_fetch_add_explicit(listener->shared->connection_len, 1, memory_order_relaxed);
 
-    return listener->settings->max_connections >= 0 &&
-           len >= (uint32_t)listener->settings->max_connections;
+    if (max >= 0 && before >= (uint32_t)max) {
+        hub_give_place(listener);
+        return false;
+    }
+    return true;
+}
+
+void hub_give_place(const struct hub_listener *listener)
+{
+    atomic_fetch_sub_explicit(listener->shared->connection_len, 1, memory_order_relaxed);
 }
 
 static void accept_some(struct hub_listener *listener)
@@ -83,10 +94,10 @@ static void accept_some(struct hub_listener *listener)
         if (r != SOCKET_OK) {
             return;
         }
-        if (is_full(listener)) {
-            socket_close(fd);
-        } else {
+        if (take_place(listener)) {
             client_accept(listener->hub, listener, fd, &peer);
+        } else {
+            socket_close(fd);
         }
     }
 }

@@ -67,6 +67,9 @@ int hub_listen(struct hub *hub, const struct server_listener *listeners, unsigne
 /* A descriptor was closed here: a listener that had run out of them may go on. */
 void hub_on_descriptor(struct hub *hub);
 
+/* A connection of this listener has ended. */
+void hub_give_place(const struct hub_listener *listener);
+
 /* At least `size` bytes that last until the next call; NULL without memory. */
 uint8_t *hub_scratch(struct hub *hub, size_t size);
 

@@ -470,6 +470,32 @@ static void test_connack(void **state)
     }
 }
 
+/* Exactly as many as allowed, however many workers accept; and a place is given back. */
+static void test_max_connections(void **state)
+{
+    struct broker *broker = broker_new("max_connections 3\n", 4, 0);
+
+    (void)state;
+    for (unsigned round = 0; round < 20; round++) {
+        struct peer *peers[12];
+        unsigned welcome = 0;
+
+        for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+            peers[i] = peer_new(broker);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+            welcome += say(peers[i], 0x10, "'MQTT' 04 02 0000 ''", 0x20);
+        }
+        assert_int_equal(welcome, 3);
+        for (size_t i = 0; i < ARRAY_LEN(peers); i++) {
+            put(peers[i], 0xE0, "");
+            assert_false(get(peers[i]));
+            peer_free(peers[i]);
+        }
+    }
+    broker_free(broker);
+}
+
 /* Sends requests until the broker reads no more of them; answers how many that were. */
 static size_t ask_without_reading(struct peer *peer)
 {
@@ -523,6 +549,7 @@ int main(void)
         cmocka_unit_test(test_packets_behind_a_large_connect),
         cmocka_unit_test(test_what_ends_a_connection),
         cmocka_unit_test(test_connack),
+        cmocka_unit_test(test_max_connections),
         cmocka_unit_test(test_answers_that_nobody_reads),
     };
 
