@@ -2,7 +2,6 @@
 
 #include "sim/actor_state.h"
 #include "sim/fail.h"
-#include "sim/scheduler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,8 +165,9 @@ static void connect(struct actor *actor, bool clean, bool settles)
     }
     actor->connection = connection;
     actor->is_clean = clean;
-    model_on_open(actor->world->model, connection->number, actor->params.number,
-                  actor->params.version, clean, &connect);
+    connect.version = actor->params.version;
+    connect.is_clean = clean;
+    model_on_open(actor->world->model, connection->number, actor->params.number, &connect);
     network_send(connection, &packet, &connect);
 }
 

@@ -28,15 +28,17 @@ void model_complain(struct model *model, const char *format, ...)
 
 void *model_grow(void *array, unsigned len, unsigned *cap, size_t size)
 {
+    void *grown;
+
     if (len < *cap) {
         return array;
     }
     *cap = MAX(*cap * 2, 8u);
-    array = realloc(array, *cap * size);
-    if (!array) {
+    grown = realloc(array, *cap * size);
+    if (!grown) {
         abort();
     }
-    return array;
+    return grown;
 }
 
 struct model *model_new(const struct model_params *params)
@@ -149,24 +151,30 @@ bool model_is_kept(const struct model *model, unsigned actor)
            model->sessions[number]->expiry > 0;
 }
 
-void model_on_open(struct model *model, unsigned connection, unsigned actor, unsigned version,
-                   bool is_clean, const struct wire_connect *connect)
+/* Below 5.0 a session is kept for ever, or not at all. */
+static uint32_t expiry_of(const struct wire_connect *connect)
+{
+    if (connect->version == MQTT_5_0) {
+        return connect->expiry_interval;
+    }
+    return connect->is_clean ? 0 : UINT32_MAX;
+}
+
+void model_on_open(struct model *model, unsigned connection, unsigned actor,
+                   const struct wire_connect *connect)
 {
     struct model_connection *it = &model->connections[connection];
-    uint32_t never = UINT32_MAX;
 
     assert(connection == model->connection_len && connection < MODEL_CONNECTION_CAP);
     model->connection_len++;
     *it = (struct model_connection){
         .actor = actor,
-        .version = version,
+        .version = connect->version,
         .session = NO_SESSION,
-        .is_clean = is_clean,
+        .is_clean = connect->is_clean,
         .keep_alive = connect->keep_alive,
         .window = connect->receive_maximum ? connect->receive_maximum : model->params.max_inflight,
-        .expiry = version == MQTT_5_0 ? connect->expiry_interval
-                  : is_clean          ? 0
-                                      : never,
+        .expiry = expiry_of(connect),
         .will = connect->will,
         .will_delay = connect->will_delay,
         .opened = ++model->stamp,

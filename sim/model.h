@@ -46,8 +46,8 @@ const struct wire_message *model_messages(const struct model *model, const unsig
 
 /* What happens */
 
-void model_on_open(struct model *model, unsigned connection, unsigned actor, unsigned version,
-                   bool is_clean, const struct wire_connect *connect);
+void model_on_open(struct model *model, unsigned connection, unsigned actor,
+                   const struct wire_connect *connect);
 void model_on_sent(struct model *model, unsigned connection, const struct wire_packet *packet);
 
 /* The client sent something that is no packet, or no packet that may come now. */

@@ -229,8 +229,9 @@ static void open_connection(struct model *model, const struct event *event)
     struct wire_connect connect = event->connect;
 
     connect.will = connect.will ? connect.will : WIRE_NO_MESSAGE;
-    model_on_open(model, event->connection, event->actor, MQTT_5_0, event->packet.is_clean,
-                  &connect);
+    connect.version = MQTT_5_0;
+    connect.is_clean = event->packet.is_clean;
+    model_on_open(model, event->connection, event->actor, &connect);
 }
 
 static void play(struct model *model, const struct event *event, uint64_t *now_ms)

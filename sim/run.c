@@ -1,7 +1,6 @@
 #include "sim/run.h"
 
 #include "base/log.h"
-#include "base/memory.h"
 #include "client/server.h"
 #include "sim/actor.h"
 #include "sim/fail.h"

@@ -33,6 +33,8 @@ struct wire_packet {
 /* The rest of a CONNECT. */
 struct wire_connect {
     const char *client_id;
+    unsigned version;
+    bool is_clean;
     uint16_t keep_alive;
     uint16_t receive_maximum; /* 5.0; 0: not sent */
     uint32_t expiry_interval; /* 5.0; 0: not sent */

@@ -56,7 +56,7 @@ ssize_t socket_receive_vector(int fd, struct iovec *vector, unsigned len)
         return connection->is_reset ? -ECONNRESET : connection->is_finished ? 0 : -EAGAIN;
     }
     wanted = cut(wanted, network_settings()->cut_permille);
-    for (unsigned i = 0; taken < wanted; i++) {
+    for (unsigned i = 0; i < len && taken < wanted; i++) {
         size_t part = MIN(vector[i].iov_len, wanted - taken);
 
         memcpy(vector[i].iov_base, stream->data + stream->read + taken, part);
