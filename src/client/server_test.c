@@ -4,11 +4,9 @@
 #include "mqtt/encode.h"
 #include "mqtt/wire_test.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 /*
