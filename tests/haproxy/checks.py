@@ -14,6 +14,7 @@ frontend mqtt_frontend
     default_backend mqtt_backend
 
 backend mqtt_backend
+    timeout check 5s
 """
 SERVER = "    server server1 127.0.0.1:{port} check inter 100ms on-marked-down shutdown-sessions"
 CONVERSATION = """
