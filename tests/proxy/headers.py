@@ -63,7 +63,7 @@ SERVED = {
 @pytest.mark.parametrize("name", SERVED)
 def test_served(listener, name, pieces):
     header, address = SERVED[name]
-    if pieces == 1 and len(header) > 10000:
+    if pieces and len(header) > 10000:  # or the time for a header runs out
         pieces = 500
     peer = listener.open()
     peer.send(header, wire.connect("x", 4), wire.pingreq(), pieces=pieces)
