@@ -1,7 +1,7 @@
 #include "sim/fail.h"
 #include "sim/run.h"
 
-#include <getopt.h>
+#include <getopt.h> /* NOLINT(misc-include-cleaner): getopt_long() */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -58,11 +58,14 @@ int network_listener(void)
 static void stream_write(struct stream *stream, const void *bytes, size_t len)
 {
     if (stream->written + len > stream->cap) {
-        stream->cap = MAX(stream->cap * 2, stream->written + len);
-        stream->data = realloc(stream->data, stream->cap);
-        if (!stream->data) {
+        size_t cap = MAX(stream->cap * 2, stream->written + len);
+        void *grown = realloc(stream->data, cap);
+
+        if (!grown) {
             sim_fail("no memory");
         }
+        stream->data = grown;
+        stream->cap = cap;
     }
     memcpy(stream->data + stream->written, bytes, len);
     stream->written += len;
@@ -71,11 +74,14 @@ static void stream_write(struct stream *stream, const void *bytes, size_t len)
 static struct wire_packet *log_push(struct packet_log *log, const struct wire_packet *packet)
 {
     if (log->len == log->cap) {
-        log->cap = MAX(log->cap * 2, 16u);
-        log->packets = realloc(log->packets, log->cap * sizeof(*log->packets));
-        if (!log->packets) {
+        unsigned cap = MAX(log->cap * 2, 16u);
+        void *grown = realloc(log->packets, cap * sizeof(*log->packets));
+
+        if (!grown) {
             sim_fail("no memory");
         }
+        log->packets = grown;
+        log->cap = cap;
     }
     log->packets[log->len] = *packet;
     return &log->packets[log->len++];

@@ -87,6 +87,7 @@ def test_ids_of_the_resent_are_not_given_away(broker, version, workers):
 def test_then_what_came_meanwhile(broker, version, workers):
     client, ids = deliveries(broker, version, 1, 2)
     client.close()
+    broker.expect_line(r"Client to \[.*\] disconnected.*")
     publisher = broker.connect("later", version)
     publisher.publish("t", b"meanwhile", 1)
     again = broker.connect("to", version, lasting=True, session=True)
