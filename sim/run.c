@@ -63,7 +63,7 @@ static void draw_limits(struct choice *choice, struct run_params *params)
  */
 static void calm_down(struct choice *choice, struct run_params *params)
 {
-    params->workers = choice_between(choice, 2, 5);
+    params->workers = PICK(choice, 2, 3, 3, 4, 5);
     params->actors = choice_between(choice, 4, 7);
     params->echo_permille = 900;
     params->window = 100000;
@@ -91,6 +91,7 @@ void run_draw(struct choice *choice, struct run_params *params)
         .time_permille = PICK(choice, 0, 1, 5),
         .switch_permille = PICK(choice, 0, 50, 200, 500),
         .stall_permille = PICK(choice, 0, 10, 100),
+        .hold_permille = PICK(choice, 15, 50, 200),
         .cut_permille = PICK(choice, 0, 100, 500),
         .short_permille = PICK(choice, 0, 50, 300),
         .no_descriptors_permille = PICK(choice, 0, 0, 0, 50),
@@ -112,16 +113,18 @@ void run_draw(struct choice *choice, struct run_params *params)
         params->cut_permille = MIN(params->cut_permille, 100u);
     }
     draw_limits(choice, params);
-    if (choice_chance(choice, 350)) {
+    if (choice_chance(choice, 500)) {
         calm_down(choice, params);
     }
 }
 
 void run_print(const struct run_params *params)
 {
-    printf("workers %u, actors %u, client steps %u (%u per mille), time %u, switch %u, stall %u\n",
+    printf("workers %u, actors %u, client steps %u (%u per mille), time %u, switch %u, stall %u, "
+           "hold %u\n",
            params->workers, params->actors, params->client_steps, params->client_permille,
-           params->time_permille, params->switch_permille, params->stall_permille);
+           params->time_permille, params->switch_permille, params->stall_permille,
+           params->hold_permille);
     printf("cut %u, short %u, no descriptors %u, window %u, retained %u, large %u, echo %u, chaos "
            "%u, churn %u\n",
            params->cut_permille, params->short_permille, params->no_descriptors_permille,
@@ -202,6 +205,7 @@ static void start_network(struct run *run)
         .choice = run->choice,
         .switch_permille = params->switch_permille,
         .stall_permille = params->stall_permille,
+        .hold_permille = params->hold_permille,
         .step_max = STEP_MAX,
     });
     network_start(&(struct network_params){

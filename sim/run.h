@@ -25,6 +25,7 @@ struct run_params {
     unsigned time_permille;   /* how often time passes while others could go on */
     unsigned switch_permille;
     unsigned stall_permille;
+    unsigned hold_permille;
     unsigned cut_permille;
     unsigned short_permille;
     unsigned no_descriptors_permille;

@@ -218,7 +218,7 @@ void scheduler_point(const char *name)
         return;
     }
     if (is_favourite(name)) {
-        stop_at(task, name, 250);
+        stop_at(task, name, self.params.hold_permille);
     } else if (choice_chance(self.params.choice, self.params.switch_permille)) {
         stop_at(task, name, self.params.stall_permille);
     }

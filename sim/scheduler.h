@@ -17,6 +17,7 @@ struct scheduler_params {
     struct choice *choice;
     unsigned switch_permille; /* of the points, where somebody else may run next */
     unsigned stall_permille;  /* of these, where the worker is held up for long */
+    unsigned hold_permille;   /* the same at favourite points; more than a few make no progress */
     uint64_t step_max;        /* a run that takes more switches is stuck */
 };
 
