@@ -275,6 +275,7 @@ int broker_run(struct settings *settings)
 
     process_block_signals();
     process_tune_memory();
+    memory_set_limit(settings->limits.memory_limit);
     r = start(&broker);
     if (r == 0) {
         log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " running");
