@@ -36,6 +36,21 @@ static struct session *session_find(const struct shard *shard, struct slice id, 
     return NULL;
 }
 
+/* One of max_sessions. Taken first and looked at then, since all workers take; what replaces
+ * another one is not refused. */
+static bool take_place(struct core *core, bool replaces)
+{
+    uint32_t max = core->limits.max_sessions;
+    uint32_t before = atomic_fetch_add_explicit(&core->session_len, 1, memory_order_relaxed);
+
+    return replaces || max == 0 || before < max;
+}
+
+static void give_place(struct core *core)
+{
+    atomic_fetch_sub_explicit(&core->session_len, 1, memory_order_relaxed);
+}
+
 static int session_new(struct shard *shard, struct slice id, uint64_t hash,
                        struct session **session_out)
 {
@@ -115,6 +130,7 @@ void session_end(struct shard *shard, struct session *session)
 
     session->is_over = true;
     table_remove(&shard->sessions, &session->link);
+    give_place(shard->core);
     wheel_disarm(&session->timer);
     replay_stop(shard, session, 0);
     outbound_deinit(&session->outbound);
@@ -254,8 +270,11 @@ int session_connect(struct shard *shard, struct client *client,
 
     assert_owner(shard->worker);
     if (!resumes) {
-        r = session_new(shard, request->client_id, hash, &session);
-        if (r < 0) {
+        r = take_place(shard->core, old != NULL)
+                ? session_new(shard, request->client_id, hash, &session)
+                : SESSION_TOO_MANY;
+        if (r != 0) {
+            give_place(shard->core);
             return r;
         }
     }
@@ -263,6 +282,7 @@ int session_connect(struct shard *shard, struct client *client,
         r = take_over(shard, old, !resumes);
         if (r < 0 && !resumes) {
             table_remove(&shard->sessions, &session->link);
+            give_place(shard->core);
             memory_free(session);
         }
         if (r < 0) {
@@ -314,6 +334,23 @@ static enum peer_verdict send_delivery(struct shard *shard, struct session *sess
     return shard->peer->publish(session->client, &publication, &head);
 }
 
+static void pump_one(struct shard *shard, struct session *session, const struct delivery *delivery,
+                     uint16_t packet_id)
+{
+    switch (send_delivery(shard, session, delivery, packet_id)) {
+    case PEER_SENT:
+    case PEER_BUSY: outbound_sent(&session->outbound); break;
+    case PEER_TOO_LARGE:
+        shard->counts.dropped_too_large++;
+        outbound_skip(&session->outbound);
+        break;
+    case PEER_OUTSIDE:
+        shard->counts.dropped_outside++;
+        outbound_skip(&session->outbound);
+        break;
+    }
+}
+
 void session_pump(struct shard *shard, struct session *session)
 {
     struct outbound *outbound = &session->outbound;
@@ -328,11 +365,8 @@ void session_pump(struct shard *shard, struct session *session)
         } else if (delivery->state == DELIVERY_QUEUED && is_expired(shard, delivery->message)) {
             shard->counts.dropped_expired++;
             outbound_skip(outbound);
-        } else if (send_delivery(shard, session, delivery, packet_id) == PEER_TOO_LARGE) {
-            shard->counts.dropped_too_large++;
-            outbound_skip(outbound);
         } else {
-            outbound_sent(outbound);
+            pump_one(shard, session, delivery, packet_id);
         }
     }
 }
@@ -347,6 +381,7 @@ static void deliver_now(struct shard *shard, struct session *session,
     case PEER_SENT: break;
     case PEER_BUSY: shard->counts.dropped_busy++; break;
     case PEER_TOO_LARGE: shard->counts.dropped_too_large++; break;
+    case PEER_OUTSIDE: shard->counts.dropped_outside++; break;
     }
 }
 

@@ -26,6 +26,7 @@ struct core_limits {
     unsigned delivery_budget; /* deliveries and replayed values per iteration */
     unsigned at_once;         /* so few subscribers are served even when the budget is used up */
     unsigned cleanup_budget;  /* subscriptions removed per iteration of ended sessions */
+    uint32_t max_sessions;    /* of all workers, connected or not; 0 = no bound */
 };
 
 /* Slots that client ids fall into. */
@@ -40,6 +41,7 @@ struct core {
     uint8_t homes[CORE_HOME_LEN]; /* the worker of each slot of client ids */
     struct router router;
     struct retained retained;
+    _Atomic uint32_t session_len; /* of all workers; changes when one is made or ends */
 };
 
 /* What a worker counts; read by others when it has stopped, summed by `metrics` otherwise. */
@@ -47,6 +49,7 @@ struct shard_counts {
     uint64_t dropped_queue_full; /* deliveries over max_queued */
     uint64_t dropped_busy;       /* QoS 0 to a peer that does not keep up */
     uint64_t dropped_too_large;  /* over the peer's maximum packet size */
+    uint64_t dropped_outside;    /* no topic of the peer's, behind its mount point */
     uint64_t dropped_expired;
     uint64_t dropped_no_memory;
     uint64_t sessions_expired;
