@@ -13,6 +13,7 @@ struct server {
     struct server_listener *listeners;
     unsigned listener_len;
     _Atomic uint32_t *connection_lens; /* one for each of the settings' listeners */
+    _Atomic uint32_t connection_len;   /* of all listeners */
     bool is_listening;
 };
 
@@ -44,6 +45,11 @@ struct core *server_core(const struct server *server)
     return server->core;
 }
 
+_Atomic uint32_t *server_connection_len(struct server *server)
+{
+    return &server->connection_len;
+}
+
 const struct settings *server_settings(const struct server *server)
 {
     return server->settings;
@@ -69,6 +75,7 @@ static int make_parts(struct server *server, const struct server_params *params)
         .delivery_budget = params->budgets.deliveries,
         .at_once = params->budgets.at_once,
         .cleanup_budget = params->budgets.cleanups,
+        .max_sessions = (uint32_t)MAX(limits->global_max_clients, 0),
     };
     int r = worker_group_new(params->worker_len, &params->budgets.worker, &server->group);
 
