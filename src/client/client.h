@@ -17,6 +17,7 @@
 #include "net/output.h"
 #include "net/proxy.h"
 
+struct aliases;
 struct hub;
 struct hub_listener;
 struct login;
@@ -68,6 +69,7 @@ struct client {
     bool is_known;         /* the log has told of the connection */
     bool has_failed;       /* no memory for output: closed when the iteration writes */
     bool is_held;          /* not read: it does not read our answers */
+    bool wants_reasons;    /* asked for texts beside reason codes */
     uint32_t answer_size;  /* bytes of answers since the output was last empty */
 
     struct wheel_timer timer;
@@ -76,11 +78,13 @@ struct client {
     struct client_input *input;
     struct client_facts *facts;
     uint32_t max_packet_size;   /* that the peer accepts */
+    uint16_t alias_max;         /* topic aliases that it may be sent */
+    struct aliases *aliases;    /* those that it was sent; NULL until one is */
     struct client_pause *pause; /* not read: a mailbox is over its mark */
 };
 
 static_assert(sizeof(struct client) <= 160, "an idle connection is paid for a million times");
-static_assert(sizeof(struct client_facts) <= 112, "an idle connection is paid for a million times");
+static_assert(sizeof(struct client_facts) <= 128, "an idle connection is paid for a million times");
 
 /* Takes a descriptor that was accepted, and its place at the listener. Without memory it is closed.
  */
@@ -138,6 +142,9 @@ void client_stop(struct client *client);
 
 /* The PROXY header is not to be had: one line, with the real address where it is known. */
 void client_refuse_header(struct client *client, enum proxy_refusal refusal);
+
+/* A text beside the reason code, for a peer that asked for texts; else empty. */
+struct slice client_reason_text(const struct client *client, enum mqtt_reason reason);
 
 /* Refuses a CONNECT: CONNACK and close. */
 void client_refuse(struct client *client, enum mqtt_reason reason);

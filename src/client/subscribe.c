@@ -1,7 +1,9 @@
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/mount.h"
 #include "client/trace.h"
 #include "core/replay.h"
 #include "mqtt/encode.h"
@@ -122,13 +124,18 @@ static void send_codes(struct client *client, enum mqtt_packet_type type, uint16
     }
 }
 
-static enum mqtt_reason subscribe_one(struct client *client, const struct mqtt_filter *filter,
+static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter *filter,
                                       const struct mqtt_subscribe *packet)
 {
     bool is_shared;
     enum mqtt_reason reason = check_filter(filter->filter, &is_shared);
 
     assert(reason == MQTT_SUCCESS);
+    reason = memory_is_short() ? MQTT_QUOTA_EXCEEDED : mount_filter(client, &filter->filter);
+    if (reason != MQTT_SUCCESS) {
+        return reason;
+    }
+    filter->qos = (uint8_t)MIN(filter->qos, client->facts->listener->settings->max_qos);
     /* Shared subscriptions come with issue 3. */
     return is_shared ? MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
                      : subscribe(client, filter, packet->properties.subscription_identifier);
@@ -164,8 +171,13 @@ void client_on_subscribe(struct client *client, struct slice body)
 static enum mqtt_reason unsubscribe_one(struct client *client, struct slice filter)
 {
     struct shard *shard = client->hub->shard;
+    enum mqtt_reason reason = mount_filter(client, &filter);
     uint32_t node;
 
+    if (reason != MQTT_SUCCESS) {
+        /* UNSUBACK has no code for a quota. */
+        return reason == MQTT_QUOTA_EXCEEDED ? MQTT_UNSPECIFIED_ERROR : reason;
+    }
     if (!router_unsubscribe(shard, client->session, filter, &node)) {
         return MQTT_NO_SUBSCRIPTION_EXISTED;
     }
