@@ -79,9 +79,12 @@ void *memory_alloc(size_t size)
 
 void *memory_alloc_zero(size_t len, size_t size)
 {
-    bool is_sane = size == 0 || len <= SIZE_MAX / size;
+    size_t whole;
 
-    return is_failing(is_sane ? len * size : SIZE_MAX) ? NULL : counted(calloc(len, size));
+    if (__builtin_mul_overflow(len, size, &whole)) {
+        return NULL;
+    }
+    return is_failing(whole) ? NULL : counted(calloc(len, size));
 }
 
 void *memory_resize(void *memory, size_t size)
