@@ -340,9 +340,11 @@ void replay_resume(struct shard *shard, struct session *session)
 static bool has_room(const struct shard *shard, const struct session *session)
 {
     uint32_t max_queued = shard->core->limits.max_queued;
+    uint64_t max_bytes = shard->core->limits.max_queued_bytes;
     uint32_t low = max_queued ? MIN(QUEUED_LOW, (max_queued + 1) / 2) : QUEUED_LOW;
 
     return session->client && outbound_queued(&session->outbound) < low &&
+           (max_bytes == 0 || outbound_queued_bytes(&session->outbound) <= max_bytes / 2) &&
            shard->peer->pending(session->client) < PENDING_LOW;
 }
 

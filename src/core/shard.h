@@ -24,10 +24,15 @@
 /* Limits that are settings of the operator. */
 struct core_limits {
     uint32_t max_queued;       /* deliveries per session above the window; 0 = no bound */
-    unsigned delivery_budget;  /* deliveries and replayed values per iteration */
-    unsigned at_once;          /* so few subscribers are served even when the budget is used up */
-    unsigned cleanup_budget;   /* per iteration: subscriptions removed of ended sessions, and
-                                  retained topics looked at by a sweep */
+    uint64_t max_queued_bytes; /* the same in bytes of payload: full once that many wait */
+    uint64_t
+        max_inflight_bytes;   /* nothing more is sent while so many are in flight; 0 = no bound */
+    bool queue_plain;         /* keep QoS 0, too, for durable sessions whose client is away */
+    bool upgrade_qos;         /* deliver at the QoS of the subscription, even above the message's */
+    unsigned delivery_budget; /* deliveries and replayed values per iteration */
+    unsigned at_once;         /* so few subscribers are served even when the budget is used up */
+    unsigned cleanup_budget;  /* per iteration: subscriptions removed of ended sessions, and
+                                 retained topics looked at by a sweep */
     uint32_t sweep_interval_s; /* between sweeps for expired retained values; 0 = none */
 };
 
@@ -47,7 +52,7 @@ struct core {
 
 /* What a worker counts; read by others when it has stopped, summed by `metrics` otherwise. */
 struct shard_counts {
-    uint64_t dropped_queue_full; /* deliveries over max_queued */
+    uint64_t dropped_queue_full; /* deliveries over max_queued or max_queued_bytes */
     uint64_t dropped_busy;       /* QoS 0 to a peer that does not keep up */
     uint64_t dropped_too_large;  /* over the peer's maximum packet size */
     uint64_t dropped_expired;
