@@ -73,6 +73,7 @@ static int make_parts(struct server *server, const struct server_params *params)
         .delivery_budget = params->budgets.deliveries,
         .at_once = params->budgets.at_once,
         .cleanup_budget = params->budgets.cleanups,
+        .sweep_interval_s = server->settings->clients.retain_expiry_interval_min * 60,
     };
     int r = worker_group_new(params->worker_len, &params->budgets.worker, &server->group);
 

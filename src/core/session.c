@@ -294,11 +294,6 @@ void session_on_room(struct shard *shard, struct session *session)
 
 /* Sending */
 
-static bool is_expired(const struct shard *shard, const struct message *message)
-{
-    return message->expires_at != MESSAGE_NEVER && message->expires_at <= shard_now(shard);
-}
-
 static enum peer_verdict send_delivery(struct shard *shard, struct session *session,
                                        const struct delivery *delivery, uint16_t packet_id)
 {
@@ -331,7 +326,8 @@ static bool pump_one(struct shard *shard, struct session *session, const struct 
         shard->peer->pubrel(session->client, packet_id);
         return true;
     }
-    if (delivery->state == DELIVERY_QUEUED && is_expired(shard, delivery->message)) {
+    if (delivery->state == DELIVERY_QUEUED &&
+        message_is_expired(delivery->message, shard_now(shard))) {
         shard->counts.dropped_expired++;
         return false;
     }
@@ -488,10 +484,6 @@ void session_deliver_retained(struct shard *shard, struct session *session, stru
         .retain = true,
     };
 
-    if (is_expired(shard, message)) {
-        shard->counts.dropped_expired++;
-        return;
-    }
     publication_of(&publication, message, 0);
     deliver(shard, session, &publication, &head);
 }

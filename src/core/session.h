@@ -104,7 +104,7 @@ void session_deliver(struct shard *shard, struct session *session, struct public
 /* Sends what the window allows. */
 void session_pump(struct shard *shard, struct session *session);
 
-/* A value of the retained tree, for a subscription of this session. */
+/* A value of the retained tree that has not expired, for a subscription of this session. */
 void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,
                               uint8_t options, uint32_t identifier);
 

@@ -19,6 +19,7 @@
 #include "core/post.h"
 #include "core/retained.h"
 #include "core/router.h"
+#include "core/sweep.h"
 
 /* Limits that are settings of the operator. */
 struct core_limits {
@@ -30,7 +31,9 @@ struct core_limits {
     bool upgrade_qos;         /* deliver at the QoS of the subscription, even above the message's */
     unsigned delivery_budget; /* deliveries and replayed values per iteration */
     unsigned at_once;         /* so few subscribers are served even when the budget is used up */
-    unsigned cleanup_budget;  /* subscriptions removed per iteration of ended sessions */
+    unsigned cleanup_budget;  /* per iteration: subscriptions removed of ended sessions, and
+                                 retained topics looked at by a sweep */
+    uint32_t sweep_interval_s; /* between sweeps for expired retained values; 0 = none */
 };
 
 /* Slots that client ids fall into. */
@@ -55,6 +58,7 @@ struct shard_counts {
     uint64_t dropped_expired;
     uint64_t dropped_no_memory;
     uint64_t sessions_expired;
+    uint64_t retained_expired; /* values removed, by a sweep or when touched */
 };
 
 /* The kinds of timers on a worker's wheel. */
@@ -78,6 +82,7 @@ struct shard {
     struct match_cache *cache;
     struct fanout fanout;
     struct list_link replays; /* that can go on now */
+    struct sweep sweep;       /* of the retained tree; one worker's only */
     struct list_link ended;   /* sessions that still have subscriptions to remove */
     size_t echo_len;          /* replays on their way through a grace period and the mailbox */
     struct shard_counts counts;
@@ -118,8 +123,8 @@ static inline void shard_charge(struct shard *shard)
     shard->budget -= shard->budget > 0;
 }
 
-/* Goes on with replays and the cleaning up of ended sessions, as far as the budget reaches. The
- * fan-out comes first in an iteration, by itself: fanout_go_on(). */
+/* Goes on with replays, the cleaning up of ended sessions and the sweep of retained values, as far
+ * as the budget reaches. The fan-out comes first in an iteration, by itself: fanout_go_on(). */
 void shard_go_on(struct shard *shard);
 
 /* Whether something is left that needs another iteration soon. */
