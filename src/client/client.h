@@ -68,8 +68,8 @@ struct client {
     bool is_bridge;        /* another broker: hears nothing of its own, sees retain as published */
     bool is_known;         /* the log has told of the connection */
     bool has_failed;       /* no memory for output: closed when the iteration writes */
+    bool is_over_quota;    /* the same, because too much waits for it */
     bool is_held;          /* not read: it does not read our answers */
-    bool wants_reasons;    /* asked for texts beside reason codes */
     uint32_t answer_size;  /* bytes of answers since the output was last empty */
 
     struct wheel_timer timer;
@@ -79,6 +79,7 @@ struct client {
     struct client_facts *facts;
     uint32_t max_packet_size;   /* that the peer accepts */
     uint16_t alias_max;         /* topic aliases that it may be sent */
+    bool wants_reasons;         /* asked for texts beside reason codes */
     struct aliases *aliases;    /* those that it was sent; NULL until one is */
     struct client_pause *pause; /* not read: a mailbox is over its mark */
 };
