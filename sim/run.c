@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "client/server.h"
+#include "core/shard.h"
 #include "sim/actor.h"
 #include "sim/fail.h"
 #include "sim/memory_count.h"
@@ -47,6 +48,7 @@ static void draw_limits(struct choice *choice, struct run_params *params)
 {
     params->max_queued = choice_chance(choice, 100) ? choice_between(choice, 1, 20) : 0;
     params->max_inflight = PICK(choice, 0, 1, 3, 20, 20);
+    params->max_topic_alias = PICK(choice, 0, 1, 10);
     params->mail_high = PICK(choice, 1, 3, 10, 1000, 1000);
     params->mail_high_bytes = PICK(choice, 200, 5000, 1000000, 1000000);
     params->deliveries = PICK(choice, 1, 2, 5, 30, 4000);
@@ -98,6 +100,7 @@ void run_draw(struct choice *choice, struct run_params *params)
         .window = PICK(choice, 100, 2000, 100000, 100000),
         .retained_permille = PICK(choice, 0, 200, 600),
         .large_permille = PICK(choice, 0, 0, 30),
+        .expiry_permille = PICK(choice, 0, 0, 100, 500),
         .echo_permille = PICK(choice, 0, 300, 900),
         .chaos = PICK(choice, 0, 1, 2, 6),
         .churn = PICK(choice, 0, 0, 2, 10),
@@ -116,6 +119,9 @@ void run_draw(struct choice *choice, struct run_params *params)
     if (choice_chance(choice, 500)) {
         calm_down(choice, params);
     }
+    if (params->stops_early) {
+        params->client_steps = choice_between(choice, 1, params->client_steps);
+    }
 }
 
 void run_print(const struct run_params *params)
@@ -130,9 +136,11 @@ void run_print(const struct run_params *params)
            params->cut_permille, params->short_permille, params->no_descriptors_permille,
            params->window, params->retained_permille, params->large_permille, params->echo_permille,
            params->chaos, params->churn);
-    printf("topics %u, filters %u, max queued %u, inflight %u, marks %u and %u bytes\n",
-           params->topics, params->filters, params->max_queued, params->max_inflight,
-           params->mail_high, params->mail_high_bytes);
+    printf("topics %u, filters %u, expiry %u, max queued %u, inflight %u, aliases %u, marks %u and "
+           "%u bytes\n",
+           params->topics, params->filters, params->expiry_permille, params->max_queued,
+           params->max_inflight, params->max_topic_alias, params->mail_high,
+           params->mail_high_bytes);
     printf("deliveries %u, at once %u, cleanups %u, timers %u, reclaims %u, events %u%s%s%s\n",
            params->deliveries, params->at_once, params->cleanups, params->timers, params->reclaims,
            params->events, params->has_observer ? ", observer" : "",
@@ -146,6 +154,16 @@ static struct model *model_now(void)
 {
     model_set_time(self->model, scheduler_now_ms());
     return self->model;
+}
+
+static struct model *model_with_drops(void)
+{
+    struct shard_counts counts;
+
+    server_sum_counts(self->server, &counts);
+    model_set_drops(self->model, counts.dropped_queue_full + counts.dropped_busy +
+                                     counts.dropped_too_large + counts.dropped_no_memory);
+    return model_now();
 }
 
 static void on_read(struct connection *connection, const struct wire_packet *packet)
@@ -217,6 +235,12 @@ static void start_network(struct run *run)
     });
 }
 
+static unsigned draw_version(struct choice *choice)
+{
+    return PICK(choice, MQTT_3_1, MQTT_3_1_1, MQTT_3_1_1, MQTT_3_1_1, MQTT_5_0, MQTT_5_0, MQTT_5_0,
+                MQTT_5_0);
+}
+
 static void start_clients(struct run *run)
 {
     const struct run_params *params = run->params;
@@ -235,6 +259,7 @@ static void start_clients(struct run *run)
         .model = run->model,
         .retained_permille = params->retained_permille,
         .large_permille = params->large_permille,
+        .expiry_permille = params->expiry_permille,
         .chaos = params->chaos,
         .churn = params->churn,
         .topic_len = params->topics,
@@ -250,8 +275,7 @@ static void start_clients(struct run *run)
             &run->world,
             &(struct actor_params){
                 .number = i,
-                .version = choice_chance(run->choice, 500) ? MQTT_5_0 : MQTT_3_1_1,
-                .expiry_interval = PICK(run->choice, 0, 60, UINT32_MAX, UINT32_MAX),
+                .version = i == run->actor_len ? MQTT_5_0 : draw_version(run->choice),
                 .is_observer = is_observer,
                 .is_slow = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
                 .is_late = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
@@ -274,6 +298,7 @@ static void make_settings(struct run *run)
         sim_fail("no listener");
     }
     run->settings->listeners->allow_anonymous = true;
+    run->settings->listeners->max_topic_alias = (uint16_t)run->params->max_topic_alias;
     run->settings->listener_len = 1;
 }
 
@@ -357,7 +382,7 @@ static void check_quiet(struct run *run)
 {
     if (run->quiet_checks < 100 && !scheduler_can_step()) {
         run->quiet_checks++;
-        model_check_quiet(model_now(), is_eager, run);
+        model_check_quiet(model_with_drops(), is_eager, run);
     }
 }
 
@@ -425,12 +450,12 @@ static void finish(struct run *run, bool settles)
 static void settle(struct run *run)
 {
     finish(run, true);
-    model_check_quiet(model_now(), is_eager, run);
+    model_check_quiet(model_with_drops(), is_eager, run);
     for (unsigned i = 0; i < LAST_ROUNDS; i++) {
         scheduler_advance(choice_between(run->choice, 3000, 12000));
         finish(run, true);
     }
-    model_check_quiet(model_now(), is_eager, run);
+    model_check_quiet(model_with_drops(), is_eager, run);
 }
 
 static void look_around(struct run *run)
@@ -450,7 +475,7 @@ static void look_around(struct run *run)
         scheduler_advance(1000);
         finish(run, true);
     }
-    model_check_end(model_now(), is_eager, run, connection->number);
+    model_check_end(model_with_drops(), is_eager, run, connection->number);
 }
 
 /* What waits for others to move on takes some short sleeps. */

@@ -32,6 +32,7 @@ struct run_params {
     unsigned window; /* bytes that a client's kernel takes */
     unsigned retained_permille;
     unsigned large_permille;
+    unsigned expiry_permille;
     unsigned echo_permille; /* how often somebody publishes as soon as somebody has heard */
     unsigned chaos;
     unsigned churn;
@@ -39,6 +40,7 @@ struct run_params {
     unsigned filters;
     unsigned max_queued;
     unsigned max_inflight;
+    unsigned max_topic_alias;
     unsigned mail_high; /* entries; the low mark is below it */
     unsigned mail_high_bytes;
     unsigned deliveries; /* budgets of an iteration */

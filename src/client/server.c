@@ -183,6 +183,21 @@ void server_run_worker(struct server *server, unsigned worker)
     worker_run(server->hubs[worker]->worker);
 }
 
+/* Counts are numbers of one size, and nothing else. */
+void server_sum_counts(const struct server *server, struct shard_counts *counts_out)
+{
+    uint64_t *sums = (uint64_t *)counts_out;
+
+    memset(counts_out, 0, sizeof(*counts_out));
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        const uint64_t *counts = (const uint64_t *)&server->hubs[i]->shard->counts;
+
+        for (unsigned j = 0; j < sizeof(*counts_out) / sizeof(*sums); j++) {
+            sums[j] += counts[j];
+        }
+    }
+}
+
 void server_stop(struct server *server)
 {
     worker_group_stop(server->group);
