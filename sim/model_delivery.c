@@ -221,32 +221,40 @@ bool model_may_be_expired(const struct model *model, uint32_t message)
 }
 
 /*
- * Not behind its expiry, and with what is left of it [MQTT-3.3.2-5, MQTT-3.3.2-6]: to the second,
- * as the worker that sends knows the time a little less well than the one that took the message.
- * What was full may have been written long after it was sent.
+ * What is left of the expiry [MQTT-3.3.2-6], to the second: the worker that sends knows the time a
+ * little less well than the one that took the message. What was full may have been written long
+ * after it was sent.
  */
-static void check_expiry(struct model *model, unsigned connection, const struct wire_packet *packet)
+static bool rest_is_right(const struct model *model, const struct model_connection *to,
+                          const struct wire_packet *packet)
 {
     const struct model_message *it = &model->messages[packet->message];
     uint64_t life_ms = (uint64_t)model->wire[packet->message].expiry * 1000;
     uint64_t left_ms = (uint64_t)packet->expiry * 1000;
-    bool is_prompt = !model->connections[connection].was_full;
 
-    if (!life_ms || model->connections[connection].version < MQTT_5_0) {
-        left_ms = life_ms;
-    } else if (!packet->has_expiry || left_ms > life_ms + 1000 ||
-               left_ms + model->now_ms - it->first_read_ms + TIME_SLACK_MS < life_ms ||
-               (is_prompt && left_ms > 1000 &&
-                left_ms + model->now_ms - it->last_read_ms > life_ms + TIME_SLACK_MS)) {
-        model_complain(model, "message %u, which expires after %u s, has %u s left after %u ms",
-                       packet->message, model->wire[packet->message].expiry, packet->expiry,
-                       (unsigned)(model->now_ms - it->last_read_ms));
+    if (!packet->has_expiry || left_ms > life_ms + 1000 ||
+        left_ms + model->now_ms - it->first_read_ms + TIME_SLACK_MS < life_ms) {
+        return false;
     }
-    if (packet->has_expiry && !life_ms) {
+    return to->was_full || left_ms <= 1000 ||
+           left_ms + model->now_ms - it->last_read_ms <= life_ms + TIME_SLACK_MS;
+}
+
+static void check_expiry(struct model *model, unsigned connection, const struct wire_packet *packet)
+{
+    const struct model_connection *to = &model->connections[connection];
+    uint64_t life_ms = (uint64_t)model->wire[packet->message].expiry * 1000;
+    uint64_t age_ms = model->now_ms - model->messages[packet->message].last_read_ms;
+
+    if (!life_ms && packet->has_expiry) {
         model_complain(model, "message %u expires, and was to stay", packet->message);
     }
-    if (life_ms && is_prompt && !packet->dup &&
-        model->now_ms > it->last_read_ms + life_ms + TIME_SLACK_MS) {
+    if (life_ms && to->version == MQTT_5_0 && !rest_is_right(model, to, packet)) {
+        model_complain(model, "message %u, which expires after %u s, has %u s left after %u ms",
+                       packet->message, model->wire[packet->message].expiry, packet->expiry,
+                       (unsigned)age_ms);
+    }
+    if (life_ms && !to->was_full && !packet->dup && age_ms > life_ms + TIME_SLACK_MS) {
         model_complain(model, "message %u is sent after it has expired", packet->message);
     }
 }
