@@ -137,6 +137,9 @@ struct server *server_free(struct server *server)
         owner_self = &server->hubs[i]->shard->owner;
         hub_free(server->hubs[i]);
     }
+    for (unsigned i = 0; server->connection_lens && i < server->settings->listener_len; i++) {
+        assert(server->connection_lens[i] == 0);
+    }
     owner_self = owner;
     core_free(server->core);
     worker_group_free(server->group);
