@@ -30,8 +30,11 @@ struct model_params {
     /* Says what is wrong; may return (tests) or not (runs). */
     void (*complain)(void *context, const char *text);
     void *context;
-    bool may_drop;         /* queues are limited: what is missing must have been counted */
-    unsigned max_inflight; /* the server's own window; 0 = none */
+    bool may_drop;               /* queues are limited: what is missing must have been counted */
+    bool may_overflow;           /* a client whose queue is full may be closed */
+    bool upgrades_qos;           /* a delivery has the QoS of its subscription, even a higher one */
+    unsigned max_inflight;       /* the server's own window; 0 = none */
+    uint64_t max_inflight_bytes; /* so many in flight, and nothing more is sent; 0 = none */
 };
 
 struct model *model_new(const struct model_params *params);

@@ -254,11 +254,14 @@ static bool leaves_out(const struct model_session *session, unsigned topic)
 static void check_last_seen(struct model *model, const struct model_session *session,
                             const struct episode *episode, unsigned topic, uint32_t value)
 {
-    unsigned qos =
-        MIN(episode->options & 3u, value == WIRE_NO_MESSAGE ? 2u : model->wire[value].qos);
-    unsigned class = qos_class(qos);
+    unsigned qos = episode->options & 3u;
+    unsigned class;
     uint32_t last;
 
+    if (value != WIRE_NO_MESSAGE && !model->params.upgrades_qos) {
+        qos = MIN(qos, model->wire[value].qos);
+    }
+    class = qos_class(qos);
     if (!episode->sub_acked || episode->unsub_sent || leaves_out(session, topic) ||
         !world_matches(episode->filter, topic) || !is_promised(model, session, episode, class) ||
         model->params.may_drop ||

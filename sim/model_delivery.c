@@ -12,9 +12,9 @@
  * output that never left: such an instance has DUP set.
  */
 
-static int options_qos(unsigned options, unsigned published)
+static int options_qos(const struct model *model, unsigned options, unsigned published)
 {
-    return (int)MIN(options & 3, published);
+    return (int)(model->params.upgrades_qos ? options & 3 : MIN(options & 3, published));
 }
 
 int episode_qos(const struct model *model, const struct model_session *session,
@@ -29,7 +29,7 @@ int episode_qos(const struct model *model, const struct model_session *session,
         model->messages[message].publisher == session->actor) {
         return -1; /* No Local */
     }
-    return options_qos(episode->options, wire->qos);
+    return options_qos(model, episode->options, wire->qos);
 }
 
 /* What is written of RETAIN live. */
@@ -85,7 +85,7 @@ static unsigned allowed_replays(const struct model *model, const struct model_se
         const struct episode *episode = &session->episodes[i];
 
         if (may_replay(model, episode, like->message) && episode->identifier == like->identifier &&
-            options_qos(episode->options, wire->qos) == (int)like->qos) {
+            options_qos(model, episode->options, wire->qos) == (int)like->qos) {
             copies += episode->options >> 4 == 1 ? 1 : episode->subscribe_len;
         }
     }
@@ -291,14 +291,25 @@ static void set_flight(struct model_session *session, unsigned connection,
 }
 
 static void check_window(struct model *model, const struct model_session *session,
-                         unsigned connection)
+                         unsigned connection, const struct wire_packet *packet)
 {
     unsigned len = 0;
+    uint64_t size = 0;
     unsigned window = model->connections[connection].window;
 
     for (unsigned i = 0; i < session->flight_len; i++) {
-        len += session->flights[i].connection == connection &&
-               session->flights[i].state != FLIGHT_DONE;
+        const struct flight *flight = &session->flights[i];
+
+        if (flight->connection == connection && flight->state != FLIGHT_DONE) {
+            bool is_new = flight->packet_id == packet->packet_id;
+
+            len++;
+            size += flight->state == FLIGHT_SENT && !is_new ? model->wire[flight->message].size : 0;
+        }
+    }
+    if (model->params.max_inflight_bytes && size >= model->params.max_inflight_bytes) {
+        model_complain(model, "client %u is sent message %u with %llu bytes in flight",
+                       session->actor, packet->message, (unsigned long long)size);
     }
     if (window && len > window) {
         model_complain(model, "client %u has %u deliveries in flight, its window is %u",
@@ -332,7 +343,7 @@ static bool begin_flight(struct model *model, struct model_session *session, uns
                        session->actor, packet->message);
     }
     set_flight(session, connection, packet);
-    check_window(model, session, connection);
+    check_window(model, session, connection, packet);
     return !repeats;
 }
 

@@ -47,7 +47,13 @@ static unsigned pick(struct choice *choice, const unsigned *values, unsigned len
 static void draw_limits(struct choice *choice, struct run_params *params)
 {
     params->max_queued = choice_chance(choice, 100) ? choice_between(choice, 1, 20) : 0;
+    params->max_queued_bytes = choice_chance(choice, 50) ? choice_between(choice, 20, 5000) : 0;
+    params->queue_policy = PICK(choice, SETTINGS_QUEUE_DROP_NEWEST, SETTINGS_QUEUE_DROP_OLDEST,
+                                SETTINGS_QUEUE_DISCONNECT);
+    params->upgrades_qos = choice_chance(choice, 100);
+    params->queues_plain = choice_chance(choice, 200);
     params->max_inflight = PICK(choice, 0, 1, 3, 20, 20);
+    params->max_inflight_bytes = choice_chance(choice, 100) ? choice_between(choice, 1, 200) : 0;
     params->max_topic_alias = PICK(choice, 0, 1, 10);
     params->mail_high = PICK(choice, 1, 3, 10, 1000, 1000);
     params->mail_high_bytes = PICK(choice, 200, 5000, 1000000, 1000000);
@@ -72,7 +78,9 @@ static void calm_down(struct choice *choice, struct run_params *params)
     params->chaos = 0;
     params->churn = 0;
     params->max_queued = 0;
+    params->max_queued_bytes = 0;
     params->max_inflight = 20;
+    params->max_inflight_bytes = 0;
     params->deliveries = 4000;
     params->mail_high = 1000;
     params->mail_high_bytes = 1000000;
@@ -136,11 +144,13 @@ void run_print(const struct run_params *params)
            params->cut_permille, params->short_permille, params->no_descriptors_permille,
            params->window, params->retained_permille, params->large_permille, params->echo_permille,
            params->chaos, params->churn);
-    printf("topics %u, filters %u, expiry %u, max queued %u, inflight %u, aliases %u, marks %u and "
-           "%u bytes\n",
-           params->topics, params->filters, params->expiry_permille, params->max_queued,
-           params->max_inflight, params->max_topic_alias, params->mail_high,
+    printf("topics %u, filters %u, expiry %u, aliases %u, marks %u and %u bytes\n", params->topics,
+           params->filters, params->expiry_permille, params->max_topic_alias, params->mail_high,
            params->mail_high_bytes);
+    printf("max queued %u and %u bytes (policy %u), inflight %u and %u bytes%s%s\n",
+           params->max_queued, params->max_queued_bytes, params->queue_policy, params->max_inflight,
+           params->max_inflight_bytes, params->upgrades_qos ? ", upgrades QoS" : "",
+           params->queues_plain ? ", queues QoS 0" : "");
     printf("deliveries %u, at once %u, cleanups %u, timers %u, reclaims %u, events %u%s%s%s\n",
            params->deliveries, params->at_once, params->cleanups, params->timers, params->reclaims,
            params->events, params->has_observer ? ", observer" : "",
@@ -247,10 +257,15 @@ static void start_clients(struct run *run)
     const unsigned *message_len;
     const struct wire_message *messages;
 
+    bool may_drop = params->max_queued > 0 || params->max_queued_bytes > 0;
+
     run->model = model_new(&(struct model_params){
         .complain = complain,
-        .may_drop = params->max_queued > 0,
+        .may_drop = may_drop,
+        .may_overflow = may_drop && params->queue_policy == SETTINGS_QUEUE_DISCONNECT,
+        .upgrades_qos = params->upgrades_qos,
         .max_inflight = params->max_inflight,
+        .max_inflight_bytes = params->max_inflight_bytes,
     });
     messages = model_messages(run->model, &message_len);
     wire_set_messages(messages, message_len);
@@ -283,13 +298,23 @@ static void start_clients(struct run *run)
     }
 }
 
+static void set_limits(struct settings_limits *limits, const struct run_params *params)
+{
+    limits->max_queued_messages = params->max_queued;
+    limits->max_queued_bytes = params->max_queued_bytes;
+    limits->queue_qos0_messages = params->queues_plain;
+    limits->upgrade_outgoing_qos = params->upgrades_qos;
+    limits->max_inflight_messages = (uint16_t)params->max_inflight;
+    limits->max_inflight_bytes = params->max_inflight_bytes;
+}
+
 static void make_settings(struct run *run)
 {
     if (settings_new(&run->settings) < 0) {
         sim_fail("no settings");
     }
-    run->settings->limits.max_queued_messages = run->params->max_queued;
-    run->settings->limits.max_inflight_messages = (uint16_t)run->params->max_inflight;
+    set_limits(&run->settings->limits, run->params);
+    run->settings->clients.retain_expiry_interval_min = 1;
     run->settings->clients.allow_anonymous = true;
     run->settings->log.types = sim_is_tracing() ? LOG_ALL : 0;
     run->settings->listeners = arena_alloc(&run->settings->arena, sizeof(struct listener_settings));
@@ -298,6 +323,7 @@ static void make_settings(struct run *run)
         sim_fail("no listener");
     }
     run->settings->listeners->allow_anonymous = true;
+    run->settings->listeners->queue_policy = (enum settings_queue_policy)run->params->queue_policy;
     run->settings->listeners->max_topic_alias = (uint16_t)run->params->max_topic_alias;
     run->settings->listener_len = 1;
 }

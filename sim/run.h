@@ -39,7 +39,12 @@ struct run_params {
     unsigned topics;
     unsigned filters;
     unsigned max_queued;
+    unsigned max_queued_bytes;
+    unsigned queue_policy;
     unsigned max_inflight;
+    unsigned max_inflight_bytes;
+    bool upgrades_qos;
+    bool queues_plain; /* QoS 0 for who is away */
     unsigned max_topic_alias;
     unsigned mail_high; /* entries; the low mark is below it */
     unsigned mail_high_bytes;
