@@ -14,6 +14,7 @@ REFUSAL_5 = bytes.fromhex("20 03 00 84 00")
 
 
 @pytest.mark.parametrize("name, level, answers", [
+    ("MQTT", 0, [REFUSAL_3]),
     ("MQTT", 2, [REFUSAL_3]),
     ("MQTT", 6, [REFUSAL_5, REFUSAL_3]),
     ("MQTT", 0x7F, [REFUSAL_5, REFUSAL_3]),
