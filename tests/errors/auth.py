@@ -1,7 +1,5 @@
 """
 Enhanced authentication is refused, not ignored, as long as nobody serves its methods.
-
-5.0: MQTT-4.12.0-1 MQTT-4.12.0-6 MQTT-4.12.0-7 MQTT-3.1.2-30 MQTT-3.1.2-28
 """
 
 import pytest
@@ -32,5 +30,7 @@ def test_auth_before_connack(broker):
     client.expect_close()
 
 
-def test_no_response_information_unasked(broker):
-    assert "response_information" not in broker.connect("x", 5).connack.properties
+@pytest.mark.parametrize("asked", [{}, {"request_response_information": 0}], ids=["unasked", "0"])
+def test_no_response_information_unasked(broker, asked):
+    client = broker.connect("x", 5, properties=asked)
+    assert "response_information" not in client.connack.properties

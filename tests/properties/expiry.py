@@ -1,13 +1,13 @@
 """
 Message expiry: counted while a message waits, and the message dropped when it has run out before
 its delivery began.
-
-5.0: MQTT-3.3.2-5 MQTT-3.3.2-6 MQTT-4.3.3-7 MQTT-4.3.3-13
 """
 
 import time
 
 import pytest
+
+from harness import wire
 
 EXPIRY = "message_expiry_interval"
 
@@ -66,3 +66,15 @@ def test_what_was_sent_does_not_expire(broker):
     time.sleep(2.2)
     again = broker.connect("to", 5, lasting=True, session=True)
     again.acknowledge(again.expect("PUBLISH", id=id, dup=True))
+
+
+def test_the_handshake_outlives_the_message(broker):
+    """A QoS 2 message that expires between PUBLISH and PUBREL is acknowledged to the end."""
+    client = broker.connect("from", 5)
+    client.send(wire.publish("t", b"x", 2, 5, version=5, properties={EXPIRY: 1}))
+    client.expect("PUBREC", id=5)
+    time.sleep(2.2)
+    client.send(wire.publish("t", b"x", 2, 5, dup=True, version=5, properties={EXPIRY: 1}))
+    client.expect("PUBREC", id=5)
+    client.send(wire.ack("PUBREL", 5))
+    client.expect("PUBCOMP", id=5, reason=0)

@@ -1,8 +1,6 @@
 """
 Topic aliases of a publisher: up to the announced maximum, changed at will, gone with the
 connection; and none towards a client that did not ask for them.
-
-5.0: MQTT-3.3.2-7 MQTT-3.3.2-12 MQTT-3.1.2-26 MQTT-3.1.2-27 MQTT-3.3.2-11
 """
 
 import pytest
@@ -42,6 +40,14 @@ def test_gone_with_the_connection(broker):
     again = broker.connect("from", 5, lasting=True, session=True)
     again.send(wire.publish("", b"x", version=5, properties=alias(1)))
     again.expect_end(0x82, 0x94)
+
+
+def test_none_allowed(start_broker):
+    broker = start_broker("listener {port} 127.0.0.1\nmax_topic_alias 0\nallow_anonymous true\n")
+    client = broker.connect("from", 5)
+    assert client.connack.properties.get("topic_alias_maximum", 0) == 0
+    client.send(wire.publish("t", b"x", version=5, properties=alias(1)))
+    client.expect_end(0x94)
 
 
 @pytest.mark.workers

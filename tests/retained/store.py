@@ -1,9 +1,5 @@
 """
 Retained messages: kept, replaced, cleared; RETAIN tells a replay from a live message.
-
-3.1.1: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-7 MQTT-3.3.1-8 MQTT-3.3.1-9 MQTT-3.3.1-10 MQTT-3.3.1-11
-MQTT-3.3.1-12 MQTT-3.1.2-7
-5.0: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-7 MQTT-3.3.1-8 MQTT-3.3.1-9 MQTT-3.3.1-12
 """
 
 import pytest
@@ -20,7 +16,7 @@ def test_kept_for_late_subscribers(broker, version, qos, workers):
     for number in range(4):
         client = broker.connect(f"late-{number}", version)
         client.subscribe("t", qos=2)
-        client.expect_message("t", b"x", retain=True, dup=False)
+        client.expect_message("t", b"x", retain=True, dup=False, qos=qos)
         client.expect_nothing(0.03)
 
 
@@ -41,6 +37,19 @@ def test_the_last_one_counts(broker, version, workers):
     client = broker.connect("to", version)
     client.subscribe("t")
     client.expect_message("t", b"19", retain=True)
+    client.expect_nothing()
+
+
+@pytest.mark.workers
+def test_qos_0_takes_the_place_of_qos_1(broker, version, workers):
+    """The earlier one is never seen again, whatever becomes of the later."""
+    publisher = broker.connect("from", version)
+    publisher.publish("t", b"earlier", 1, retain=True)
+    publisher.publish("t", b"later", 0, retain=True)
+    publisher.ping()
+    client = broker.connect("to", version)
+    client.subscribe("t", qos=1)
+    client.expect_message("t", b"later", retain=True, qos=0)
     client.expect_nothing()
 
 

@@ -1,10 +1,5 @@
 """
 Sessions outlive connections when they are asked to: subscriptions, queues and nothing else.
-
-3.1.1: MQTT-3.1.2-4 MQTT-3.1.2-6 MQTT-3.1.3-2 MQTT-3.1.4-3 MQTT-3.2.2-1 MQTT-3.2.2-2 MQTT-3.2.2-3
-MQTT-4.1.0-1 MQTT-4.1.0-2
-5.0: MQTT-3.1.2-4 MQTT-3.1.2-5 MQTT-3.1.2-6 MQTT-3.1.2-23 MQTT-3.1.3-2 MQTT-3.1.4-4 MQTT-3.2.2-2
-MQTT-3.2.2-3 MQTT-4.1.0-1 MQTT-4.1.0-2
 """
 
 import time
@@ -47,6 +42,21 @@ def test_a_clean_session_ends_with_its_connection(broker, version, workers):
     broker.connect("from", version).publish("t", b"x", 1)
     second = broker.connect("x", version, lasting=True, session=False)
     second.expect_nothing()
+
+
+@pytest.mark.workers
+def test_it_lives_as_long_as_its_connection(broker, version, workers):
+    """Also one that ends with it: nothing of a session is dropped while its client is there."""
+    client = broker.connect("x", version, clean=True)
+    client.subscribe("t", qos=1)
+    publisher = broker.connect("from", version)
+    publisher.publish("t", b"kept", 1)
+    kept = client.expect("PUBLISH", payload=b"kept")
+    time.sleep(1.5)
+    publisher.publish("t", b"later", 1)
+    client.expect_message("t", b"later")
+    client.acknowledge(kept)
+    client.ping()
 
 
 @pytest.mark.workers
