@@ -83,6 +83,17 @@ def the_packet(version, name):
     return (wrong(version) | (wrong_in_5() if version == 5 else {}))[name]
 
 
+@pytest.mark.holds("3.1.1: MQTT-1.5.3-1 MQTT-1.5.3-2 MQTT-2.2.2-2 MQTT-3.1.2-1 MQTT-3.1.2-3",
+                   "3.1.1: MQTT-3.1.2-9 MQTT-3.1.2-11 MQTT-3.1.2-13 MQTT-3.1.2-14",
+                   "3.1.1: MQTT-3.1.2-15 MQTT-3.1.2-18 MQTT-3.1.2-19 MQTT-3.1.2-20",
+                   "3.1.1: MQTT-3.1.2-21 MQTT-3.1.2-22 MQTT-3.1.3-3 MQTT-3.1.3-4",
+                   "3.1.1: MQTT-3.1.3-10 MQTT-3.1.3-11 MQTT-3.1.4-1 MQTT-3.1.4-5",
+                   "3.1.1: MQTT-3.2.2-6",
+                   "5.0: MQTT-1.5.4-1 MQTT-1.5.4-2 MQTT-1.5.7-1 MQTT-3.1.2-1 MQTT-3.1.2-3",
+                   "5.0: MQTT-3.1.2-9 MQTT-3.1.2-11 MQTT-3.1.2-12 MQTT-3.1.2-13",
+                   "5.0: MQTT-3.1.2-16 MQTT-3.1.2-17 MQTT-3.1.2-18 MQTT-3.1.2-19",
+                   "5.0: MQTT-3.1.3-3 MQTT-3.1.3-4 MQTT-3.1.3-11 MQTT-3.1.3-12 MQTT-3.1.4-1",
+                   "5.0: MQTT-3.1.4-6 MQTT-3.14.0-1")
 @pytest.mark.differs("2.0 lets them pass", protocol=5, name=[
     "authentication data alone", "will payload format 2", "will response topic with a wildcard"])
 @pytest.mark.parametrize("protocol, name", [
@@ -110,6 +121,8 @@ REFUSED = {
 }
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.4-5",
+                   "5.0: MQTT-3.1.2-30 MQTT-3.1.4-6")
 @pytest.mark.workers
 def test_nothing_counts_behind_a_refusal(broker, version, workers):
     watcher = broker.connect("watcher")
@@ -122,6 +135,7 @@ def test_nothing_counts_behind_a_refusal(broker, version, workers):
     watcher.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.3-9 MQTT-3.2.2-4 MQTT-3.2.2-5 MQTT-3.2.2-6")
 @pytest.mark.config("max_keepalive 100\nretain_available false")
 @pytest.mark.parametrize("fields, code", [
     ({"keepalive": 200}, 2), ({"will": Will("w", retain=True)}, None)], ids=["code", "no code"])
@@ -134,6 +148,8 @@ def test_refusals_of_3_1_1_that_the_server_chose(broker, fields, code):
     client.expect_close()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.2.2-4",
+                   "5.0: MQTT-3.2.2-6")
 @pytest.mark.nightjar("2.0 takes such a keep alive for its own")
 @pytest.mark.config("max_keepalive 100")
 def test_a_refusal_tells_of_no_session(broker, version):

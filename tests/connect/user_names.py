@@ -8,6 +8,8 @@ import pytest
 from harness.wire import Will, connect
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-19 MQTT-3.1.2-21 MQTT-3.1.3-1",
+                   "5.0: MQTT-3.1.2-17 MQTT-3.1.2-19 MQTT-3.1.3-1")
 @pytest.mark.versions(3, 4, 5)
 @pytest.mark.parametrize("fields", [
     {"username": "joe"},
@@ -23,6 +25,8 @@ def test_password_alone_in_5(broker):
     broker.connect("x", 5, password=b"token").ping()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-9 MQTT-3.1.3-1",
+                   "5.0: MQTT-3.1.2-9 MQTT-3.1.3-1")
 @pytest.mark.workers
 def test_fields_in_their_order(broker, version, workers):
     """Each field is what stands in its place: the id, the will, the name, then the password."""

@@ -1,7 +1,5 @@
 """
 max_packet_size: what is larger is refused from its header on, what is not passes.
-
-5.0: MQTT-3.2.2-15
 """
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-15")
 @pytest.mark.differs("2.0 waits for the whole packet")
 @pytest.mark.config("max_packet_size 1000")
 def test_larger(broker, version):
@@ -33,6 +32,7 @@ def test_just_as_large(broker, version, qos):
     watcher.expect_message("t", payload)
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-15")
 @pytest.mark.differs("2.0 has no limit by default")
 def test_two_million_by_default(broker, version):
     client = broker.connect("x", version)

@@ -30,6 +30,7 @@ def test_sigint(start_broker):
     assert broker.wait(10) == 0
 
 
+@pytest.mark.holds("5.0: MQTT-3.14.2-1 MQTT-3.14.2-2")
 @pytest.mark.differs("closes without a DISCONNECT", version=5)
 @pytest.mark.workers
 def test_clients_at_the_stop(start_broker, version, workers):

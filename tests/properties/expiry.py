@@ -12,6 +12,7 @@ from harness import wire
 EXPIRY = "message_expiry_interval"
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-6")
 def test_at_once(broker):
     client = broker.connect("to", 5)
     client.subscribe("t")
@@ -19,6 +20,7 @@ def test_at_once(broker):
     assert client.take_message().properties == {EXPIRY: 100}
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-5 MQTT-3.3.2-6")
 @pytest.mark.workers
 def test_counted_in_a_queue(broker, workers):
     client = broker.connect("to", 5, lasting=True)
@@ -35,6 +37,7 @@ def test_counted_in_a_queue(broker, workers):
     again.expect_nothing()
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-5 MQTT-3.3.2-6")
 @pytest.mark.workers
 def test_counted_when_retained(broker, workers):
     publisher = broker.connect("from", 5)
@@ -56,6 +59,7 @@ def test_applies_to_clients_of_3_1_1(broker):
     broker.connect("to", 4, lasting=True, session=True).expect_nothing()
 
 
+@pytest.mark.holds("5.0: MQTT-4.3.3-7")
 @pytest.mark.differs("2.0 drops it")
 def test_what_was_sent_does_not_expire(broker):
     client = broker.connect("to", 5, lasting=True)
@@ -68,6 +72,7 @@ def test_what_was_sent_does_not_expire(broker):
     again.acknowledge(again.expect("PUBLISH", id=id, dup=True))
 
 
+@pytest.mark.holds("5.0: MQTT-4.3.3-13")
 def test_the_handshake_outlives_the_message(broker):
     """A QoS 2 message that expires between PUBLISH and PUBREL is acknowledged to the end."""
     client = broker.connect("from", 5)

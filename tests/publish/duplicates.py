@@ -1,9 +1,6 @@
 """
 DUP and packet identifiers: QoS 2 comes once, QoS 1 knows no duplicates, and the publisher's DUP is
 nobody else's business.
-
-3.1.1: MQTT-3.3.1-1 MQTT-3.3.1-3 MQTT-4.3.2-2 MQTT-4.3.3-2
-5.0: MQTT-3.3.1-3 MQTT-4.3.2-5 MQTT-4.3.3-10 MQTT-4.3.3-12
 """
 
 import pytest
@@ -17,6 +14,8 @@ def pair(broker, version):
     return subscriber, broker.connect("from", version)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-3 MQTT-4.3.3-2",
+                   "5.0: MQTT-3.3.1-3 MQTT-4.3.3-10")
 @pytest.mark.differs("2.0 ends a connection that repeats twice")
 @pytest.mark.workers
 def test_repeated_qos_2_is_delivered_once(broker, version, workers):
@@ -31,6 +30,8 @@ def test_repeated_qos_2_is_delivered_once(broker, version, workers):
     subscriber.expect_message("t", b"end")
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.3.3-2",
+                   "5.0: MQTT-4.3.3-12")
 def test_qos_2_id_is_free_after_pubcomp(broker, version):
     subscriber, publisher = pair(broker, version)
     for payload in (b"1", b"2"):
@@ -41,6 +42,8 @@ def test_qos_2_id_is_free_after_pubcomp(broker, version):
         subscriber.expect_message("t", payload)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-3 MQTT-4.3.2-2",
+                   "5.0: MQTT-3.3.1-3 MQTT-4.3.2-5")
 def test_qos_1_id_means_a_new_message_each_time(broker, version):
     subscriber, publisher = pair(broker, version)
     for dup in (False, True):
@@ -60,6 +63,8 @@ def test_repeated_pubrel(broker, version):
     subscriber.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.1.0-1 MQTT-4.3.3-2",
+                   "5.0: MQTT-4.1.0-1 MQTT-4.3.3-10")
 @pytest.mark.workers
 def test_qos_2_is_remembered_over_a_reconnect(broker, version, workers):
     """A resumed publisher repeats with DUP: no second delivery."""

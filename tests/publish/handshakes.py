@@ -7,6 +7,8 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-2 MQTT-3.8.4-6",
+                   "5.0: MQTT-3.3.1-2 MQTT-3.8.4-8")
 @pytest.mark.workers
 @pytest.mark.parametrize("granted", [0, 1, 2])
 @pytest.mark.parametrize("sent", [0, 1, 2])
@@ -20,6 +22,8 @@ def test_delivery_at_the_lower_qos(broker, version, sent, granted, workers):
                                   retain=False)
 
 
+@pytest.mark.holds("3.1.1: MQTT-2.3.1-6 MQTT-3.3.4-1 MQTT-4.3.2-2 MQTT-4.3.3-2",
+                   "5.0: MQTT-2.2.1-5 MQTT-3.3.4-1 MQTT-4.3.2-4 MQTT-4.3.3-8 MQTT-4.3.3-11")
 def test_answers_to_a_publisher(broker, version):
     broker.connect("to", version).subscribe("t")
     client = broker.connect("from", version)
@@ -33,6 +37,11 @@ def test_answers_to_a_publisher(broker, version):
     client.ping()
 
 
+@pytest.mark.holds("3.1.1: MQTT-2.2.2-1 MQTT-2.3.1-1 MQTT-2.3.1-5 MQTT-2.3.1-6 MQTT-3.3.1-2",
+                   "3.1.1: MQTT-4.3.1-1 MQTT-4.3.2-1 MQTT-4.3.3-1",
+                   "5.0: MQTT-2.1.3-1 MQTT-2.2.1-2 MQTT-2.2.1-4 MQTT-2.2.1-5 MQTT-2.2.2-1",
+                   "5.0: MQTT-3.3.1-2 MQTT-4.3.1-1 MQTT-4.3.2-1 MQTT-4.3.2-2 MQTT-4.3.3-1",
+                   "5.0: MQTT-4.3.3-2 MQTT-4.3.3-4")
 def test_the_bytes_of_a_delivery(broker, version):
     subscriber = broker.connect("to", version)
     subscriber.subscribe("t", qos=2)
@@ -71,6 +80,7 @@ def test_acknowledgements_in_long_form(broker):
     subscriber.ping()
 
 
+@pytest.mark.holds("5.0: MQTT-4.3.3-4 MQTT-4.4.0-2")
 @pytest.mark.parametrize("qos, answer", [(1, "PUBACK"), (2, "PUBREC")])
 def test_a_refused_delivery_is_over(broker, qos, answer):
     """An answer of 0x80 or more: no PUBREL follows, and nothing is sent again."""
@@ -85,6 +95,7 @@ def test_a_refused_delivery_is_over(broker, qos, answer):
     broker.connect("to", 5, lasting=True, session=True).expect_nothing()
 
 
+@pytest.mark.holds("5.0: MQTT-3.4.2-1 MQTT-3.5.2-1")
 @pytest.mark.differs("2.0 does not say so in PUBREC")
 def test_no_subscribers(broker):
     """A publisher of version 5 hears that nobody listened."""
@@ -97,6 +108,7 @@ def test_no_subscribers(broker):
     client.expect_bytes(bytes.fromhex("70 02 00 08"))
 
 
+@pytest.mark.holds("5.0: MQTT-3.6.2-1 MQTT-3.7.2-1")
 @pytest.mark.differs("2.0 does not say that it knows nothing of them", version=5)
 def test_unknown_acknowledgements(broker, version):
     """An acknowledgement of nothing ends no connection, and what asks for an answer has one."""
@@ -110,6 +122,8 @@ def test_unknown_acknowledgements(broker, version):
     client.ping()
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.6.0-4 MQTT-4.6.0-6",
+                   "5.0: MQTT-4.6.0-4")
 @pytest.mark.workers
 def test_pubrels_in_the_order_of_pubrecs(broker, version, workers):
     subscriber = broker.connect("to", version)
@@ -124,6 +138,8 @@ def test_pubrels_in_the_order_of_pubrecs(broker, version, workers):
         subscriber.expect("PUBREL", id=id)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.5-2",
+                   "5.0: MQTT-3.4.2-1 MQTT-3.5.2-1 MQTT-4.3.3-9")
 @pytest.mark.differs("2.0 closes the connection", version=4)
 def test_a_publish_that_is_not_allowed(broker, version):
     """

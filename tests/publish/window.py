@@ -1,9 +1,6 @@
 """
 The in-flight window towards a subscriber: as many unacknowledged messages as it allows, never more;
 the rest follows in order, and other packets are never held up.
-
-5.0: MQTT-2.2.1-4 MQTT-3.3.4-7 MQTT-3.3.4-9 MQTT-3.3.4-10 MQTT-4.9.0-1 MQTT-4.9.0-2 MQTT-4.9.0-3
-3.1.1: MQTT-2.3.1-4 MQTT-4.6.0-6
 """
 
 import pytest
@@ -25,6 +22,8 @@ def expect_window(client, first, last):
     return [each.id for each in got]
 
 
+@pytest.mark.holds("3.1.1: MQTT-2.3.1-4",
+                   "5.0: MQTT-2.2.1-4 MQTT-4.3.3-1 MQTT-4.9.0-1 MQTT-4.9.0-2")
 @pytest.mark.differs("2.0 sends more than the window after an acknowledgement")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [1, 2])
@@ -44,6 +43,7 @@ def test_twenty_by_default(broker, version, qos, workers):
     expect_window(subscriber, 20, 21)
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.4-9 MQTT-3.3.4-10 MQTT-4.9.0-1 MQTT-4.9.0-2 MQTT-4.9.0-3")
 @pytest.mark.differs("2.0 sends more than the window after an acknowledgement")
 @pytest.mark.workers
 def test_receive_maximum_of_the_client(broker, workers):
@@ -87,6 +87,7 @@ def test_strictly_one_at_a_time(broker, version, workers):
         subscriber.expect_message("t", b"%d" % number)
 
 
+@pytest.mark.holds("5.0: MQTT-4.9.0-3")
 def test_qos_0_passes_a_full_window(broker, version):
     subscriber = broker.connect("to", version)
     subscriber.subscribe("t", qos=2)
@@ -97,6 +98,7 @@ def test_qos_0_passes_a_full_window(broker, version):
     subscriber.expect("PUBLISH", payload=b"quick", qos=0)
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.4-7")
 @pytest.mark.differs("2.0 counts otherwise")
 def test_a_publisher_above_the_announced_maximum(broker):
     """Twenty QoS 2 messages may await their PUBREL; one more ends the connection. (3.3.4-7)"""

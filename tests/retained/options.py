@@ -1,7 +1,5 @@
 """
 Retain Handling and Retain As Published.
-
-5.0: MQTT-3.3.1-9 MQTT-3.3.1-10 MQTT-3.3.1-11 MQTT-3.3.1-12 MQTT-3.3.1-13
 """
 
 import pytest
@@ -18,6 +16,7 @@ def retained(broker):
     broker.connect("from", 5).publish("t", b"x", 1, retain=True)
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.1-9 MQTT-3.8.4-4")
 def test_handling_0_sends_each_time(broker, retained):
     client = broker.connect("to", 5)
     for _ in range(2):
@@ -25,6 +24,7 @@ def test_handling_0_sends_each_time(broker, retained):
         client.expect_message("t", b"x", retain=True)
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.1-10")
 def test_handling_1_sends_to_new_subscriptions(broker, retained):
     client = broker.connect("to", 5)
     client.subscribe(("t", handling(1)), codes=[0])
@@ -36,12 +36,14 @@ def test_handling_1_sends_to_new_subscriptions(broker, retained):
     client.expect_message("t", b"x", retain=True)
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.1-11")
 def test_handling_2_sends_nothing(broker, retained):
     client = broker.connect("to", 5)
     client.subscribe(("t", handling(2)), codes=[0])
     client.expect_nothing()
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.1-12 MQTT-3.3.1-13")
 @pytest.mark.workers
 def test_as_published(broker, workers):
     plain, exact = broker.connect("plain", 5), broker.connect("exact", 5)

@@ -7,6 +7,8 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-8",
+                   "5.0: MQTT-3.3.1-5 MQTT-3.3.1-9")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_kept_for_late_subscribers(broker, version, qos, workers):
@@ -20,6 +22,8 @@ def test_kept_for_late_subscribers(broker, version, qos, workers):
         client.expect_nothing(0.03)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-9",
+                   "5.0: MQTT-3.3.1-12")
 @pytest.mark.workers
 def test_live_messages_are_not_marked(broker, version, workers):
     client = broker.connect("to", version)
@@ -28,6 +32,8 @@ def test_live_messages_are_not_marked(broker, version, workers):
     client.expect_message("t", b"x", retain=False)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-12",
+                   "5.0: MQTT-3.3.1-5 MQTT-3.3.1-8")
 @pytest.mark.workers
 def test_the_last_one_counts(broker, version, workers):
     publisher = broker.connect("from", version)
@@ -40,6 +46,8 @@ def test_the_last_one_counts(broker, version, workers):
     client.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-7",
+                   "5.0: MQTT-3.3.1-5")
 @pytest.mark.workers
 def test_qos_0_takes_the_place_of_qos_1(broker, version, workers):
     """The earlier one is never seen again, whatever becomes of the later."""
@@ -53,6 +61,8 @@ def test_qos_0_takes_the_place_of_qos_1(broker, version, workers):
     client.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-10 MQTT-3.3.1-11",
+                   "5.0: MQTT-3.3.1-6 MQTT-3.3.1-7")
 @pytest.mark.workers
 def test_cleared_by_an_empty_one(broker, version, workers):
     publisher = broker.connect("from", version)
@@ -67,6 +77,7 @@ def test_cleared_by_an_empty_one(broker, version, workers):
     late.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-7")
 @pytest.mark.workers
 def test_not_part_of_a_session(broker, version, workers):
     client = broker.connect("from", version)

@@ -14,11 +14,13 @@ def test_announced(broker):
     assert broker.connect("x", 5).connack.properties["retain_available"] == 0
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-13")
 def test_a_retained_will_is_refused(broker):
     broker.connect("x", 5, code=0x9A, will=Will("gone", b"x", retain=True)).expect_close()
     broker.connect("x", 5, will=Will("gone", b"x")).ping()
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-14")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_a_retained_message_ends_the_connection(broker, version, qos, workers):
