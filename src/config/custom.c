@@ -151,6 +151,28 @@ int custom_parse_expiration(struct option_target *target, const char *text)
     return 0;
 }
 
+int custom_parse_versions(struct option_target *target, const char *text)
+{
+    unsigned versions = 0;
+    const char *at = text;
+
+    target->rest = NULL;
+    do {
+        at += strspn(at, " ");
+        if (*at < '3' || *at > '5') {
+            return OPTION_INVALID;
+        }
+        versions |= SETTINGS_VERSION(*at - '0');
+        at++;
+        at += strspn(at, " ");
+    } while (*at++ == ',');
+    if (at[-1] != '\0') {
+        return OPTION_INVALID;
+    }
+    target->listener->accept_versions = versions;
+    return OPTION_OK;
+}
+
 /* Room for one more: the array doubles whenever its length is a power of two. */
 static int grow_trusted(struct settings_proxy *proxy, struct arena *arena)
 {

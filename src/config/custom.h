@@ -15,5 +15,8 @@ int custom_parse_log_type(struct option_target *target, const char *text) MUST_C
 /* A count with the unit s, h, d, w, m (30 days) or y; never 0. */
 int custom_parse_expiration(struct option_target *target, const char *text) MUST_CHECK;
 
+/* Some of 3, 4 and 5 with commas in between. */
+int custom_parse_versions(struct option_target *target, const char *text) MUST_CHECK;
+
 /* An address, a range in CIDR notation or `unix`. */
 int custom_parse_proxy_trusted(struct option_target *target, const char *text) MUST_CHECK;

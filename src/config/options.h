@@ -30,6 +30,7 @@ enum option_type {
 enum option_storage {
     OPTION_STORE_NONE,
     OPTION_STORE_BOOL,
+    OPTION_STORE_U8,
     OPTION_STORE_U16,
     OPTION_STORE_U32,
     OPTION_STORE_U64,

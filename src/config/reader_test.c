@@ -225,6 +225,45 @@ static void test_expiration(void **state)
     fixture_free(fixture);
 }
 
+static void test_versions(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned versions; /* 0: refused */
+    } cases[] = {
+        {"3",        1 << 3                  },
+        {"4",        1 << 4                  },
+        {"5",        1 << 5                  },
+        {"3,4,5",    1 << 3 | 1 << 4 | 1 << 5},
+        {"5, 4",     1 << 4 | 1 << 5         },
+        {"4 ,4",     1 << 4                  },
+        {"",         0                       },
+        {"2",        0                       },
+        {"6",        0                       },
+        {"4,",       0                       },
+        {",4",       0                       },
+        {"4 5",      0                       },
+        {"4,5x",     0                       },
+        {"mqttv311", 0                       },
+    };
+    struct fixture *fixture = fixture_new();
+
+    (void)state;
+    fixture_readf(fixture, "listener 1\n");
+    fixture_expect_ok(fixture);
+    assert_int_equal(fixture->settings->listeners[0].accept_versions, 1 << 3 | 1 << 4 | 1 << 5);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        fixture_readf(fixture, "listener 1\naccept_protocol_versions %s\n", cases[i].text);
+        if (cases[i].versions == 0) {
+            fixture_expect_error(fixture, "x.conf:2");
+            continue;
+        }
+        fixture_expect_ok(fixture);
+        assert_int_equal(fixture->settings->listeners[0].accept_versions, cases[i].versions);
+    }
+    fixture_free(fixture);
+}
+
 static void test_listener_lines(void **state)
 {
     /* clang-format off */
@@ -760,6 +799,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_expiration),
+        cmocka_unit_test(test_versions),
         cmocka_unit_test(test_listener_lines),
         cmocka_unit_test(test_options_belong_to_the_latest_listener),
         cmocka_unit_test(test_default_listener),

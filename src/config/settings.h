@@ -37,11 +37,23 @@ struct settings_log {
     bool connection_messages;
 };
 
-/* What one client may have. */
+/* What becomes of a client of MQTT 5.0 that sends more at once than our Receive Maximum. */
+enum settings_receive_excess { SETTINGS_RECEIVE_DISCONNECT, SETTINGS_RECEIVE_QUOTA };
+
+/* What clients may have: all of them together, then each. */
 struct settings_limits {
+    int32_t global_max_clients;     /* sessions; -1: no limit */
+    int32_t global_max_connections; /* -1: no limit */
+    uint64_t memory_limit;          /* bytes; 0: no limit */
     uint16_t max_inflight_messages; /* 0: no limit */
+    uint64_t max_inflight_bytes;    /* of payload; 0: no limit */
     uint32_t max_queued_messages;   /* 0: no limit */
+    uint64_t max_queued_bytes;      /* of payload; 0: no limit */
+    bool queue_qos0_messages;
+    bool upgrade_outgoing_qos;
     uint32_t max_packet_size;
+    uint32_t message_size_limit; /* of payload; 0: no limit */
+    enum settings_receive_excess receive_maximum_exceeded;
     uint16_t max_keepalive_s; /* 0: no limit */
     uint16_t connect_timeout_s;
     uint64_t persistent_client_expiration_s; /* 0: never */
@@ -50,8 +62,12 @@ struct settings_limits {
 struct settings_clients {
     bool allow_anonymous; /* as each listener inherited it */
     bool allow_zero_length_clientid;
-    const char *auto_id_prefix; /* as each listener inherited it */
+    const char *auto_id_prefix;    /* as each listener inherited it */
+    const char *clientid_prefixes; /* NULL: any client id */
     bool retain_available;
+    uint32_t retain_expiry_interval_min; /* between two sweeps; 0: none */
+    bool allow_duplicate_messages;
+    bool check_payload_format;
 };
 
 enum settings_domain { SETTINGS_DOMAIN_ANY, SETTINGS_DOMAIN_IPV4, SETTINGS_DOMAIN_IPV6 };
@@ -76,6 +92,16 @@ struct settings_proxy {
     unsigned trusted_len; /* 0: everybody is trusted */
 };
 
+/* What becomes of a message for a client whose queue is full. */
+enum settings_queue_policy {
+    SETTINGS_QUEUE_DROP_NEWEST,
+    SETTINGS_QUEUE_DROP_OLDEST,
+    SETTINGS_QUEUE_DISCONNECT
+};
+
+/* accept_versions: the bit of a version of MQTT, by its number on the wire. */
+#define SETTINGS_VERSION(number) (1u << (number))
+
 struct listener_settings {
     uint16_t port;            /* 0: a Unix socket at `unix_path` */
     bool is_loopback;         /* 127.0.0.1 and ::1, whichever the machine has; no bind_address */
@@ -88,7 +114,13 @@ struct listener_settings {
     bool defer_accept;
     bool allow_anonymous;
     const char *auto_id_prefix;
-    uint16_t max_topic_alias; /* that clients may use; 0: none */
+    bool use_username_as_clientid;
+    const char *mount_point;         /* NULL: none */
+    unsigned accept_versions;        /* bits of SETTINGS_VERSION() */
+    uint8_t max_qos;                 /* that clients may use */
+    uint16_t max_topic_alias;        /* that clients may use; 0: none */
+    uint16_t max_topic_alias_broker; /* that we use; 0: none */
+    enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
 };
 

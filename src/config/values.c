@@ -58,6 +58,7 @@ static void store_number(const struct option *option, struct option_target *targ
 
     switch (option->storage) {
     case OPTION_STORE_BOOL: *(bool *)field = number != 0; break;
+    case OPTION_STORE_U8: *(uint8_t *)field = (uint8_t)number; break;
     case OPTION_STORE_U16: *(uint16_t *)field = (uint16_t)number; break;
     case OPTION_STORE_U32: *(uint32_t *)field = (uint32_t)number; break;
     case OPTION_STORE_U64: *(uint64_t *)field = (uint64_t)number; break;

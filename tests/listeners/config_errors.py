@@ -47,8 +47,8 @@ def test_status(start_broker, line):
 NOT_YET = [
     "persistence true", "password_file {dir}/passwords", "acl_file {dir}/acl",
     "cafile {dir}/ca.crt", "certfile {dir}/x.crt", "protocol websockets", "connection bridge",
-    "plugin {dir}/x.so", "mount_point x/", "log_dest syslog",
-    "proxy_protocol_v2_require_tls true", "max_qos 1",
+    "plugin {dir}/x.so", "log_dest syslog",
+    "proxy_protocol_v2_require_tls true",
 ]
 
 
