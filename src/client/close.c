@@ -73,6 +73,7 @@ static const char *log_text(enum mqtt_reason reason)
     case MQTT_KEEP_ALIVE_TIMEOUT: return "exceeded timeout";
     case MQTT_SESSION_TAKEN_OVER: return "session taken over";
     case MQTT_NOT_AUTHORIZED: return "not authorised";
+    case MQTT_QUOTA_EXCEEDED: return "quota exceeded";
     case MQTT_SERVER_SHUTTING_DOWN: return "server shutting down";
     case MQTT_TOPIC_ALIAS_INVALID: return "topic alias invalid";
     default: return mqtt_reason_name(reason);

@@ -380,6 +380,7 @@ static int open_session(struct client *client)
         .clean_start = login->clean_start,
         .expiry_interval = client_cap_expiry(client, login->expiry_interval),
         .window = window_of(client),
+        .queue_policy = client->facts->listener->settings->queue_policy,
         .will = login->will,
         .will_delay = login->will_delay,
         .will_expiry = login->will_expiry,

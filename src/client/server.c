@@ -66,9 +66,14 @@ static int make_parts(struct server *server, const struct server_params *params)
     const struct settings_limits *limits = &server->settings->limits;
     struct core_limits core_limits = {
         .max_queued = limits->max_queued_messages,
+        .max_queued_bytes = limits->max_queued_bytes,
+        .max_inflight_bytes = limits->max_inflight_bytes,
+        .queue_plain = limits->queue_qos0_messages,
+        .upgrade_qos = limits->upgrade_outgoing_qos,
         .delivery_budget = params->budgets.deliveries,
         .at_once = params->budgets.at_once,
         .cleanup_budget = params->budgets.cleanups,
+        .sweep_interval_s = server->settings->clients.retain_expiry_interval_min * 60,
     };
     int r = worker_group_new(params->worker_len, &params->budgets.worker, &server->group);
 

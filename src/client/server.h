@@ -17,7 +17,7 @@ struct server;
 struct server_budgets {
     unsigned deliveries; /* per iteration: deliveries, replayed values, entries of the mailbox */
     unsigned at_once;    /* subscribers of one message, even beyond that */
-    unsigned cleanups;   /* per iteration: subscriptions of ended sessions that are removed */
+    unsigned cleanups;   /* per iteration: subscriptions of ended sessions, retained topics swept */
     struct worker_limits worker;
 };
 

@@ -234,6 +234,7 @@ static void attach(struct session *session, struct client *client,
 {
     session->client = client;
     session->window = request->window;
+    session->queue_policy = (uint8_t)request->queue_policy;
     session->expiry_interval = request->expiry_interval;
     session->expires_at = SESSION_NEVER;
     session->will = request->will;
@@ -293,11 +294,6 @@ void session_on_room(struct shard *shard, struct session *session)
 
 /* Sending */
 
-static bool is_expired(const struct shard *shard, const struct message *message)
-{
-    return message->expires_at != MESSAGE_NEVER && message->expires_at <= shard_now(shard);
-}
-
 static enum peer_verdict send_delivery(struct shard *shard, struct session *session,
                                        const struct delivery *delivery, uint16_t packet_id)
 {
@@ -314,39 +310,48 @@ static enum peer_verdict send_delivery(struct shard *shard, struct session *sess
     return shard->peer->publish(session->client, &publication, &head);
 }
 
+/* Whether so much is in flight that nothing more may be. */
+static bool is_window_full(const struct shard *shard, const struct session *session)
+{
+    uint64_t max = shard->core->limits.max_inflight_bytes;
+
+    return max && outbound_unacked_bytes(&session->outbound) >= max;
+}
+
+/* True: it counts against the window from now on. */
+static bool pump_one(struct shard *shard, struct session *session, const struct delivery *delivery,
+                     uint16_t packet_id)
+{
+    if (delivery->state == DELIVERY_RELEASED) {
+        shard->peer->pubrel(session->client, packet_id);
+        return true;
+    }
+    if (delivery->state == DELIVERY_QUEUED &&
+        message_is_expired(delivery->message, shard_now(shard))) {
+        shard->counts.dropped_expired++;
+        return false;
+    }
+    switch (send_delivery(shard, session, delivery, delivery->qos > 0 ? packet_id : 0)) {
+    case PEER_SENT: break;
+    case PEER_BUSY: shard->counts.dropped_busy++; break;
+    case PEER_TOO_LARGE: shard->counts.dropped_too_large++; return false;
+    }
+    return delivery->qos > 0;
+}
+
 void session_pump(struct shard *shard, struct session *session)
 {
     struct outbound *outbound = &session->outbound;
     struct delivery *delivery;
     uint16_t packet_id;
 
-    while (session->client &&
+    while (session->client && !is_window_full(shard, session) &&
            (delivery = outbound_next(outbound, session->window, &packet_id)) != NULL) {
-        if (delivery->state == DELIVERY_RELEASED) {
-            shard->peer->pubrel(session->client, packet_id);
+        if (pump_one(shard, session, delivery, packet_id)) {
             outbound_sent(outbound);
-        } else if (delivery->state == DELIVERY_QUEUED && is_expired(shard, delivery->message)) {
-            shard->counts.dropped_expired++;
-            outbound_skip(outbound);
-        } else if (send_delivery(shard, session, delivery, packet_id) == PEER_TOO_LARGE) {
-            shard->counts.dropped_too_large++;
-            outbound_skip(outbound);
         } else {
-            outbound_sent(outbound);
+            outbound_skip(outbound);
         }
-    }
-}
-
-static void deliver_now(struct shard *shard, struct session *session,
-                        const struct publication *publication, const struct delivery_head *head)
-{
-    if (!session->client) {
-        return;
-    }
-    switch (shard->peer->publish(session->client, publication, head)) {
-    case PEER_SENT: break;
-    case PEER_BUSY: shard->counts.dropped_busy++; break;
-    case PEER_TOO_LARGE: shard->counts.dropped_too_large++; break;
     }
 }
 
@@ -359,6 +364,51 @@ static void say_dropping(struct session *session)
     }
 }
 
+/* More waits for the client than may. */
+static void on_overflow(struct shard *shard, struct session *session)
+{
+    if (session->queue_policy == SETTINGS_QUEUE_DISCONNECT && session->client) {
+        shard->peer->overflow(session->client);
+    }
+}
+
+static void deliver_now(struct shard *shard, struct session *session,
+                        const struct publication *publication, const struct delivery_head *head)
+{
+    switch (shard->peer->publish(session->client, publication, head)) {
+    case PEER_SENT: break;
+    case PEER_BUSY:
+        shard->counts.dropped_busy++;
+        on_overflow(shard, session);
+        break;
+    case PEER_TOO_LARGE: shard->counts.dropped_too_large++; break;
+    }
+}
+
+static bool is_queue_full(const struct shard *shard, const struct session *session)
+{
+    const struct core_limits *limits = &shard->core->limits;
+
+    return (limits->max_queued && outbound_queued(&session->outbound) >= limits->max_queued) ||
+           (limits->max_queued_bytes &&
+            outbound_queued_bytes(&session->outbound) >= limits->max_queued_bytes);
+}
+
+/* False: the new delivery is the one that is dropped. What is dropped is counted. */
+static bool make_room(struct shard *shard, struct session *session)
+{
+    while (is_queue_full(shard, session)) {
+        shard->counts.dropped_queue_full++;
+        say_dropping(session);
+        if (session->queue_policy != SETTINGS_QUEUE_DROP_OLDEST ||
+            !outbound_drop_oldest(&session->outbound)) {
+            on_overflow(shard, session);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void deliver_later(struct shard *shard, struct session *session,
                           struct publication *publication, const struct delivery_head *head)
 {
@@ -366,11 +416,8 @@ static void deliver_later(struct shard *shard, struct session *session,
                                 .qos = head->qos,
                                 .state = DELIVERY_QUEUED,
                                 .retain = head->retain};
-    uint32_t max_queued = shard->core->limits.max_queued;
 
-    if (max_queued && outbound_queued(&session->outbound) >= max_queued) {
-        shard->counts.dropped_queue_full++;
-        say_dropping(session);
+    if (!make_room(shard, session)) {
         return;
     }
     if (publication_need_message(publication) < 0) {
@@ -389,19 +436,22 @@ static void deliver_later(struct shard *shard, struct session *session,
 static void deliver(struct shard *shard, struct session *session, struct publication *publication,
                     const struct delivery_head *head)
 {
-    if (head->qos == 0) {
-        deliver_now(shard, session, publication, head);
-    } else {
+    bool waits = session->client ? outbound_has_plain(&session->outbound)
+                                 : shard->core->limits.queue_plain && session->expiry_interval != 0;
+
+    if (head->qos > 0 || waits) {
         deliver_later(shard, session, publication, head);
+    } else if (session->client) {
+        deliver_now(shard, session, publication, head);
     }
 }
 
-/* The lower of what was published and what was asked for. */
-static uint8_t lower_qos(uint8_t published, uint8_t options)
+/* The lower of what was published and what was asked for, unless the latter is what counts. */
+static uint8_t qos_of(const struct shard *shard, uint8_t published, uint8_t options)
 {
     uint8_t asked = options & SUBSCRIBE_QOS;
 
-    return published < asked ? published : asked;
+    return published < asked && !shard->core->limits.upgrade_qos ? published : asked;
 }
 
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
@@ -409,7 +459,7 @@ void session_deliver(struct shard *shard, struct session *session, struct public
 {
     struct delivery_head head = {
         .identifier = subscriber->identifier,
-        .qos = lower_qos(publication->parts.qos, subscriber->options),
+        .qos = qos_of(shard, publication->parts.qos, subscriber->options),
         .retain = publication->parts.retain && (subscriber->options & SUBSCRIBE_AS_PUBLISHED) != 0,
     };
 
@@ -430,14 +480,10 @@ void session_deliver_retained(struct shard *shard, struct session *session, stru
     struct publication publication;
     struct delivery_head head = {
         .identifier = identifier,
-        .qos = lower_qos(message->qos, options),
+        .qos = qos_of(shard, message->qos, options),
         .retain = true,
     };
 
-    if (is_expired(shard, message)) {
-        shard->counts.dropped_expired++;
-        return;
-    }
     publication_of(&publication, message, 0);
     deliver(shard, session, &publication, &head);
 }
@@ -476,7 +522,7 @@ enum ack_verdict session_on_pubrec(struct shard *shard, struct session *session,
         outbound_finish(&session->outbound, delivery);
         after_ack(shard, session);
     } else if (delivery->state == DELIVERY_SENT) {
-        outbound_release(delivery);
+        outbound_release(&session->outbound, delivery);
     }
     return ACK_OK;
 }

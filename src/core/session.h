@@ -11,6 +11,7 @@
 #include "base/slice.h"
 #include "base/table.h"
 #include "base/wheel.h"
+#include "config/settings.h"
 #include "core/inbound.h"
 #include "core/outbound.h"
 #include "core/peer.h"
@@ -41,7 +42,8 @@ struct session {
     uint32_t window; /* the peer's Receive Maximum or our own bound; 0 = no bound */
     uint32_t pins;   /* fan-outs that hold the session */
     bool is_over;
-    bool said_dropping; /* the log has told that deliveries are dropped */
+    bool said_dropping;   /* the log has told that deliveries are dropped */
+    uint8_t queue_policy; /* enum settings_queue_policy */
     uint16_t id_len;
     uint8_t id[];
 };
@@ -51,6 +53,7 @@ struct session_request {
     bool clean_start;
     uint32_t expiry_interval; /* seconds; 0 ends with the connection; SESSION_NEVER */
     uint32_t window;
+    enum settings_queue_policy queue_policy;
     struct message *will; /* NULL: none. Taken over on success. */
     uint32_t will_delay;  /* seconds */
     uint32_t will_expiry; /* seconds from its publication on; SESSION_NEVER */
@@ -101,7 +104,7 @@ void session_deliver(struct shard *shard, struct session *session, struct public
 /* Sends what the window allows. */
 void session_pump(struct shard *shard, struct session *session);
 
-/* A value of the retained tree, for a subscription of this session. */
+/* A value of the retained tree that has not expired, for a subscription of this session. */
 void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,
                               uint8_t options, uint32_t identifier);
 

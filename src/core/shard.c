@@ -66,6 +66,7 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
     table_init(&shard->sessions);
     list_init(&shard->replays);
     list_init(&shard->ended);
+    sweep_init(&shard->sweep, core, worker);
     shard->cache = match_cache_new();
     return shard;
 }
@@ -81,6 +82,7 @@ void shard_clear(struct shard *shard)
 
     assert_owner(shard->worker);
     fanout_clear(shard);
+    sweep_stop(shard);
     while ((link = table_any(&shard->sessions)) != NULL) {
         session_end(shard, CONTAINER_OF(link, struct session, link));
     }
@@ -120,12 +122,13 @@ void shard_go_on(struct shard *shard)
     shard->budget = MAX(shard->budget, limits->delivery_budget / 4 + 1);
     replay_go_on(shard);
     session_clean_up(shard, limits->cleanup_budget);
+    sweep_go_on(shard, limits->cleanup_budget);
 }
 
 bool shard_has_work(const struct shard *shard)
 {
     return fanout_is_active(&shard->fanout) || !list_is_empty(&shard->replays) ||
-           !list_is_empty(&shard->ended);
+           !list_is_empty(&shard->ended) || sweep_is_under_way(&shard->sweep);
 }
 
 void shard_on_message(struct shard *shard, struct message *message)
