@@ -127,9 +127,10 @@ LENIENT_5 = LENIENT_4 + [
                    "5.0: MQTT-4.7.3-2 MQTT-4.13.1-1 MQTT-4.13.2-1")
 @pytest.mark.differs("2.0 is lenient", protocol=4, name=LENIENT_4)
 @pytest.mark.differs("2.0 is lenient", protocol=5, name=LENIENT_5)
+@pytest.mark.workers
 @pytest.mark.parametrize("protocol, name", [
     pytest.param(*each, id=f"{each[0]}-{each[1].replace(' ', '_')}") for each in CASES])
-def test_ends(broker, protocol, name):
+def test_ends(broker, protocol, name, workers):
     packet, reasons = case(protocol, name)
     watcher = broker.connect("watcher", protocol)
     watcher.subscribe("smuggled")

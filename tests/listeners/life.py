@@ -88,7 +88,8 @@ def test_lines_with_a_user_name(broker):
 
 
 @pytest.mark.nightjar("words of 2.1")
-def test_lines_of_endings(broker):
+@pytest.mark.workers
+def test_lines_of_endings(broker, workers):
     watch = broker.connect("closed", 4)
     address = re.escape(watch.local)
     watch.close()

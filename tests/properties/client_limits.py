@@ -23,7 +23,8 @@ def test_too_large_is_skipped(broker, qos, workers):
 
 @pytest.mark.holds("5.0: MQTT-3.1.2-24")
 @pytest.mark.differs("2.0 forgets the fixed header")
-def test_the_border(broker):
+@pytest.mark.workers
+def test_the_border(broker, workers):
     """The whole packet counts, with its fixed header."""
     client = broker.connect("to", 5, properties={"maximum_packet_size": 50})
     client.subscribe("t")

@@ -13,7 +13,8 @@ EXPIRY = "message_expiry_interval"
 
 
 @pytest.mark.holds("5.0: MQTT-3.3.2-6")
-def test_at_once(broker):
+@pytest.mark.workers
+def test_at_once(broker, workers):
     client = broker.connect("to", 5)
     client.subscribe("t")
     broker.connect("from", 5).publish("t", b"x", properties={EXPIRY: 100})
@@ -50,7 +51,8 @@ def test_counted_when_retained(broker, workers):
     client.expect_nothing()
 
 
-def test_applies_to_clients_of_3_1_1(broker):
+@pytest.mark.workers
+def test_applies_to_clients_of_3_1_1(broker, workers):
     client = broker.connect("to", 4, lasting=True)
     client.subscribe("t", qos=1)
     client.disconnect()
@@ -61,7 +63,8 @@ def test_applies_to_clients_of_3_1_1(broker):
 
 @pytest.mark.holds("5.0: MQTT-4.3.3-7")
 @pytest.mark.differs("2.0 drops it")
-def test_what_was_sent_does_not_expire(broker):
+@pytest.mark.workers
+def test_what_was_sent_does_not_expire(broker, workers):
     client = broker.connect("to", 5, lasting=True)
     client.subscribe("t", qos=2)
     broker.connect("from", 5).publish("t", b"x", 2, properties={EXPIRY: 1})

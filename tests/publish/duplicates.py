@@ -32,7 +32,8 @@ def test_repeated_qos_2_is_delivered_once(broker, version, workers):
 
 @pytest.mark.holds("3.1.1: MQTT-4.3.3-2",
                    "5.0: MQTT-4.3.3-12")
-def test_qos_2_id_is_free_after_pubcomp(broker, version):
+@pytest.mark.workers
+def test_qos_2_id_is_free_after_pubcomp(broker, version, workers):
     subscriber, publisher = pair(broker, version)
     for payload in (b"1", b"2"):
         publisher.send(wire.publish("t", payload, 2, 5, version=version))
@@ -44,7 +45,8 @@ def test_qos_2_id_is_free_after_pubcomp(broker, version):
 
 @pytest.mark.holds("3.1.1: MQTT-3.3.1-3 MQTT-4.3.2-2",
                    "5.0: MQTT-3.3.1-3 MQTT-4.3.2-5")
-def test_qos_1_id_means_a_new_message_each_time(broker, version):
+@pytest.mark.workers
+def test_qos_1_id_means_a_new_message_each_time(broker, version, workers):
     subscriber, publisher = pair(broker, version)
     for dup in (False, True):
         publisher.send(wire.publish("t", b"x", 1, 5, dup=dup, version=version))
@@ -52,7 +54,8 @@ def test_qos_1_id_means_a_new_message_each_time(broker, version):
         subscriber.expect_message("t", b"x", dup=False)
 
 
-def test_repeated_pubrel(broker, version):
+@pytest.mark.workers
+def test_repeated_pubrel(broker, version, workers):
     subscriber, publisher = pair(broker, version)
     publisher.send(wire.publish("t", b"x", 2, 5, version=version))
     publisher.expect("PUBREC", id=5)

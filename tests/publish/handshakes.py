@@ -24,7 +24,8 @@ def test_delivery_at_the_lower_qos(broker, version, sent, granted, workers):
 
 @pytest.mark.holds("3.1.1: MQTT-2.3.1-6 MQTT-3.3.4-1 MQTT-4.3.2-2 MQTT-4.3.3-2",
                    "5.0: MQTT-2.2.1-5 MQTT-3.3.4-1 MQTT-4.3.2-4 MQTT-4.3.3-8 MQTT-4.3.3-11")
-def test_answers_to_a_publisher(broker, version):
+@pytest.mark.workers
+def test_answers_to_a_publisher(broker, version, workers):
     broker.connect("to", version).subscribe("t")
     client = broker.connect("from", version)
     client.send(wire.publish("t", b"x", 1, 0x1234, version=version))
@@ -42,7 +43,8 @@ def test_answers_to_a_publisher(broker, version):
                    "5.0: MQTT-2.1.3-1 MQTT-2.2.1-2 MQTT-2.2.1-4 MQTT-2.2.1-5 MQTT-2.2.2-1",
                    "5.0: MQTT-3.3.1-2 MQTT-4.3.1-1 MQTT-4.3.2-1 MQTT-4.3.2-2 MQTT-4.3.3-1",
                    "5.0: MQTT-4.3.3-2 MQTT-4.3.3-4")
-def test_the_bytes_of_a_delivery(broker, version):
+@pytest.mark.workers
+def test_the_bytes_of_a_delivery(broker, version, workers):
     subscriber = broker.connect("to", version)
     subscriber.subscribe("t", qos=2)
     publisher = broker.connect("from", version)
@@ -61,7 +63,8 @@ def test_the_bytes_of_a_delivery(broker, version):
     subscriber.ping()
 
 
-def test_acknowledgements_in_long_form(broker):
+@pytest.mark.workers
+def test_acknowledgements_in_long_form(broker, workers):
     """5.0 allows a reason, and properties, where the short form would do."""
     subscriber = broker.connect("to", 5)
     subscriber.subscribe("t", qos=2)
@@ -81,8 +84,9 @@ def test_acknowledgements_in_long_form(broker):
 
 
 @pytest.mark.holds("5.0: MQTT-4.3.3-4 MQTT-4.4.0-2")
+@pytest.mark.workers
 @pytest.mark.parametrize("qos, answer", [(1, "PUBACK"), (2, "PUBREC")])
-def test_a_refused_delivery_is_over(broker, qos, answer):
+def test_a_refused_delivery_is_over(broker, qos, answer, workers):
     """An answer of 0x80 or more: no PUBREL follows, and nothing is sent again."""
     subscriber = broker.connect("to", 5, lasting=True)
     subscriber.subscribe("t", qos=2)
@@ -141,7 +145,8 @@ def test_pubrels_in_the_order_of_pubrecs(broker, version, workers):
 @pytest.mark.holds("3.1.1: MQTT-3.3.5-2",
                    "5.0: MQTT-3.4.2-1 MQTT-3.5.2-1 MQTT-4.3.3-9")
 @pytest.mark.differs("2.0 closes the connection", version=4)
-def test_a_publish_that_is_not_allowed(broker, version):
+@pytest.mark.workers
+def test_a_publish_that_is_not_allowed(broker, version, workers):
     """
     Nobody but the broker publishes below $SYS. 3.1.1 has no word for that: the handshake goes on
     and nothing comes of it. A PUBREC of 0x80 or more frees the identifier for a new message.

@@ -71,7 +71,8 @@ def test_pubrel_again(broker, version, workers):
 
 
 @pytest.mark.holds("5.0: MQTT-4.4.0-1")
-def test_never_on_a_living_connection(broker, version):
+@pytest.mark.workers
+def test_never_on_a_living_connection(broker, version, workers):
     client, _ = deliveries(broker, version, 1, 1)
     client.expect_nothing(1.5)
 
@@ -104,7 +105,8 @@ def test_then_what_came_meanwhile(broker, version, workers):
 
 
 @pytest.mark.differs("2.0 resends all at once")
-def test_the_window_of_the_new_connection_counts(broker):
+@pytest.mark.workers
+def test_the_window_of_the_new_connection_counts(broker, workers):
     """A session resumed with a smaller Receive Maximum is resent no more than that at a time."""
     client, ids = deliveries(broker, 5, 1, 4)
     client.close()

@@ -60,7 +60,8 @@ def test_receive_maximum_of_the_client(broker, workers):
 
 
 @pytest.mark.differs("2.0 takes the client's number alone")
-def test_receive_maximum_does_not_widen(broker):
+@pytest.mark.workers
+def test_receive_maximum_does_not_widen(broker, workers):
     subscriber = broker.connect("to", 5, properties={"receive_maximum": 1000})
     subscriber.subscribe("t", qos=1)
     fill(broker, 5, 25)
@@ -68,7 +69,8 @@ def test_receive_maximum_does_not_widen(broker):
 
 
 @pytest.mark.config("max_inflight_messages 2")
-def test_max_inflight_messages(broker, version):
+@pytest.mark.workers
+def test_max_inflight_messages(broker, version, workers):
     subscriber = broker.connect("to", version)
     if version == 5:
         assert subscriber.connack.properties["receive_maximum"] == 2
@@ -88,7 +90,8 @@ def test_strictly_one_at_a_time(broker, version, workers):
 
 
 @pytest.mark.holds("5.0: MQTT-4.9.0-3")
-def test_qos_0_passes_a_full_window(broker, version):
+@pytest.mark.workers
+def test_qos_0_passes_a_full_window(broker, version, workers):
     subscriber = broker.connect("to", version)
     subscriber.subscribe("t", qos=2)
     publisher = fill(broker, version, 22)

@@ -17,7 +17,8 @@ def retained(broker):
 
 
 @pytest.mark.holds("5.0: MQTT-3.3.1-9 MQTT-3.8.4-4")
-def test_handling_0_sends_each_time(broker, retained):
+@pytest.mark.workers
+def test_handling_0_sends_each_time(broker, retained, workers):
     client = broker.connect("to", 5)
     for _ in range(2):
         client.subscribe(("t", handling(0)), codes=[0])
@@ -25,7 +26,8 @@ def test_handling_0_sends_each_time(broker, retained):
 
 
 @pytest.mark.holds("5.0: MQTT-3.3.1-10")
-def test_handling_1_sends_to_new_subscriptions(broker, retained):
+@pytest.mark.workers
+def test_handling_1_sends_to_new_subscriptions(broker, retained, workers):
     client = broker.connect("to", 5)
     client.subscribe(("t", handling(1)), codes=[0])
     client.expect_message("t", b"x", retain=True)
@@ -37,7 +39,8 @@ def test_handling_1_sends_to_new_subscriptions(broker, retained):
 
 
 @pytest.mark.holds("5.0: MQTT-3.3.1-11")
-def test_handling_2_sends_nothing(broker, retained):
+@pytest.mark.workers
+def test_handling_2_sends_nothing(broker, retained, workers):
     client = broker.connect("to", 5)
     client.subscribe(("t", handling(2)), codes=[0])
     client.expect_nothing()
@@ -58,7 +61,8 @@ def test_as_published(broker, workers):
     exact.expect_message("t", b"gone by", retain=False)
 
 
-def test_replay_is_marked_either_way(broker, retained):
+@pytest.mark.workers
+def test_replay_is_marked_either_way(broker, retained, workers):
     for name, options in (("plain", 0), ("exact", AS_PUBLISHED)):
         client = broker.connect(name, 5)
         client.subscribe(("t", options), codes=[0])

@@ -85,7 +85,8 @@ def test_3_1_has_no_session_present(broker, version):
     broker.connect("x", version, clean=False, session=False)
 
 
-def test_unsubscribed_while_away_is_not_possible_but_before(broker, version):
+@pytest.mark.workers
+def test_unsubscribed_while_away_is_not_possible_but_before(broker, version, workers):
     client = broker.connect("x", version, lasting=True)
     client.subscribe("t", "u", qos=1)
     client.unsubscribe("t")

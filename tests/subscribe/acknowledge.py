@@ -39,7 +39,8 @@ def test_unsuback_of_5(broker):
 
 @pytest.mark.holds("3.1.1: MQTT-3.8.4-4 MQTT-3.8.4-5 MQTT-3.10.4-6",
                    "5.0: MQTT-3.8.4-5 MQTT-3.8.4-6 MQTT-3.10.4-6")
-def test_many_filters(broker, version):
+@pytest.mark.workers
+def test_many_filters(broker, version, workers):
     client = broker.connect("x", version)
     filters = [f"many/{number}/+" for number in range(1000)]
     client.subscribe(*filters)

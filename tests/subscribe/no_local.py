@@ -38,7 +38,8 @@ def test_no_local_on_a_shared_subscription(broker):
     client.expect_end(0x82)
 
 
-def test_a_bridge_hears_nothing_of_its_own(broker):
+@pytest.mark.workers
+def test_a_bridge_hears_nothing_of_its_own(broker, workers):
     """Protocol level 0x84 says bridge: no copy of its own, and the retain flag as published."""
     client = broker.open(4)
     client.send(wire.connect("bridge", 4, level=0x84))

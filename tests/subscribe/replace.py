@@ -66,7 +66,8 @@ def test_unsubscribed(broker, version, workers):
 
 @pytest.mark.holds("3.1.1: MQTT-3.10.4-3",
                    "5.0: MQTT-3.10.4-3")
-def test_deliveries_begun_are_completed(broker, version):
+@pytest.mark.workers
+def test_deliveries_begun_are_completed(broker, version, workers):
     client = broker.connect("to", version)
     client.subscribe("t", qos=2)
     publisher = broker.connect("from", version)

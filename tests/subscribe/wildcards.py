@@ -61,9 +61,10 @@ def test_matches(broker, version, workers):
 
 @pytest.mark.holds("3.1.1: MQTT-4.7.3-3",
                    "5.0: MQTT-4.7.3-3")
+@pytest.mark.workers
 @pytest.mark.parametrize("topic", ["a/" * 199 + "a", "x" * 65535],
                          ids=["200 levels", "65535 bytes"])
-def test_limits(broker, version, topic):
+def test_limits(broker, version, topic, workers):
     client = broker.connect("x", version)
     client.subscribe(topic)
     publisher = broker.connect("from", version)
@@ -71,8 +72,9 @@ def test_limits(broker, version, topic):
     client.expect_message(topic, b"x")
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("wildcard", ["a/" * 300 + "#", "/" * 65535], ids=["301", "65536"])
-def test_too_deep(broker, version, wildcard):
+def test_too_deep(broker, version, wildcard, workers):
     """Refused: 3.1.1 by a close, 5 as a malformed packet; the rest goes on."""
     other = broker.connect("other", version)
     client = broker.connect("x", version)

@@ -74,7 +74,8 @@ def test_retained(broker, version, workers):
 
 @pytest.mark.holds("3.1.1: MQTT-3.1.2-16",
                    "5.0: MQTT-3.1.2-14")
-def test_not_retained(broker, version):
+@pytest.mark.workers
+def test_not_retained(broker, version, workers):
     watcher = watch(broker, version)
     broker.connect("x", version, will=Will("gone", b"x")).close()
     watcher.expect_message("gone", b"x")
@@ -100,7 +101,8 @@ def test_the_last_connect_counts(broker, version, workers):
     watcher.expect_nothing()
 
 
-def test_a_large_will(broker, version):
+@pytest.mark.workers
+def test_a_large_will(broker, version, workers):
     watcher = watch(broker, version)
     payload = bytes(range(256)) * 200
     broker.connect("x", version, will=Will("gone", payload, 1)).close()

@@ -28,7 +28,8 @@ def test_disconnect_with_will(broker, workers):
 
 @pytest.mark.holds("5.0: MQTT-3.1.2-8")
 @pytest.mark.differs("2.0 publishes no will then")
-def test_disconnect_with_an_error(broker):
+@pytest.mark.workers
+def test_disconnect_with_an_error(broker, workers):
     """Any reason but 0x00 leaves the will to be published. (5.0, 3.14.4)"""
     watcher = watch(broker)
     broker.connect("x", 5, will=Will("gone", b"x")).disconnect(0x80)
@@ -70,7 +71,8 @@ def test_the_end_of_the_session_comes_first(broker, workers):
 
 
 @pytest.mark.differs("2.0 publishes no will then")
-def test_a_new_session_publishes_a_delayed_will(broker):
+@pytest.mark.workers
+def test_a_new_session_publishes_a_delayed_will(broker, workers):
     watcher = watch(broker)
     will = Will("gone", b"x", properties={"will_delay_interval": 100})
     broker.connect("x", 5, lasting=True, will=will).close()
@@ -92,7 +94,8 @@ def test_properties(broker, workers):
     assert got.properties == given
 
 
-def test_expiry_of_a_will_counts_from_its_publication(broker):
+@pytest.mark.workers
+def test_expiry_of_a_will_counts_from_its_publication(broker, workers):
     watcher = watch(broker)
     will = Will("gone", b"x", properties={"message_expiry_interval": 100})
     client = broker.connect("x", 5, will=will)
