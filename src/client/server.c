@@ -69,6 +69,7 @@ static int make_parts(struct server *server, const struct server_params *params)
         .max_queued_bytes = limits->max_queued_bytes,
         .max_inflight_bytes = limits->max_inflight_bytes,
         .queue_plain = limits->queue_qos0_messages,
+        .merges = !server->settings->clients.allow_duplicate_messages,
         .upgrade_qos = limits->upgrade_outgoing_qos,
         .delivery_budget = params->budgets.deliveries,
         .at_once = params->budgets.at_once,
