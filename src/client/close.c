@@ -158,7 +158,8 @@ void client_stop(struct client *client)
     }
 }
 
-/* Some refusals have no code in version 3: there it is just closed. */
+/* Some refusals have no code in version 3, and some clients of 5.0 take nothing that long
+ * [MQTT-3.1.2-24]: there it is just closed. */
 void client_refuse(struct client *client, enum mqtt_reason reason)
 {
     struct mqtt_connack_out connack = {

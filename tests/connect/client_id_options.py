@@ -1,7 +1,5 @@
 """
 The options on client ids: none assigned, which prefix, and the user name in their place.
-
-5.0: MQTT-3.1.3-8 MQTT-3.2.2-16
 """
 
 import re
@@ -21,10 +19,12 @@ def refuse(broker, client_id, version, codes, **fields):
     broker.connect(client_id, version, code=codes[version], **fields).expect_close()
 
 
+@pytest.mark.workers
+@pytest.mark.holds("5.0: MQTT-3.1.3-8")
 @pytest.mark.config("allow_zero_length_clientid false")
 @pytest.mark.differs("2.0 has the reason 0x80", version=5)
 @pytest.mark.versions(3, 4, 5)
-def test_no_empty_ids(broker, version):
+def test_no_empty_ids(broker, version, workers):
     refuse(broker, "", version, NOT_VALID)
     broker.connect("named", version).ping()
 
@@ -35,8 +35,9 @@ def test_the_prefix_of_assigned_ids(broker):
     assert re.fullmatch("mine-" + DIGITS, assigned), assigned
 
 
+@pytest.mark.workers
 @pytest.mark.nightjar("an option of 2.1")
-def test_each_listener_its_own_prefix(start_broker):
+def test_each_listener_its_own_prefix(start_broker, workers):
     broker = start_broker("""
 auto_id_prefix all-
 listener {port} 127.0.0.1
@@ -52,9 +53,10 @@ listener_auto_id_prefix own-
         assert re.fullmatch(prefix + DIGITS, assigned), assigned
 
 
+@pytest.mark.workers
 @pytest.mark.config("clientid_prefixes secure-")
 @pytest.mark.versions(3, 4, 5)
-def test_only_ids_with_the_prefix(broker, version):
+def test_only_ids_with_the_prefix(broker, version, workers):
     broker.connect("secure-x", version).ping()
     broker.connect("secure-", version).ping()
     for wrong in ("x", "secure", "Secure-x", "xsecure-"):
@@ -98,9 +100,11 @@ def test_an_empty_user_name_is_none(broker, version):
     refuse(broker, "x", version, NOT_AUTHORIZED, username="")
 
 
+@pytest.mark.workers
+@pytest.mark.holds("5.0: MQTT-3.2.2-16")
 @pytest.mark.config("use_username_as_clientid true")
 @pytest.mark.differs("2.0 tells another id than the one that counts")
-def test_an_empty_id_is_told_the_name(broker):
+def test_an_empty_id_is_told_the_name(broker, workers):
     client = broker.connect("", 5, username="me", lasting=True)
     assert client.connack.properties["assigned_client_identifier"] == "me"
     client.disconnect()

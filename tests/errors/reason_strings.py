@@ -1,7 +1,5 @@
 """
 Reason strings: to whom asked for problem information in so many words, and to nobody else.
-
-5.0: MQTT-3.1.2-29 MQTT-3.2.2-19 MQTT-3.4.2-2 MQTT-3.5.2-2 MQTT-3.14.2-3 MQTT-3.1.2-24
 """
 
 import pytest
@@ -44,6 +42,7 @@ def test_who_asks_is_told(broker):
         assert got.properties["reason_string"], got
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-29")
 @pytest.mark.parametrize("properties", UNASKED, ids=["silent", "no"])
 def test_nobody_else_is(broker, properties):
     """Byte for byte what Mosquitto sends."""
@@ -53,7 +52,8 @@ def test_nobody_else_is(broker, properties):
     assert ended(broker, properties).raw == bytes.fromhex("e0 01 94")
 
 
-def test_what_is_no_error_has_none(broker):
+@pytest.mark.workers
+def test_what_is_no_error_has_none(broker, workers):
     client = broker.connect("x", 5, properties=ASKED)
     assert "reason_string" not in client.connack.properties
     assert client.publish("t", b"", 1).raw == bytes.fromhex("40 03 0001 10")
@@ -61,6 +61,7 @@ def test_what_is_no_error_has_none(broker):
     assert client.publish("t", b"", 1).raw == bytes.fromhex("40 02 0002")
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-19 MQTT-3.4.2-2 MQTT-3.14.2-3")
 def test_not_beyond_the_maximum_packet_size(broker):
     """The answer comes without its text."""
     small = {**ASKED, "maximum_packet_size": 30}
@@ -68,6 +69,7 @@ def test_not_beyond_the_maximum_packet_size(broker):
         assert not got.properties and len(got.raw) <= 30
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-24")
 def test_a_refusal_that_does_not_fit_is_a_close(broker):
     client = broker.open(5)
     client.send(wire.connect("x", 5, properties={"authentication_method": "x",

@@ -1,8 +1,6 @@
 """
 memory_limit: what asks for more memory is refused and told so; nobody waits, who asks for nothing is
 served on, and memory that is given back is there for others.
-
-5.0: MQTT-4.13.2-1
 """
 
 import pytest
@@ -75,7 +73,8 @@ def test_a_subscription_is_refused(broker, workers):
     publisher.expect("SUBACK", id=id, codes=[0x97, 0x97])
 
 
-def test_a_connect_is_refused(start_broker):
+@pytest.mark.workers
+def test_a_connect_is_refused(start_broker, workers):
     broker = start_broker(DEFAULT + CONFIG, workers=1)
     publisher = broker.connect("from", 5)
     fill(broker, publisher)

@@ -45,8 +45,9 @@ def test_a_refused_id_is_free_again(broker):
     client.expect("PUBREC", id=7, reason=0x10)
 
 
+@pytest.mark.workers
 @pytest.mark.config(LIMIT)
-def test_only_the_payload_counts(broker, version):
+def test_only_the_payload_counts(broker, version, workers):
     watcher = broker.connect("watcher", version)
     watcher.subscribe("#")
     client = broker.connect("from", version)

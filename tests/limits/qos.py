@@ -1,8 +1,6 @@
 """
 max_qos: version 5 is told, nobody may publish or leave a will above it, and no subscription gets
 more.
-
-5.0: MQTT-3.2.2-9 MQTT-3.2.2-10 MQTT-3.2.2-11 MQTT-3.2.2-12
 """
 
 import pytest
@@ -11,6 +9,7 @@ from harness import wire
 from harness.wire import Will
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-9")
 @pytest.mark.parametrize("most", [0, 1])
 def test_announced(start_broker, most):
     broker = start_broker(f"listener {{port}} 127.0.0.1\nallow_anonymous true\nmax_qos {most}\n")
@@ -22,6 +21,7 @@ def test_two_is_not_announced(broker):
     assert "maximum_qos" not in broker.connect("x", 5).connack.properties
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-10")
 @pytest.mark.config("max_qos 1")
 @pytest.mark.workers
 def test_subscriptions_are_granted_less(broker, version, workers):
@@ -39,8 +39,10 @@ def test_nothing_is_refused_for_asking_for_more(broker, version):
     client.subscribe("a", "b", codes=[0, 0], qos=2)
 
 
+@pytest.mark.workers
+@pytest.mark.holds("5.0: MQTT-3.2.2-11")
 @pytest.mark.config("max_qos 1")
-def test_a_publish_above_it_ends_the_connection(broker, version):
+def test_a_publish_above_it_ends_the_connection(broker, version, workers):
     watcher = broker.connect("watcher", version)
     watcher.subscribe("#")
     client = broker.connect("x", version)
@@ -51,6 +53,7 @@ def test_a_publish_above_it_ends_the_connection(broker, version):
     watcher.expect_nothing()
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-12")
 @pytest.mark.config("max_qos 1")
 def test_a_will_above_it_is_refused(broker, version):
     client = broker.open(version)

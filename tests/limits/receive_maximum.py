@@ -1,8 +1,6 @@
 """
 receive_maximum_exceeded: what becomes of QoS 2 messages of version 5 above the announced maximum.
 Version 3 was told of none, and is not bound.
-
-5.0: MQTT-3.3.4-7
 """
 
 import pytest
@@ -19,6 +17,7 @@ def fill(client):
         client.expect("PUBREC", id=id)
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.4-7")
 @pytest.mark.config(CONFIG)
 @pytest.mark.nightjar("2.0 does otherwise")
 def test_disconnect_is_the_default(broker):

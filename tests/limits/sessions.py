@@ -1,8 +1,6 @@
 """
 global_max_clients: as many sessions as that, connected or not. Who would be one more is told that
 the server is busy (5.0) or closed (3.x); who has a session gets it, and takes it over.
-
-5.0: MQTT-3.1.4-2 MQTT-3.2.2-6
 """
 
 import pytest
@@ -22,6 +20,7 @@ def expect_refused(broker, version, **fields):
 
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.4-2")
 @pytest.mark.config(CONFIG)
 @pytest.mark.workers
 @pytest.mark.nightjar("2.0 has no global_max_clients")

@@ -1,8 +1,6 @@
 """
 accept_protocol_versions: a listener speaks what it is told to; others are answered in their own
 words.
-
-3.1.1: MQTT-3.1.2-2 5.0: MQTT-3.1.2-2
 """
 
 import pytest
@@ -26,8 +24,11 @@ def expect_refused(broker, version, address):
     client.expect_close()
 
 
+@pytest.mark.workers
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-2",
+                   "5.0: MQTT-3.1.2-2")
 @pytest.mark.nightjar("an option of 2.1")
-def test_each_listener_its_own(start_broker):
+def test_each_listener_its_own(start_broker, workers):
     broker = start_broker(TWO)
     second = ("127.0.0.1", broker.places["port2"])
     watcher = broker.connect("watcher", 5)

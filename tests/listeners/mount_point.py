@@ -111,8 +111,9 @@ def test_what_is_outside_is_not_delivered(sides, version, workers):
         client.expect_message("t", b"x")
 
 
+@pytest.mark.workers
 @pytest.mark.nightjar("2.0 lets it pass")
-def test_too_long_behind_it(sides, version):
+def test_too_long_behind_it(sides, version, workers):
     inside, outside, broker = sides
     watcher = outside("watcher", version)
     watcher.subscribe("#")

@@ -1,8 +1,6 @@
 """
 Payload Format Indicator: check_payload_format refuses what is marked as text and is not UTF-8. It
 is passed on either way, unaltered.
-
-5.0: MQTT-3.3.2-4
 """
 
 import pytest
@@ -19,6 +17,7 @@ on = pytest.mark.config("check_payload_format true")
 ours = pytest.mark.nightjar("an option of ours")
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-4")
 @on
 @ours
 @pytest.mark.workers
@@ -38,9 +37,10 @@ def test_wrong_text_is_refused(broker, qos, workers):
         assert got.properties == TEXT
 
 
+@pytest.mark.workers
 @on
 @ours
-def test_what_is_no_text_is_not_looked_at(broker):
+def test_what_is_no_text_is_not_looked_at(broker, workers):
     watcher = broker.connect("watcher", 5)
     watcher.subscribe("#")
     client = broker.connect("from", 5)
@@ -64,7 +64,8 @@ def test_a_will(broker):
     broker.connect("x", 5, will=Will("w", b"fine", properties=TEXT)).ping()
 
 
-def test_off_by_default(broker):
+@pytest.mark.workers
+def test_off_by_default(broker, workers):
     watcher = broker.connect("watcher", 5)
     watcher.subscribe("#")
     client = broker.connect("from", 5, will=Will("w", b"\xff", properties=TEXT))

@@ -1,8 +1,6 @@
 """
 Topic aliases that the broker uses: max_topic_alias_broker of them, for whom asked for them, first
 come first served, never given to another topic, and only where they shorten what follows.
-
-5.0: MQTT-3.1.2-26 MQTT-3.1.2-27 MQTT-3.3.2-8 MQTT-3.3.2-9 MQTT-3.3.2-11
 """
 
 import pytest
@@ -23,6 +21,7 @@ def expect(client, topic, alias, payload=b"x", **fields):
     return got
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-8")
 @pytest.mark.workers
 @pytest.mark.nightjar("2.0 uses none")
 @pytest.mark.parametrize("qos", [0, 1, 2])
@@ -52,10 +51,12 @@ def test_first_come_first_served(broker, workers):
                 expect(client, f"topic/{number}", None)
 
 
+@pytest.mark.workers
+@pytest.mark.holds("5.0: MQTT-3.1.2-26 MQTT-3.1.2-27 MQTT-3.3.2-11")
 @pytest.mark.nightjar("2.0 uses none")
 @pytest.mark.config("max_topic_alias_broker 2")
 @pytest.mark.parametrize("most, used", [(1, 1), (2, 2), (3, 2), (0, 0)])
-def test_the_lower_of_both(broker, most, used):
+def test_the_lower_of_both(broker, most, used, workers):
     client = connect(broker, most) if most else broker.connect("to", 5)
     client.subscribe("#")
     publisher = broker.connect("from", 4)
@@ -64,8 +65,9 @@ def test_the_lower_of_both(broker, most, used):
         expect(client, f"topic/{number}", number if number <= used else None)
 
 
+@pytest.mark.workers
 @pytest.mark.config("max_topic_alias_broker 0")
-def test_none(broker):
+def test_none(broker, workers):
     client = connect(broker, 10)
     client.subscribe("#")
     publisher = broker.connect("from", 4)
@@ -74,8 +76,9 @@ def test_none(broker):
         expect(client, "topic/1", None)
 
 
+@pytest.mark.workers
 @pytest.mark.nightjar("2.0 uses none")
-def test_only_where_it_is_shorter(broker):
+def test_only_where_it_is_shorter(broker, workers):
     """Three bytes of alias against the bytes of the topic."""
     client = connect(broker, 10)
     client.subscribe("#")
@@ -110,8 +113,10 @@ def test_a_new_connection_begins_anew(broker, workers):
     expect(again, "topic/2", None, b"y", dup=False)
 
 
+@pytest.mark.workers
+@pytest.mark.holds("5.0: MQTT-3.1.2-24")
 @pytest.mark.nightjar("2.0 uses none")
-def test_the_packet_stays_within_the_maximum(broker):
+def test_the_packet_stays_within_the_maximum(broker, workers):
     """An alias is not introduced where that would make the packet too large; where it makes it small
     enough it is used."""
     topic = "topic/" + "x" * 30
@@ -149,9 +154,10 @@ def test_with_other_properties(broker, workers):
         assert got.properties["message_expiry_interval"] <= 1000
 
 
+@pytest.mark.workers
 @pytest.mark.nightjar("2.0 uses none")
 @pytest.mark.config("max_topic_alias_broker 1000")
-def test_a_thousand(broker):
+def test_a_thousand(broker, workers):
     client = connect(broker, 1000)
     client.subscribe("#")
     publisher = broker.connect("from", 4)
