@@ -104,6 +104,9 @@ void hub_flush(struct hub *hub);
 uint64_t hub_draw(struct hub *hub);
 
 struct worker_group *server_group(const struct server *server);
+/* The sum of what the hubs count, in a moment in which no worker runs. */
+void server_sum_refusals(const struct server *server, struct hub_counts *counts_out);
+
 _Atomic uint32_t *server_connection_len(struct server *server);
 struct core *server_core(const struct server *server);
 const struct settings *server_settings(const struct server *server);

@@ -153,6 +153,7 @@ struct server *server_free(struct server *server)
     for (unsigned i = 0; server->connection_lens && i < server->settings->listener_len; i++) {
         assert(server->connection_lens[i] == 0);
     }
+    assert(server->connection_len == 0);
     owner_self = owner;
     core_free(server->core);
     worker_group_free(server->group);
@@ -200,17 +201,31 @@ void server_run_worker(struct server *server, unsigned worker)
 }
 
 /* Counts are numbers of one size, and nothing else. */
+/* Counts are structs of nothing but 64-bit numbers. */
+static void add_counts(void *sums, const void *counts, size_t size)
+{
+    uint64_t *sum = sums;
+    const uint64_t *count = counts;
+
+    assert(size % sizeof(*sum) == 0);
+    for (size_t i = 0; i < size / sizeof(*sum); i++) {
+        sum[i] += count[i];
+    }
+}
+
 void server_sum_counts(const struct server *server, struct shard_counts *counts_out)
 {
-    uint64_t *sums = (uint64_t *)counts_out;
-
     memset(counts_out, 0, sizeof(*counts_out));
     for (unsigned i = 0; i < server->worker_len; i++) {
-        const uint64_t *counts = (const uint64_t *)&server->hubs[i]->shard->counts;
+        add_counts(counts_out, &server->hubs[i]->shard->counts, sizeof(*counts_out));
+    }
+}
 
-        for (unsigned j = 0; j < sizeof(*counts_out) / sizeof(*sums); j++) {
-            sums[j] += counts[j];
-        }
+void server_sum_refusals(const struct server *server, struct hub_counts *counts_out)
+{
+    memset(counts_out, 0, sizeof(*counts_out));
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        add_counts(counts_out, &server->hubs[i]->counts, sizeof(*counts_out));
     }
 }
 
