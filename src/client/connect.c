@@ -282,11 +282,10 @@ static void go_home(struct client *client, struct slice rest)
     }
 }
 
-/* Another protocol is closed without a word; an unknown version of this one is told so, in the
- * form of 3.1.1, which all of them know. */
-static void refuse_version(struct client *client, const struct mqtt_connect *connect)
+/* In the form of 3.1.1, which all versions know [MQTT-3.1.2-2]. */
+static void refuse_version(struct client *client)
 {
-    client->version = connect->version == 0 ? 0 : MQTT_3_1_1;
+    client->version = MQTT_3_1_1;
     client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
 }
 
@@ -305,7 +304,7 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
     enum mqtt_reason reason = mqtt_decode_connect(body, &connect);
 
     if (reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION) {
-        refuse_version(client, &connect);
+        refuse_version(client);
         return;
     }
     if (reason != MQTT_SUCCESS) {

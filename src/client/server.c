@@ -143,6 +143,9 @@ struct server *server_free(struct server *server)
         owner_self = &server->hubs[i]->shard->owner;
         hub_free(server->hubs[i]);
     }
+    for (unsigned i = 0; server->connection_lens && i < server->settings->listener_len; i++) {
+        assert(server->connection_lens[i] == 0);
+    }
     owner_self = owner;
     core_free(server->core);
     worker_group_free(server->group);
@@ -187,6 +190,21 @@ void server_run_worker(struct server *server, unsigned worker)
 {
     assert(server->is_listening && worker < server->worker_len);
     worker_run(server->hubs[worker]->worker);
+}
+
+/* Counts are numbers of one size, and nothing else. */
+void server_sum_counts(const struct server *server, struct shard_counts *counts_out)
+{
+    uint64_t *sums = (uint64_t *)counts_out;
+
+    memset(counts_out, 0, sizeof(*counts_out));
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        const uint64_t *counts = (const uint64_t *)&server->hubs[i]->shard->counts;
+
+        for (unsigned j = 0; j < sizeof(*counts_out) / sizeof(*sums); j++) {
+            sums[j] += counts[j];
+        }
+    }
 }
 
 void server_stop(struct server *server)

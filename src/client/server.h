@@ -12,6 +12,7 @@
 #include "loop/worker.h"
 
 struct server;
+struct shard_counts;
 
 /* What an iteration may do at most, and where back pressure begins. */
 struct server_budgets {
@@ -47,6 +48,9 @@ int server_listen(struct server *server) MUST_CHECK;
 
 /* The life of one worker: returns after server_stop(), when all workers have finished. */
 void server_run_worker(struct server *server, unsigned worker);
+
+/* The sum of what the workers count, a moment in which none of them runs. */
+void server_sum_counts(const struct server *server, struct shard_counts *counts_out);
 
 /* Asks all workers to end: clients are told, wills are sent. Any thread. */
 void server_stop(struct server *server);

@@ -194,16 +194,16 @@ static void deliver_merged(struct shard *shard, struct publication *publication,
         return;
     }
     session->merged = fanout->serial;
-    merge_init(&merge);
+    merge_init(&merge, session, publication);
     for (uint32_t i = fanout->at; i < fanout->len; i++) {
         struct subscriber *row = row_of(session, &fanout->targets[i]);
 
         if (row) {
-            session_merge(shard, session, publication, row, fanout->targets[i].node, &merge);
+            session_merge(shard, &merge, row, fanout->targets[i].node);
         }
     }
     if (merge.is_any) {
-        session_deliver_merged(shard, session, publication, &merge);
+        session_deliver_merged(shard, &merge);
     }
     merge_deinit(&merge);
 }

@@ -3,9 +3,10 @@
 #include "base/memory.h"
 #include "mqtt/encode.h"
 
-void merge_init(struct merge *merge)
+void merge_init(struct merge *merge, struct session *session, struct publication *publication)
 {
-    *merge = (struct merge){.cap = ARRAY_LEN(merge->room)};
+    *merge = (struct merge){
+        .session = session, .publication = publication, .cap = ARRAY_LEN(merge->room)};
     merge->identifiers = merge->room;
 }
 
@@ -45,9 +46,10 @@ void merge_add(struct merge *merge, uint32_t identifier, uint8_t qos, bool retai
     merge->identifiers[merge->len++] = identifier;
 }
 
-int merge_publication(const struct merge *merge, const struct publication *publication,
-                      struct publication *merged_out, uint8_t **properties_out)
+int merge_publication(const struct merge *merge, struct publication *merged_out,
+                      uint8_t **properties_out)
 {
+    const struct publication *publication = merge->publication;
     struct slice properties = publication->parts.properties;
     size_t size = properties.len;
     uint8_t *at;

@@ -15,7 +15,9 @@ struct shard;
 struct subscriber;
 
 struct merge {
-    uint32_t *identifiers; /* `room`, or on the heap */
+    struct session *session;         /* borrowed */
+    struct publication *publication; /* borrowed */
+    uint32_t *identifiers;           /* `room`, or on the heap */
     uint32_t len;
     uint32_t cap;
     uint8_t qos;
@@ -25,16 +27,16 @@ struct merge {
     uint32_t room[8];
 };
 
-void merge_init(struct merge *merge);
+void merge_init(struct merge *merge, struct session *session, struct publication *publication);
 void merge_deinit(struct merge *merge);
 
 /* One more subscription of the session, which takes the message at this QoS, retained or not. */
 void merge_add(struct merge *merge, uint32_t identifier, uint8_t qos, bool retain);
 
 /*
- * The publication with all identifiers but the first in front of its properties; the first goes the
- * usual way. Its message, if it comes to need one, is its own: the caller ends it with
- * publication_deinit() and frees `*properties_out`. -ENOMEM.
+ * What all of them together get: the publication with all identifiers but the first in front of its
+ * properties; the first goes the usual way. Its message, if it comes to need one, is its own: the
+ * caller ends it with publication_deinit() and frees `*properties_out`. -ENOMEM.
  */
-int merge_publication(const struct merge *merge, const struct publication *publication,
-                      struct publication *merged_out, uint8_t **properties_out) MUST_CHECK;
+int merge_publication(const struct merge *merge, struct publication *merged_out,
+                      uint8_t **properties_out) MUST_CHECK;

@@ -119,7 +119,7 @@ static void test_many_identifiers(void **state)
     struct merge merge;
 
     (void)state;
-    merge_init(&merge);
+    merge_init(&merge, NULL, NULL);
     for (uint32_t i = 1; i <= 100; i++) {
         merge_add(&merge, i, 0, i == 50);
     }

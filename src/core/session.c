@@ -488,19 +488,17 @@ void session_deliver(struct shard *shard, struct session *session, struct public
     }
 }
 
-void session_merge(struct shard *shard, const struct session *session,
-                   const struct publication *publication, const struct subscriber *subscriber,
-                   uint32_t node, struct merge *merge)
+void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
+                   uint32_t node)
 {
-    if (takes(session, publication, subscriber, node)) {
-        struct delivery_head head = head_of(shard, publication, subscriber);
+    if (takes(merge->session, merge->publication, subscriber, node)) {
+        struct delivery_head head = head_of(shard, merge->publication, subscriber);
 
         merge_add(merge, head.identifier, head.qos, head.retain);
     }
 }
 
-void session_deliver_merged(struct shard *shard, struct session *session,
-                            struct publication *publication, const struct merge *merge)
+void session_deliver_merged(struct shard *shard, const struct merge *merge)
 {
     struct delivery_head head = {
         .identifier = merge->len > 0 ? merge->identifiers[0] : 0,
@@ -511,14 +509,14 @@ void session_deliver_merged(struct shard *shard, struct session *session,
     uint8_t *properties;
 
     if (merge->len < 2 && !merge->out_of_memory) {
-        deliver(shard, session, publication, &head);
+        deliver(shard, merge->session, merge->publication, &head);
         return;
     }
-    if (merge_publication(merge, publication, &merged, &properties) < 0) {
+    if (merge_publication(merge, &merged, &properties) < 0) {
         shard->counts.dropped_no_memory++;
         return;
     }
-    deliver(shard, session, &merged, &head);
+    deliver(shard, merge->session, &merged, &head);
     publication_deinit(&merged);
     memory_free(properties);
 }

@@ -103,14 +103,12 @@ static inline uint64_t session_origin(const struct session *session)
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node);
 
-/* Adds the subscription's wishes to a delivery that several share, if it takes the publication. */
-void session_merge(struct shard *shard, const struct session *session,
-                   const struct publication *publication, const struct subscriber *subscriber,
-                   uint32_t node, struct merge *merge);
+/* One more subscription of the merge's session, if it takes the publication. */
+void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
+                   uint32_t node);
 
-/* The one copy of a publication for all subscriptions that were merged, at least one of them. */
-void session_deliver_merged(struct shard *shard, struct session *session,
-                            struct publication *publication, const struct merge *merge);
+/* The one copy for all subscriptions that were merged, at least one of them. */
+void session_deliver_merged(struct shard *shard, const struct merge *merge);
 
 /* Sends what the window allows. */
 void session_pump(struct shard *shard, struct session *session);

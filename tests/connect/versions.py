@@ -13,6 +13,7 @@ REFUSAL_5 = bytes.fromhex("20 03 00 84 00")
 @pytest.mark.holds("3.1.1: MQTT-3.1.2-2 MQTT-3.2.2-4 MQTT-3.2.2-5",
                    "5.0: MQTT-3.1.2-2 MQTT-3.2.2-6 MQTT-3.2.2-7")
 @pytest.mark.parametrize("name, level, answers", [
+    ("MQTT", 0, [REFUSAL_3]),
     ("MQTT", 2, [REFUSAL_3]),
     ("MQTT", 6, [REFUSAL_5, REFUSAL_3]),
     ("MQTT", 0x7F, [REFUSAL_5, REFUSAL_3]),
