@@ -62,8 +62,8 @@ def read_entry(line):
 # ---- writing it anew ----
 
 HEAD = """\
-# Where Nightjar differs from Debian's mosquitto 2.0.11. A group: [reason] and what differs, then its
-# rows: SCRIPT@VERSIONS STEP CLIENT: what 2.0.11 sends -> what Nightjar sends. Reasons:
+# Where Nightjar differs from Debian's mosquitto 2.0.11. A group: [reason] and what differs, then
+# its rows: SCRIPT@VERSIONS STEP CLIENT: what 2.0.11 sends -> what Nightjar sends. Reasons:
 #   2.1       Mosquitto changed it after 2.0.11
 #   standard  the standard asks for it
 #   open      the standard leaves it open
@@ -74,9 +74,9 @@ HEAD = """\
 
 def renew(groups, seen):
     """
-    Puts what was seen, {(script, version): {what}}, in place of the rows of those cases. A row stays
-    in its group when only its text has changed; a row without a group gets one without a reason,
-    which read() refuses until somebody has given it.
+    Puts what was seen, {(script, version): {what}}, in place of the rows of those cases. A row
+    stays in its group when only its text has changed; a row without a group gets one without a
+    reason, which read() refuses until somebody has given it.
     """
     homes = {}
     for group in groups:
