@@ -188,6 +188,11 @@ void server_run_worker(struct server *server, unsigned worker)
     worker_run(server->hubs[worker]->worker);
 }
 
+bool server_has_passed(struct server *server)
+{
+    return worker_group_has_passed(server->group);
+}
+
 void server_stop(struct server *server)
 {
     worker_group_stop(server->group);

@@ -48,5 +48,8 @@ int server_listen(struct server *server) MUST_CHECK;
 /* The life of one worker: returns after server_stop(), when all workers have finished. */
 void server_run_worker(struct server *server, unsigned worker);
 
+/* Whether every worker has passed an iteration since this last answered true. Main. */
+bool server_has_passed(struct server *server);
+
 /* Asks all workers to end: clients are told, wills are sent. Any thread. */
 void server_stop(struct server *server);
