@@ -62,6 +62,7 @@ struct fixture {
 struct sent {
     struct delivery_head head;
     uint32_t number;
+    size_t properties_len;
     bool is_pubrel;
     char topic[40];
 };
@@ -201,6 +202,7 @@ static inline enum peer_verdict fixture_on_publish(struct client *client,
     }
     sent = fixture_new_sent(client);
     sent->head = *head;
+    sent->properties_len = publication->parts.properties.len;
     memcpy(&sent->number, payload.data, MIN(payload.len, sizeof(sent->number)));
     memcpy(sent->topic, topic.data, MIN(topic.len, sizeof(sent->topic) - 1));
     if (client->writes_early) {

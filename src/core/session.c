@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "core/merge.h"
 #include "core/replay.h"
 #include "core/shard.h"
 
@@ -454,24 +455,70 @@ static uint8_t qos_of(const struct shard *shard, uint8_t published, uint8_t opti
     return published < asked && !shard->core->limits.upgrade_qos ? published : asked;
 }
 
-void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
-                     const struct subscriber *subscriber, uint32_t node)
+/* Whether a subscription gets a publication that its filter matches. */
+static bool takes(const struct session *session, const struct publication *publication,
+                  const struct subscriber *subscriber, uint32_t node)
 {
-    struct delivery_head head = {
+    if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
+                             publication->parts.origin == session_origin(session))) {
+        return false;
+    }
+    return publication->retained_number == 0 || list_is_empty(&session->replays) ||
+           !replay_holds_back(session, node, publication->retained_number);
+}
+
+static struct delivery_head head_of(const struct shard *shard,
+                                    const struct publication *publication,
+                                    const struct subscriber *subscriber)
+{
+    return (struct delivery_head){
         .identifier = subscriber->identifier,
         .qos = qos_of(shard, publication->parts.qos, subscriber->options),
         .retain = publication->parts.retain && (subscriber->options & SUBSCRIBE_AS_PUBLISHED) != 0,
     };
+}
 
-    if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
-                             publication->parts.origin == session_origin(session))) {
+void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
+                     const struct subscriber *subscriber, uint32_t node)
+{
+    if (takes(session, publication, subscriber, node)) {
+        struct delivery_head head = head_of(shard, publication, subscriber);
+
+        deliver(shard, session, publication, &head);
+    }
+}
+
+void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
+                   uint32_t node)
+{
+    if (takes(merge->session, merge->publication, subscriber, node)) {
+        struct delivery_head head = head_of(shard, merge->publication, subscriber);
+
+        merge_add(merge, head.identifier, head.qos, head.retain);
+    }
+}
+
+void session_deliver_merged(struct shard *shard, const struct merge *merge)
+{
+    struct delivery_head head = {
+        .identifier = merge->len > 0 ? merge->identifiers[0] : 0,
+        .qos = merge->qos,
+        .retain = merge->retain,
+    };
+    struct publication merged;
+    uint8_t *properties;
+
+    if (merge->len < 2 && !merge->out_of_memory) {
+        deliver(shard, merge->session, merge->publication, &head);
         return;
     }
-    if (publication->retained_number != 0 && !list_is_empty(&session->replays) &&
-        replay_holds_back(session, node, publication->retained_number)) {
+    if (merge_publication(merge, &merged, &properties) < 0) {
+        shard->counts.dropped_no_memory++;
         return;
     }
-    deliver(shard, session, publication, &head);
+    deliver(shard, merge->session, &merged, &head);
+    publication_deinit(&merged);
+    memory_free(properties);
 }
 
 void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,

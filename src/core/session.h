@@ -17,6 +17,7 @@
 #include "core/peer.h"
 #include "core/subscriptions.h"
 
+struct merge;
 struct replay;
 struct subscriber;
 struct shard;
@@ -39,6 +40,7 @@ struct session {
     uint32_t will_expiry;     /* seconds from its publication on; SESSION_NEVER */
     uint32_t expires_at;      /* while nobody is connected: seconds, SESSION_NEVER */
     uint32_t will_at;
+    uint64_t merged; /* the latest fan-out that merged a delivery for it, by its serial number */
     uint32_t window; /* the peer's Receive Maximum or our own bound; 0 = no bound */
     uint32_t pins;   /* fan-outs that hold the session */
     bool is_over;
@@ -100,6 +102,13 @@ static inline uint64_t session_origin(const struct session *session)
  */
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node);
+
+/* One more subscription of the merge's session, if it takes the publication. */
+void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
+                   uint32_t node);
+
+/* The one copy for all subscriptions that were merged, at least one of them. */
+void session_deliver_merged(struct shard *shard, const struct merge *merge);
 
 /* Sends what the window allows. */
 void session_pump(struct shard *shard, struct session *session);

@@ -28,6 +28,7 @@ struct core_limits {
     uint64_t
         max_inflight_bytes;   /* nothing more is sent while so many are in flight; 0 = no bound */
     bool queue_plain;         /* keep QoS 0, too, for durable sessions whose client is away */
+    bool merges;              /* overlapping subscriptions of a session get one copy together */
     bool upgrade_qos;         /* deliver at the QoS of the subscription, even above the message's */
     unsigned delivery_budget; /* deliveries and replayed values per iteration */
     unsigned at_once;         /* so few subscribers are served even when the budget is used up */
