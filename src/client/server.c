@@ -200,6 +200,11 @@ void server_run_worker(struct server *server, unsigned worker)
     worker_run(server->hubs[worker]->worker);
 }
 
+bool server_has_passed(struct server *server)
+{
+    return worker_group_has_passed(server->group);
+}
+
 /* Counts are numbers of one size, and nothing else. */
 /* Counts are structs of nothing but 64-bit numbers. */
 static void add_counts(void *sums, const void *counts, size_t size)
