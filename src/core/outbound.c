@@ -1,6 +1,7 @@
 #include "core/outbound.h"
 
 #include "base/memory.h"
+#include "core/share.h"
 
 /*
  * A ring with holes: the packet id of a delivery is the running number of the oldest plus its
@@ -17,10 +18,18 @@ static struct delivery *delivery_at(const struct outbound *outbound, uint32_t in
     return &outbound->ring[(outbound->head + index) & (outbound->cap - 1)];
 }
 
+void delivery_let_go(struct delivery *delivery)
+{
+    delivery->message = message_unref(delivery->message);
+    if (delivery->share) {
+        delivery->share = share_unref(delivery->share);
+    }
+}
+
 void outbound_deinit(struct outbound *outbound)
 {
     for (uint32_t i = 0; i < outbound->len; i++) {
-        message_unref(delivery_at(outbound, i)->message);
+        delivery_let_go(delivery_at(outbound, i));
     }
     outbound->ring = memory_free(outbound->ring);
     outbound->cap = 0;
@@ -118,7 +127,7 @@ void outbound_skip(struct outbound *outbound)
     struct delivery *delivery = delivery_at(outbound, outbound->span);
 
     assert(outbound->span < outbound->len && delivery->state != DELIVERY_DONE);
-    delivery->message = message_unref(delivery->message);
+    delivery_let_go(delivery);
     delivery->state = DELIVERY_DONE;
     outbound->span++;
     pop_done(outbound);
@@ -139,15 +148,55 @@ struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id)
 void outbound_release(struct delivery *delivery)
 {
     assert(delivery->qos == 2 && delivery->state != DELIVERY_DONE);
-    delivery->message = message_unref(delivery->message);
+    delivery_let_go(delivery);
     delivery->state = DELIVERY_RELEASED;
 }
 
 void outbound_finish(struct outbound *outbound, struct delivery *delivery)
 {
     assert(delivery->state != DELIVERY_DONE && outbound->unacked > 0);
-    delivery->message = message_unref(delivery->message);
+    delivery_let_go(delivery);
     delivery->state = DELIVERY_DONE;
     outbound->unacked--;
     pop_done(outbound);
+}
+
+bool outbound_has_shared(const struct outbound *outbound)
+{
+    for (uint32_t i = 0; i < outbound->len; i++) {
+        if (delivery_at(outbound, i)->share) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out)
+{
+    if (outbound->len == 0) {
+        return false;
+    }
+    *delivery_out = *delivery_at(outbound, 0);
+    outbound->head = (outbound->head + 1) & (outbound->cap - 1);
+    outbound->len--;
+    outbound->span -= outbound->span > 0;
+    return true;
+}
+
+/* Nothing that was never sent has a packet identifier yet: those behind may move up. */
+void outbound_withdraw(struct outbound *outbound, const struct share *share,
+                       outbound_visit_fn visit, void *context)
+{
+    uint32_t kept = outbound->span;
+
+    for (uint32_t i = kept; i < outbound->len; i++) {
+        struct delivery *delivery = delivery_at(outbound, i);
+
+        if (delivery->state == DELIVERY_QUEUED && delivery->share == share) {
+            visit(context, delivery);
+        } else {
+            *delivery_at(outbound, kept++) = *delivery;
+        }
+    }
+    outbound->len = kept;
 }

@@ -2,8 +2,10 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "core/membership.h"
 #include "core/replay.h"
 #include "core/shard.h"
+#include "core/share_post.h"
 
 /*
  * Life of a session: connected, then perhaps away (its timer waits for the will's delay or the
@@ -117,11 +119,27 @@ void session_end(struct shard *shard, struct session *session)
     table_remove(&shard->sessions, &session->link);
     wheel_disarm(&session->timer);
     replay_stop(shard, session, 0);
-    outbound_deinit(&session->outbound);
+    if (!outbound_has_shared(&session->outbound)) {
+        outbound_deinit(&session->outbound);
+    }
     inbound_deinit(&session->inbound);
     session->will = message_unref(session->will);
     list_push(&shard->ended, &session->ended);
     session_clean_up(shard, MIN(shard->core->limits.cleanup_budget, 16u));
+}
+
+/* Not before the session has left its groups. Answers what is left of the budget. */
+static unsigned hand_on_deliveries(struct shard *shard, struct session *session, unsigned budget)
+{
+    struct delivery delivery;
+
+    for (; budget > 0 && outbound_pop(&session->outbound, &delivery); budget--) {
+        share_hand_on(shard, &delivery);
+    }
+    if (session->outbound.len == 0) {
+        outbound_deinit(&session->outbound);
+    }
+    return budget;
 }
 
 void session_clean_up(struct shard *shard, unsigned budget)
@@ -134,6 +152,10 @@ void session_clean_up(struct shard *shard, unsigned budget)
             router_remove(shard, session, subscriptions_any(&session->subscriptions, &cursor));
         }
         if (session->subscriptions.len > 0) {
+            return;
+        }
+        budget = hand_on_deliveries(shard, session, budget);
+        if (session->outbound.len > 0) {
             return;
         }
         list_remove(&session->ended);
@@ -190,6 +212,7 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
     } else if (session->will) {
         session->will_at = deadline_of(shard, session->will_delay);
     }
+    membership_on_disconnect(shard, session);
     if (session->will && (session->will_delay == 0 || session->expiry_interval == 0) &&
         send_will(shard, session) < 0) {
         session->will_at = shard->wheel.now + 1;
@@ -281,11 +304,13 @@ void session_start(struct shard *shard, struct session *session)
 {
     assert_owner(shard->worker);
     session_pump(shard, session);
+    membership_on_connect(shard, session);
     session_on_room(shard, session);
 }
 
 void session_on_room(struct shard *shard, struct session *session)
 {
+    membership_on_room(shard, session);
     if (!list_is_empty(&session->replays)) {
         replay_resume(shard, session);
     }
@@ -378,12 +403,20 @@ static void deliver_later(struct shard *shard, struct session *session,
         return;
     }
     delivery.message = message_ref(publication->message);
+    delivery.share = publication->share ? share_ref(publication->share) : NULL;
     if (outbound_push(&session->outbound, &delivery) < 0) {
         shard->counts.dropped_no_memory++;
-        message_unref(delivery.message);
+        delivery_let_go(&delivery);
         return;
     }
     session_pump(shard, session);
+}
+
+bool session_can_queue(const struct shard *shard, const struct session *session)
+{
+    uint32_t max_queued = shard->core->limits.max_queued;
+
+    return max_queued == 0 || outbound_queued(&session->outbound) < max_queued;
 }
 
 static void deliver(struct shard *shard, struct session *session, struct publication *publication,

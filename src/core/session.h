@@ -16,6 +16,7 @@
 #include "core/peer.h"
 #include "core/subscriptions.h"
 
+struct membership;
 struct replay;
 struct subscriber;
 struct shard;
@@ -29,6 +30,7 @@ struct session {
     struct outbound outbound;
     struct inbound inbound;
     struct subscriptions subscriptions;
+    struct membership *membership; /* NULL: in no group */
     struct message *will;
     struct list_link replays;
     struct list_link ended; /* in the shard's list, once the session is over */
@@ -97,6 +99,9 @@ static inline uint64_t session_origin(const struct session *session)
  */
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node);
+
+/* Whether a delivery with QoS 1 or 2 would be kept, or sent at once. */
+bool session_can_queue(const struct shard *shard, const struct session *session);
 
 /* Sends what the window allows. */
 void session_pump(struct shard *shard, struct session *session);
