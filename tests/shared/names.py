@@ -1,47 +1,62 @@
 """
-Shared subscriptions are served, or refused with the code for it: never granted and then ignored.
+Names of groups, and the answers to SUBSCRIBE and UNSUBSCRIBE: a bad name is refused by itself, and
+the other filters of the packet are served.
 
-5.0: MQTT-4.8.2-1 MQTT-4.8.2-2 MQTT-4.8.2-3
+3.1.1: MQTT-3.8.4-5 5.0: MQTT-4.8.2-1 MQTT-4.8.2-2 MQTT-3.8.3-4
 """
 
 import pytest
 
 from harness import wire
 
+BAD = ["$share", "$share/", "$share/g", "$share//t", "$share/g+/t", "$share/#/t", "$share/+/t",
+       "$share/g/", "$share/g/a+", "$share/g/#/a"]
 
-@pytest.mark.workers
-def test_each_message_to_one_member(broker, version, workers):
-    members = [broker.connect(f"member-{n}", version) for n in range(3)]
-    granted = []
-    for each in members:
-        each.send(wire.subscribe(1, ("$share/group/t", 1), version=version))
-        granted += each.expect("SUBACK", id=1).codes
+
+@pytest.mark.nightjar("2.0 grants some and closes on others")
+@pytest.mark.parametrize("topic_filter", BAD)
+def test_bad_names(broker, version, topic_filter):
+    client = broker.connect("x", version)
+    client.subscribe((topic_filter, 1), ("t", 1), codes=[0x8F if version == 5 else 0x80, 1])
+    broker.connect("from", version).publish("t", b"x", 1)
+    client.expect_message("t", b"x")
+    got = client.unsubscribe(topic_filter, "t")
+    if version == 5:
+        assert got.codes == [0x8F, 0]
+
+
+@pytest.mark.parametrize("name", ["g", "with space", "$SYS", "\u00fcml\u00e4ut", "x" * 1000])
+def test_good_names(broker, version, name):
+    client = broker.connect("x", version)
+    client.subscribe(f"$share/{name}/t/+", qos=1)
     publisher = broker.connect("from", version)
-    if granted[0] >= 0x80:
-        assert granted == [0x9E if version == 5 else 0x80] * 3
-        publisher.publish("t", b"x", 1)
-        for each in members:
-            each.expect_nothing(0.05)
-        return
-    assert granted == [1, 1, 1]
-    for number in range(30):
-        publisher.publish("t", b"%d" % number, 1)
-    got = []
-    for each in members:
-        while (message := each.receive(0.5)) is not None:
-            each.acknowledge(message)
-            got.append(int(message.payload))
-    assert sorted(got) == list(range(30))
+    publisher.publish("t/1", b"x", 1)
+    client.expect_message("t/1", b"x")
+    got = client.unsubscribe(f"$share/{name}/t/+")
+    if version == 5:
+        assert got.codes == [0]
+        assert client.unsubscribe(f"$share/{name}/t/+").codes == [0x11]
+    publisher.publish("t/1", b"y", 1)
+    client.expect_nothing()
 
 
-@pytest.mark.differs("2.0 grants it", topic_filter=["$share/g", "$share//t", "$share/g/"])
-@pytest.mark.parametrize("topic_filter", ["$share/g", "$share//t", "$share/g+/t", "$share/#/t",
-                                          "$share/g/"])
-def test_bad_names(broker, topic_filter):
+def test_connack_does_not_deny_them(broker):
+    """Shared Subscription Available is 1 unless it is there (5.0 section 3.2.2.3.13)."""
     client = broker.connect("x", 5)
-    client.send(wire.subscribe(1, (topic_filter, 0), version=5))
-    got = client.expect_any()
-    if got.kind == "SUBACK":
-        assert got.codes[0] in (0x8F, 0x9E, 0x80), got
-    else:
-        assert got.kind == "DISCONNECT" and got.reason in (0x81, 0x82, 0x8F, 0x9E), got
+    assert client.connack.properties.get("shared_subscription_available", 1) == 1
+
+
+def test_no_local_is_a_protocol_error(broker):
+    client = broker.connect("x", 5)
+    client.send(wire.subscribe(1, ("$share/g/t", 4), version=5))
+    client.expect_end(0x82)
+
+
+def test_the_name_is_no_topic(broker, version):
+    """Who publishes to `$share/...` reaches no group."""
+    client = broker.connect("x", version)
+    client.subscribe("$share/g/t", qos=1)
+    publisher = broker.connect("from", version)
+    publisher.publish("$share/g/t", b"x", 1)
+    publisher.publish("t", b"y", 1)
+    client.expect_message("t", b"y")
