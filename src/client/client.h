@@ -67,6 +67,7 @@ struct client {
     bool is_bridge;        /* another broker: hears nothing of its own, sees retain as published */
     bool is_known;         /* the log has told of the connection */
     bool has_failed;       /* no memory for output: closed when the iteration writes */
+    bool is_over_quota;    /* the same, because too much waits for it */
     bool is_held;          /* not read: it does not read our answers */
     uint32_t answer_size;  /* bytes of answers since the output was last empty */
 

@@ -73,6 +73,7 @@ static const char *log_text(enum mqtt_reason reason)
     case MQTT_KEEP_ALIVE_TIMEOUT: return "exceeded timeout";
     case MQTT_SESSION_TAKEN_OVER: return "session taken over";
     case MQTT_NOT_AUTHORIZED: return "not authorised";
+    case MQTT_QUOTA_EXCEEDED: return "quota exceeded";
     case MQTT_SERVER_SHUTTING_DOWN: return "server shutting down";
     case MQTT_TOPIC_ALIAS_INVALID: return "topic alias invalid";
     default: return mqtt_reason_name(reason);
@@ -118,7 +119,8 @@ void client_stop(struct client *client)
     }
 }
 
-/* Some refusals have no code in version 3: there it is just closed. */
+/* Some refusals have no code in version 3, and some clients of 5.0 take nothing that long
+ * [MQTT-3.1.2-24]: there it is just closed. */
 void client_refuse(struct client *client, enum mqtt_reason reason)
 {
     struct mqtt_connack_out connack = {
@@ -126,7 +128,7 @@ void client_refuse(struct client *client, enum mqtt_reason reason)
         .reason = reason,
     };
     size_t size = client->version ? mqtt_connack_size(&connack) : 0;
-    uint8_t *at = size ? client_reserve(client, size) : NULL;
+    uint8_t *at = size && size <= client->max_packet_size ? client_reserve(client, size) : NULL;
 
     if (at) {
         client_commit(client, at + mqtt_encode_connack(at, &connack));

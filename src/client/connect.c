@@ -187,9 +187,6 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
     if (keep_alive_is_over(client, connect->keep_alive)) {
         login->server_keep_alive = client->hub->settings->limits.max_keepalive_s;
     }
-    if (mqtt_properties_has(&connect->properties, MQTT_MAXIMUM_PACKET_SIZE)) {
-        client->max_packet_size = connect->properties.maximum_packet_size;
-    }
     r = take_will(client, connect);
     return r < 0 ? r : take_username(client, connect);
 }
@@ -285,12 +282,20 @@ static void go_home(struct client *client, struct slice rest)
     }
 }
 
-/* Another protocol is closed without a word; an unknown version of this one is told so, in the
- * form of 3.1.1, which all of them know. */
-static void refuse_version(struct client *client, const struct mqtt_connect *connect)
+/* In the form of 3.1.1, which all versions know [MQTT-3.1.2-2]. */
+static void refuse_version(struct client *client)
 {
-    client->version = connect->version == 0 ? 0 : MQTT_3_1_1;
+    client->version = MQTT_3_1_1;
     client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
+}
+
+/* What the answer must keep to, be it a refusal. */
+static void take_form(struct client *client, const struct mqtt_connect *connect)
+{
+    client->version = connect->version;
+    if (mqtt_properties_has(&connect->properties, MQTT_MAXIMUM_PACKET_SIZE)) {
+        client->max_packet_size = connect->properties.maximum_packet_size;
+    }
 }
 
 void client_on_connect(struct client *client, struct slice body, struct slice rest)
@@ -299,14 +304,14 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
     enum mqtt_reason reason = mqtt_decode_connect(body, &connect);
 
     if (reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION) {
-        refuse_version(client, &connect);
+        refuse_version(client);
         return;
     }
     if (reason != MQTT_SUCCESS) {
         client_fail(client, reason);
         return;
     }
-    client->version = connect.version;
+    take_form(client, &connect);
     client_say_new(client);
     trace_will(&connect);
     if (take_id(client, &connect) < 0) {
@@ -374,6 +379,7 @@ static int open_session(struct client *client)
         .clean_start = login->clean_start,
         .expiry_interval = client_cap_expiry(client, login->expiry_interval),
         .window = window_of(client),
+        .queue_policy = client->facts->listener->settings->queue_policy,
         .will = login->will,
         .will_delay = login->will_delay,
         .will_expiry = login->will_expiry,

@@ -194,7 +194,13 @@ static void flush(void *context)
     list_init(&failed);
     list_splice(&failed, &hub->dirty);
     while ((link = list_pop(&failed)) != NULL) {
-        client_lose(CONTAINER_OF(link, struct client, link), "out of memory");
+        struct client *client = CONTAINER_OF(link, struct client, link);
+
+        if (client->is_over_quota) {
+            client_fail(client, MQTT_QUOTA_EXCEEDED);
+        } else {
+            client_lose(client, "out of memory");
+        }
     }
 }
 

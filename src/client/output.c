@@ -294,6 +294,12 @@ static enum peer_verdict peer_publish(struct client *client, const struct public
     return PEER_SENT;
 }
 
+static void peer_overflow(struct client *client)
+{
+    client->is_over_quota = true;
+    client_set_failed(client);
+}
+
 static void peer_pubrel(struct client *client, uint16_t packet_id)
 {
     client_send_ack(client, MQTT_PUBREL, packet_id, MQTT_SUCCESS);
@@ -308,5 +314,6 @@ const struct peer_ops client_peer_ops = {
     .publish = peer_publish,
     .pubrel = peer_pubrel,
     .pending = peer_pending,
+    .overflow = peer_overflow,
     .end = client_end,
 };

@@ -1,5 +1,6 @@
 #include "access/access.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "client/client.h"
 #include "client/forward.h"
 #include "client/hub.h"
@@ -41,14 +42,24 @@ static enum mqtt_reason set_alias(struct client *client, uint16_t alias, struct 
     return MQTT_SUCCESS;
 }
 
+/* Text that is none makes the packet malformed [MQTT-1.5.4-1]; other mistakes are of the name. */
+static enum mqtt_reason check_topic(struct slice topic)
+{
+    if (mqtt_topic_is_valid(topic)) {
+        return MQTT_SUCCESS;
+    }
+    return utf8_is_valid(topic) ? MQTT_TOPIC_NAME_INVALID : MQTT_MALFORMED_PACKET;
+}
+
 /* Puts the topic in place of its alias, or remembers it. */
 static enum mqtt_reason resolve_topic(struct client *client, struct mqtt_publish *publish)
 {
     struct client_facts *facts = client->facts;
     uint16_t alias = publish->properties.topic_alias;
+    enum mqtt_reason reason;
 
     if (!mqtt_properties_has(&publish->properties, MQTT_TOPIC_ALIAS)) {
-        return mqtt_topic_is_valid(publish->topic) ? MQTT_SUCCESS : MQTT_TOPIC_NAME_INVALID;
+        return check_topic(publish->topic);
     }
     if (alias == 0 || alias > facts->listener->settings->max_topic_alias) {
         return MQTT_TOPIC_ALIAS_INVALID;
@@ -60,10 +71,8 @@ static enum mqtt_reason resolve_topic(struct client *client, struct mqtt_publish
         publish->topic = facts->aliases[alias - 1];
         return MQTT_SUCCESS;
     }
-    if (!mqtt_topic_is_valid(publish->topic)) {
-        return MQTT_TOPIC_NAME_INVALID;
-    }
-    return set_alias(client, alias, publish->topic);
+    reason = check_topic(publish->topic);
+    return reason == MQTT_SUCCESS ? set_alias(client, alias, publish->topic) : reason;
 }
 
 /* Errors that end the connection. */

@@ -66,9 +66,15 @@ static int make_parts(struct server *server, const struct server_params *params)
     const struct settings_limits *limits = &server->settings->limits;
     struct core_limits core_limits = {
         .max_queued = limits->max_queued_messages,
+        .max_queued_bytes = limits->max_queued_bytes,
+        .max_inflight_bytes = limits->max_inflight_bytes,
+        .queue_plain = limits->queue_qos0_messages,
+        .merges = !server->settings->clients.allow_duplicate_messages,
+        .upgrade_qos = limits->upgrade_outgoing_qos,
         .delivery_budget = params->budgets.deliveries,
         .at_once = params->budgets.at_once,
         .cleanup_budget = params->budgets.cleanups,
+        .sweep_interval_s = server->settings->clients.retain_expiry_interval_min * 60,
     };
     int r = worker_group_new(params->worker_len, &params->budgets.worker, &server->group);
 
@@ -137,6 +143,9 @@ struct server *server_free(struct server *server)
         owner_self = &server->hubs[i]->shard->owner;
         hub_free(server->hubs[i]);
     }
+    for (unsigned i = 0; server->connection_lens && i < server->settings->listener_len; i++) {
+        assert(server->connection_lens[i] == 0);
+    }
     owner_self = owner;
     core_free(server->core);
     worker_group_free(server->group);
@@ -181,6 +190,21 @@ void server_run_worker(struct server *server, unsigned worker)
 {
     assert(server->is_listening && worker < server->worker_len);
     worker_run(server->hubs[worker]->worker);
+}
+
+/* Counts are numbers of one size, and nothing else. */
+void server_sum_counts(const struct server *server, struct shard_counts *counts_out)
+{
+    uint64_t *sums = (uint64_t *)counts_out;
+
+    memset(counts_out, 0, sizeof(*counts_out));
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        const uint64_t *counts = (const uint64_t *)&server->hubs[i]->shard->counts;
+
+        for (unsigned j = 0; j < sizeof(*counts_out) / sizeof(*sums); j++) {
+            sums[j] += counts[j];
+        }
+    }
 }
 
 void server_stop(struct server *server)

@@ -12,12 +12,13 @@
 #include "loop/worker.h"
 
 struct server;
+struct shard_counts;
 
 /* What an iteration may do at most, and where back pressure begins. */
 struct server_budgets {
     unsigned deliveries; /* per iteration: deliveries, replayed values, entries of the mailbox */
     unsigned at_once;    /* subscribers of one message, even beyond that */
-    unsigned cleanups;   /* per iteration: subscriptions of ended sessions that are removed */
+    unsigned cleanups;   /* per iteration: subscriptions of ended sessions, retained topics swept */
     struct worker_limits worker;
 };
 
@@ -47,6 +48,9 @@ int server_listen(struct server *server) MUST_CHECK;
 
 /* The life of one worker: returns after server_stop(), when all workers have finished. */
 void server_run_worker(struct server *server, unsigned worker);
+
+/* The sum of what the workers count, a moment in which none of them runs. */
+void server_sum_counts(const struct server *server, struct shard_counts *counts_out);
 
 /* Asks all workers to end: clients are told, wills are sent. Any thread. */
 void server_stop(struct server *server);

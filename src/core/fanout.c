@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/point.h"
+#include "core/merge.h"
 #include "core/session.h"
 #include "core/shard.h"
 #include "core/share_post.h"
@@ -30,6 +31,7 @@ struct fanout_walk {
     struct publication *publication;
     struct share_post *post;
     uint64_t total;
+    unsigned node_len;
     bool out_of_memory;
 };
 
@@ -39,6 +41,7 @@ static void count_visit(void *context, uint32_t node, uint64_t word)
 
     (void)node;
     walk->total += router_own(walk->shard, word).len;
+    walk->node_len++;
 }
 
 static void serve_visit(void *context, uint32_t node, uint64_t word)
@@ -112,6 +115,7 @@ void fanout_clear(struct shard *shard)
     fanout->len = 0;
     fanout->at = 0;
     fanout->post = share_post_free(fanout->post);
+    fanout->serial = 0;
     fanout->message = message_unref(fanout->message);
 }
 
@@ -172,13 +176,16 @@ void fanout_serve(struct shard *shard, struct publication *publication, struct s
 {
     struct fanout_walk walk = {
         .shard = shard, .publication = publication, .post = post, .total = post ? post->len : 0};
+    bool merges;
 
     assert(!fanout_is_active(&shard->fanout));
     match(&walk, count_visit);
     if (walk.total == 0) {
         return;
     }
-    if (walk.total > MAX(shard->budget, shard->core->limits.at_once) && start(&walk)) {
+    merges = shard->core->limits.merges && walk.node_len > 1;
+    if ((merges || walk.total > MAX(shard->budget, shard->core->limits.at_once)) && start(&walk)) {
+        shard->fanout.serial = merges ? ++shard->fanout.serials : 0;
         fanout_go_on(shard);
         return;
     }
@@ -199,6 +206,48 @@ static void serve_turns(struct shard *shard, struct publication *publication)
     }
 }
 
+/* The session's row at a target that is still to be served; NULL when it has none there. */
+static struct subscriber *row_of(const struct session *session, struct fanout_target *target)
+{
+    const struct subscription *subscription;
+    struct subscriber *row;
+
+    if (!target->list) {
+        return target->single.session == session ? &target->single : NULL;
+    }
+    subscription = subscriptions_find(&session->subscriptions, target->node);
+    if (!subscription || subscription->place >= target->list->len) {
+        return NULL;
+    }
+    row = &target->list->rows[subscription->place];
+    return row->session == session ? row : NULL;
+}
+
+/* Where the session is met first it gets what all its subscriptions want, and no more later. */
+static void deliver_merged(struct shard *shard, struct publication *publication,
+                           struct session *session)
+{
+    struct fanout *fanout = &shard->fanout;
+    struct merge merge;
+
+    if (session->merged == fanout->serial) {
+        return;
+    }
+    session->merged = fanout->serial;
+    merge_init(&merge, session, publication);
+    for (uint32_t i = fanout->at; i < fanout->len; i++) {
+        struct subscriber *row = row_of(session, &fanout->targets[i]);
+
+        if (row) {
+            session_merge(shard, &merge, row, fanout->targets[i].node);
+        }
+    }
+    if (merge.is_any) {
+        session_deliver_merged(shard, &merge);
+    }
+    merge_deinit(&merge);
+}
+
 /* Serves the next row or session of the cursor. False: the target is finished. */
 static bool serve_one(struct shard *shard, struct publication *publication)
 {
@@ -212,7 +261,9 @@ static bool serve_one(struct shard *shard, struct publication *publication)
         }
         row = &target->list->rows[fanout->borders.row++];
     }
-    if (row->session) {
+    if (row->session && fanout->serial != 0) {
+        deliver_merged(shard, publication, row->session);
+    } else if (row->session) {
         session_deliver(shard, row->session, publication, row, target->node);
     }
     shard->budget--;

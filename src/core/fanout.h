@@ -34,6 +34,8 @@ struct fanout {
     uint32_t cap;
     uint32_t at; /* the target that is being served */
     struct fanout_borders borders;
+    uint64_t serial;  /* of this fan-out, if it merges what goes to one session; else 0 */
+    uint64_t serials; /* given out so far */
 };
 
 static inline bool fanout_is_active(const struct fanout *fanout)

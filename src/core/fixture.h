@@ -62,6 +62,7 @@ struct fixture {
 struct sent {
     struct delivery_head head;
     uint32_t number;
+    size_t properties_len;
     bool is_pubrel;
     char topic[40];
 };
@@ -78,6 +79,7 @@ struct client {
     enum peer_verdict verdict; /* what it answers */
     enum mqtt_reason reason;   /* why it was ended */
     unsigned worker;
+    unsigned overflows; /* how often its queue was full */
     bool is_ended;
     bool writes_early; /* has room again in the middle of a PUBLISH */
     char id[24];
@@ -200,6 +202,7 @@ static inline enum peer_verdict fixture_on_publish(struct client *client,
     }
     sent = fixture_new_sent(client);
     sent->head = *head;
+    sent->properties_len = publication->parts.properties.len;
     memcpy(&sent->number, payload.data, MIN(payload.len, sizeof(sent->number)));
     memcpy(sent->topic, topic.data, MIN(topic.len, sizeof(sent->topic) - 1));
     if (client->writes_early) {
@@ -222,6 +225,12 @@ static inline size_t fixture_pending(const struct client *client)
     return client->pending;
 }
 
+static inline void fixture_on_overflow(struct client *client)
+{
+    assert_false(client->is_ended);
+    client->overflows++;
+}
+
 static inline void fixture_on_end(struct client *client, enum mqtt_reason reason)
 {
     assert_false(client->is_ended);
@@ -236,6 +245,7 @@ static inline const struct peer_ops *fixture_peer_ops(void)
         .publish = fixture_on_publish,
         .pubrel = fixture_on_pubrel,
         .pending = fixture_pending,
+        .overflow = fixture_on_overflow,
         .end = fixture_on_end,
     };
 

@@ -15,9 +15,6 @@
 #define FIRST_CAP    2u
 #define TELL_AT_ONCE 64u
 
-/* As much in the peer's output, and it does not keep up. */
-#define PENDING_HIGH ((size_t)64 * 1024)
-
 int membership_reserve(struct session *session)
 {
     struct membership *membership = session->membership;
@@ -146,20 +143,12 @@ static void restore(struct shard *shard, struct session *session)
     }
 }
 
-static bool has_room(const struct shard *shard, const struct session *session)
-{
-    const struct outbound *outbound = &session->outbound;
-
-    return (session->window == 0 || outbound->unacked < session->window) &&
-           outbound_queued(outbound) == 0 && shard->peer->pending(session->client) < PENDING_HIGH;
-}
-
 void membership_on_delivery(struct shard *shard, struct session *session)
 {
     struct membership *membership = session->membership;
 
     if (!session->client || membership->is_full || list_is_linked(&membership->filling) ||
-        has_room(shard, session)) {
+        session_has_room(shard, session)) {
         return;
     }
     membership->full_at = shard->iteration;
@@ -171,7 +160,8 @@ void membership_on_room(struct shard *shard, struct session *session)
     struct membership *membership = session->membership;
 
     if (membership && session->client &&
-        (membership->is_full || list_is_linked(&membership->filling)) && has_room(shard, session)) {
+        (membership->is_full || list_is_linked(&membership->filling)) &&
+        session_has_room(shard, session)) {
         restore(shard, session);
     }
 }

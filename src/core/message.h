@@ -109,6 +109,12 @@ static inline bool message_is_posted(const struct message *message)
     return number != 0 && (number & MESSAGE_UNPOSTED) == 0;
 }
 
+/* Whether its Message Expiry Interval is over in this second. */
+static inline bool message_is_expired(const struct message *message, uint32_t now)
+{
+    return message->expires_at != MESSAGE_NEVER && message->expires_at <= now;
+}
+
 /* Bytes that a mailbox or a queue accounts for it. */
 static inline size_t message_size(const struct message *message)
 {

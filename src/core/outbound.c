@@ -15,7 +15,12 @@
 
 static struct delivery *delivery_at(const struct outbound *outbound, uint32_t index)
 {
-    return &outbound->ring[(outbound->head + index) & (outbound->cap - 1)];
+    return &outbound->ring->rows[(outbound->head + index) & (outbound->cap - 1)];
+}
+
+static uint64_t payload_len(const struct delivery *delivery)
+{
+    return delivery->message ? delivery->message->payload_len : 0;
 }
 
 void delivery_let_go(struct delivery *delivery)
@@ -41,13 +46,14 @@ void outbound_deinit(struct outbound *outbound)
 static int grow(struct outbound *outbound)
 {
     uint32_t cap = outbound->cap ? outbound->cap * 2 : FIRST_CAP;
-    struct delivery *ring = memory_alloc(cap * sizeof(*ring));
+    struct outbound_ring *ring = memory_alloc(sizeof(*ring) + cap * sizeof(ring->rows[0]));
 
     if (!ring) {
         return -ENOMEM;
     }
+    *ring = outbound->ring ? *outbound->ring : (struct outbound_ring){0};
     for (uint32_t i = 0; i < outbound->len; i++) {
-        ring[i] = *delivery_at(outbound, i);
+        ring->rows[i] = *delivery_at(outbound, i);
     }
     memory_free(outbound->ring);
     outbound->ring = ring;
@@ -67,13 +73,26 @@ int outbound_push(struct outbound *outbound, const struct delivery *delivery)
     }
     *delivery_at(outbound, outbound->len) = *delivery;
     outbound->len++;
+    outbound->ring->queued_bytes += payload_len(delivery);
+    outbound->ring->plain += delivery->qos == 0;
     return 0;
 }
 
 void outbound_rewind(struct outbound *outbound)
 {
+    if (outbound->ring) {
+        outbound->ring->queued_bytes += outbound->ring->unacked_bytes;
+        outbound->ring->unacked_bytes = 0;
+    }
     outbound->span = 0;
     outbound->unacked = 0;
+}
+
+/* One more within the span. */
+static void advance(struct outbound *outbound)
+{
+    outbound->span++;
+    outbound->ring->flown = MAX(outbound->ring->flown, outbound->span);
 }
 
 struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint16_t *packet_id_out)
@@ -89,7 +108,7 @@ struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint1
             *packet_id_out = (uint16_t)((outbound->number + outbound->span) % ID_LEN + 1);
             return delivery;
         }
-        outbound->span++;
+        advance(outbound);
     }
     return NULL;
 }
@@ -101,6 +120,7 @@ static void pop_done(struct outbound *outbound)
         outbound->head = (outbound->head + 1) & (outbound->cap - 1);
         outbound->len--;
         outbound->span--;
+        outbound->ring->flown--;
         outbound->number = (outbound->number + 1) % ID_LEN;
     }
     if (outbound->len == 0 && outbound->cap > KEEP_CAP) {
@@ -118,8 +138,19 @@ void outbound_sent(struct outbound *outbound)
     if (delivery->state == DELIVERY_QUEUED) {
         delivery->state = DELIVERY_SENT;
     }
-    outbound->span++;
+    outbound->ring->queued_bytes -= payload_len(delivery);
+    outbound->ring->unacked_bytes += payload_len(delivery);
     outbound->unacked++;
+    advance(outbound);
+}
+
+/* A delivery that waits does so no more. */
+static void let_go(struct outbound *outbound, struct delivery *delivery)
+{
+    outbound->ring->queued_bytes -= payload_len(delivery);
+    outbound->ring->plain -= delivery->qos == 0;
+    delivery_let_go(delivery);
+    delivery->state = DELIVERY_DONE;
 }
 
 void outbound_skip(struct outbound *outbound)
@@ -127,10 +158,29 @@ void outbound_skip(struct outbound *outbound)
     struct delivery *delivery = delivery_at(outbound, outbound->span);
 
     assert(outbound->span < outbound->len && delivery->state != DELIVERY_DONE);
-    delivery_let_go(delivery);
-    delivery->state = DELIVERY_DONE;
-    outbound->span++;
+    let_go(outbound, delivery);
+    advance(outbound);
     pop_done(outbound);
+}
+
+/*
+ * Those before it move up by one and keep their identifiers, since the oldest keeps its number;
+ * those behind it have none yet.
+ */
+bool outbound_drop_oldest(struct outbound *outbound)
+{
+    uint32_t at = outbound->ring ? outbound->ring->flown : 0;
+
+    if (at == outbound->len) {
+        return false;
+    }
+    let_go(outbound, delivery_at(outbound, at));
+    for (; at > 0; at--) {
+        *delivery_at(outbound, at) = *delivery_at(outbound, at - 1);
+    }
+    outbound->head = (outbound->head + 1) & (outbound->cap - 1);
+    outbound->len--;
+    return true;
 }
 
 struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id)
@@ -145,9 +195,10 @@ struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id)
     return delivery->state == DELIVERY_DONE ? NULL : delivery;
 }
 
-void outbound_release(struct delivery *delivery)
+void outbound_release(struct outbound *outbound, struct delivery *delivery)
 {
     assert(delivery->qos == 2 && delivery->state != DELIVERY_DONE);
+    outbound->ring->unacked_bytes -= payload_len(delivery);
     delivery_let_go(delivery);
     delivery->state = DELIVERY_RELEASED;
 }
@@ -155,6 +206,7 @@ void outbound_release(struct delivery *delivery)
 void outbound_finish(struct outbound *outbound, struct delivery *delivery)
 {
     assert(delivery->state != DELIVERY_DONE && outbound->unacked > 0);
+    outbound->ring->unacked_bytes -= payload_len(delivery);
     delivery_let_go(delivery);
     delivery->state = DELIVERY_DONE;
     outbound->unacked--;
@@ -179,7 +231,6 @@ bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out)
     *delivery_out = *delivery_at(outbound, 0);
     outbound->head = (outbound->head + 1) & (outbound->cap - 1);
     outbound->len--;
-    outbound->span -= outbound->span > 0;
     return true;
 }
 
@@ -187,12 +238,14 @@ bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out)
 void outbound_withdraw(struct outbound *outbound, const struct share *share,
                        outbound_visit_fn visit, void *context)
 {
-    uint32_t kept = outbound->span;
+    uint32_t kept = outbound->ring ? outbound->ring->flown : outbound->len;
 
     for (uint32_t i = kept; i < outbound->len; i++) {
         struct delivery *delivery = delivery_at(outbound, i);
 
-        if (delivery->state == DELIVERY_QUEUED && delivery->share == share) {
+        if (delivery->share == share) {
+            outbound->ring->queued_bytes -= payload_len(delivery);
+            outbound->ring->plain -= delivery->qos == 0;
             visit(context, delivery);
         } else {
             *delivery_at(outbound, kept++) = *delivery;

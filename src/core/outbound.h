@@ -3,9 +3,10 @@
 /*
  * Outbound
  *
- * The QoS 1 and 2 deliveries of one session, in sending order: first those in flight, then those
- * that wait for the window. Packet identifiers follow from the place in the queue: they start at 1
- * and go up by one for each message sent. Belongs to its session.
+ * The deliveries of one session, in sending order: first those in flight, then those that wait for
+ * the window or for the client. Packet identifiers follow from the place in the queue: they start
+ * at 1 and go up by one for each message sent. Deliveries of QoS 0 wait here only for a client that
+ * is away, and take up an identifier that is not sent. Belongs to its session.
  */
 
 #include "core/message.h"
@@ -34,9 +35,18 @@ struct delivery {
  */
 #define OUTBOUND_SPAN_MAX 16384
 
+/* Sums of bytes are of payload, and exist as long as there is anything to sum. */
+struct outbound_ring {
+    uint64_t queued_bytes;  /* of those behind the span */
+    uint64_t unacked_bytes; /* of those within it */
+    uint32_t flown;         /* the first so many were sent once, perhaps on an earlier connection */
+    uint32_t plain;         /* of QoS 0 */
+    struct delivery rows[];
+};
+
 /* Private to core/outbound.c; embedded by sessions. */
 struct outbound {
-    struct delivery *ring;
+    struct outbound_ring *ring;
     uint32_t cap;     /* a power of two, or 0 */
     uint32_t head;    /* place of the oldest */
     uint32_t len;     /* deliveries in the ring */
@@ -56,6 +66,23 @@ static inline uint32_t outbound_queued(const struct outbound *outbound)
     return outbound->len - outbound->span;
 }
 
+/* The payload of those that wait, and of those in flight. */
+static inline uint64_t outbound_queued_bytes(const struct outbound *outbound)
+{
+    return outbound->ring ? outbound->ring->queued_bytes : 0;
+}
+
+static inline uint64_t outbound_unacked_bytes(const struct outbound *outbound)
+{
+    return outbound->ring ? outbound->ring->unacked_bytes : 0;
+}
+
+/* Whether deliveries of QoS 0 wait, which later ones must not overtake. */
+static inline bool outbound_has_plain(const struct outbound *outbound)
+{
+    return outbound->ring && outbound->ring->plain > 0;
+}
+
 /* A new connection of the session: everything not acknowledged is to be sent again. */
 void outbound_rewind(struct outbound *outbound);
 
@@ -68,8 +95,12 @@ struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint1
 /* It is on its way and counts against the window. */
 void outbound_sent(struct outbound *outbound);
 
-/* It will not be sent: expired or too large. Its message is released. */
+/* It needs no place in the window: expired, too large, or sent with QoS 0. Its message is released.
+ */
 void outbound_skip(struct outbound *outbound);
+
+/* Drops the oldest delivery that was never sent. False: all have been. */
+bool outbound_drop_oldest(struct outbound *outbound) MUST_CHECK;
 
 /* The delivery in flight with this identifier; NULL when there is none. */
 struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id);
@@ -90,7 +121,7 @@ void outbound_withdraw(struct outbound *outbound, const struct share *share,
                        outbound_visit_fn visit, void *context);
 
 /* PUBREC: the message is not needed any more, the identifier is. */
-void outbound_release(struct delivery *delivery);
+void outbound_release(struct outbound *outbound, struct delivery *delivery);
 
 /* PUBACK, PUBCOMP, or a PUBREC that says no: the delivery is over. */
 void outbound_finish(struct outbound *outbound, struct delivery *delivery);

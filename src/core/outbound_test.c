@@ -88,7 +88,7 @@ static void test_rewind_sends_again_in_order(void **state)
         expect_sent(&outbound, 0, i, (uint16_t)i);
     }
     push(&outbound, 5, 1);
-    outbound_release(outbound_find(&outbound, 2));
+    outbound_release(&outbound, outbound_find(&outbound, 2));
     finish(&outbound, 3);
     outbound_rewind(&outbound);
     assert_null(outbound_find(&outbound, 1));
@@ -124,6 +124,7 @@ static void test_skipped_takes_its_identifier_along(void **state)
     outbound_deinit(&outbound);
 }
 
+/* Holds 3.1.1: MQTT-2.3.1-4 5.0: MQTT-2.2.1-4. */
 static void test_packet_ids_wrap_past_zero(void **state)
 {
     static const uint32_t last = 3 * 65535;
@@ -205,6 +206,7 @@ static void test_no_memory_takes_no_reference(void **state)
 #define MODEL_CAP 4000
 
 struct model_delivery {
+    uint32_t number;
     enum delivery_state state;
     bool is_sent_here; /* on this connection */
     uint8_t qos;
@@ -214,8 +216,58 @@ struct model {
     struct outbound outbound;
     struct model_delivery deliveries[MODEL_CAP];
     uint32_t len;
+    uint32_t number; /* of the next */
     uint64_t seed;
 };
+
+static bool is_waiting(const struct model_delivery *delivery)
+{
+    return delivery->state != DELIVERY_DONE && !delivery->is_sent_here;
+}
+
+/* The sums and counts that the queue keeps. Payloads are four bytes until PUBREC. */
+static void model_check(const struct model *model)
+{
+    uint64_t queued = 0;
+    uint64_t unacked = 0;
+    bool has_plain = false;
+
+    for (uint32_t i = 0; i < model->len; i++) {
+        const struct model_delivery *delivery = &model->deliveries[i];
+        bool has_payload = delivery->state == DELIVERY_QUEUED || delivery->state == DELIVERY_SENT;
+
+        queued += is_waiting(delivery) && has_payload ? 4 : 0;
+        unacked += delivery->is_sent_here && has_payload ? 4 : 0;
+        has_plain = has_plain || (delivery->qos == 0 && is_waiting(delivery));
+    }
+    assert_int_equal(outbound_queued_bytes(&model->outbound), queued);
+    assert_int_equal(outbound_unacked_bytes(&model->outbound), unacked);
+    assert_int_equal(outbound_has_plain(&model->outbound), has_plain);
+}
+
+static void model_push(struct model *model)
+{
+    uint8_t qos = (uint8_t)fixture_random(&model->seed, 3);
+
+    push(&model->outbound, ++model->number, qos);
+    model->deliveries[model->len++] = (struct model_delivery){.number = model->number, .qos = qos};
+}
+
+/* Those behind it have no identifier yet: they take the places. */
+static void model_drop_oldest(struct model *model)
+{
+    uint32_t at = model->len;
+
+    while (at > 0 && model->deliveries[at - 1].state == DELIVERY_QUEUED) {
+        at--;
+    }
+    assert_int_equal(outbound_drop_oldest(&model->outbound), at < model->len);
+    if (at < model->len) {
+        model->len--;
+        memmove(&model->deliveries[at], &model->deliveries[at + 1],
+                (model->len - at) * sizeof(model->deliveries[0]));
+    }
+}
 
 /* The next that is to be sent under this window; `len` when there is none. */
 static uint32_t model_next(const struct model *model, uint32_t window)
@@ -252,10 +304,10 @@ static void model_send(struct model *model)
         return;
     }
     assert_non_null(delivery);
-    assert_int_equal(delivery->identifier, wanted);
+    assert_int_equal(delivery->identifier, model->deliveries[wanted].number);
     assert_int_equal(id, id_of(wanted));
     assert_int_equal(delivery->state, model->deliveries[wanted].state);
-    if (fixture_random(&model->seed, 8) == 0) {
+    if (delivery->qos == 0 || fixture_random(&model->seed, 8) == 0) {
         outbound_skip(&model->outbound);
         model->deliveries[wanted].state = DELIVERY_DONE;
         return;
@@ -279,10 +331,10 @@ static void model_acknowledge(struct model *model)
         return;
     }
     assert_non_null(delivery);
-    assert_int_equal(delivery->identifier, at);
+    assert_int_equal(delivery->identifier, expected->number);
     assert_int_equal(delivery->state, expected->state);
     if (expected->qos == 2 && expected->state == DELIVERY_SENT) {
-        outbound_release(delivery);
+        outbound_release(&model->outbound, delivery);
         expected->state = DELIVERY_RELEASED;
     } else {
         outbound_finish(&model->outbound, delivery);
@@ -309,11 +361,10 @@ static void test_random_against_a_naive_queue(void **state)
         while (model.len < MODEL_CAP / 4) {
             uint32_t what = fixture_random(&model.seed, 100);
 
-            if (what < 30) {
-                uint8_t qos = (uint8_t)(1 + fixture_random(&model.seed, 2));
-
-                push(&model.outbound, model.len, qos);
-                model.deliveries[model.len++].qos = qos;
+            if (what < 32) {
+                model_push(&model);
+            } else if (what < 34) {
+                model_drop_oldest(&model);
             } else if (what < 60) {
                 model_send(&model);
             } else if (what < 99 && model.len > 0) {
@@ -321,6 +372,7 @@ static void test_random_against_a_naive_queue(void **state)
             } else if (what == 99) {
                 model_rewind(&model);
             }
+            model_check(&model);
         }
         outbound_deinit(&model.outbound);
     }

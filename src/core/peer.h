@@ -36,6 +36,9 @@ struct peer_ops {
     /* Bytes that wait in the peer's output. */
     size_t (*pending)(const struct client *client);
 
+    /* Its queue is full, and it is to be disconnected for that: not before the iteration's end. */
+    void (*overflow)(struct client *client);
+
     /* The session leaves this connection: tell the peer why and close it. */
     void (*end)(struct client *client, enum mqtt_reason reason);
 };

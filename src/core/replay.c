@@ -340,9 +340,11 @@ void replay_resume(struct shard *shard, struct session *session)
 static bool has_room(const struct shard *shard, const struct session *session)
 {
     uint32_t max_queued = shard->core->limits.max_queued;
+    uint64_t max_bytes = shard->core->limits.max_queued_bytes;
     uint32_t low = max_queued ? MIN(QUEUED_LOW, (max_queued + 1) / 2) : QUEUED_LOW;
 
     return session->client && outbound_queued(&session->outbound) < low &&
+           (max_bytes == 0 || outbound_queued_bytes(&session->outbound) <= max_bytes / 2) &&
            shard->peer->pending(session->client) < PENDING_LOW;
 }
 
@@ -392,8 +394,18 @@ static void wait_for_number(struct replay *replay, uint32_t number, struct messa
     move_pin(replay, number);
 }
 
+/* An expired value goes when it is touched. */
+static void remove_value(struct replay *replay, uint32_t number)
+{
+    if (tree_pin(replay->shard->core->retained.tree, number)) {
+        retained_remove_expired(replay->shard, number);
+        move_pin(replay, number);
+    }
+}
+
 static void send_value(struct replay *replay, uint32_t number)
 {
+    uint32_t now = shard_now(replay->shard);
     struct message *message = value_of(replay, number);
     uint64_t at;
 
@@ -404,7 +416,9 @@ static void send_value(struct replay *replay, uint32_t number)
         return;
     }
     at = message_retained_number(message);
-    if (at <= replay->number) {
+    if (message_is_expired(message, now)) {
+        remove_value(replay, number);
+    } else if (at <= replay->number) {
         session_deliver_retained(replay->shard, replay->session, message, replay->options,
                                  replay->identifier);
     }

@@ -175,10 +175,38 @@ int retained_publish(struct shard *shard, struct publication *publication)
     return r;
 }
 
+/* Borrowed for the read section. */
+static const struct message *value_at(const struct retained *retained, uint32_t node)
+{
+    uint64_t word =
+        atomic_load_explicit(&tree_node(retained->tree, node)->word, memory_order_acquire);
+
+    return (const struct message *)(uintptr_t)word;
+}
+
+bool retained_is_expired(const struct retained *retained, uint32_t node, uint32_t now)
+{
+    const struct message *message = value_at(retained, node);
+
+    return message && message_is_expired(message, now);
+}
+
+/* No stripe is needed: nobody waits for an expired value to be numbered or posted. */
+void retained_remove_expired(struct shard *shard, uint32_t node)
+{
+    struct retained *retained = &shard->core->retained;
+
+    lock_take(tree_lock(retained->tree));
+    if (retained_is_expired(retained, node, shard_now(shard))) {
+        set_value(shard, node, NULL);
+        shard->counts.retained_expired++;
+    }
+    lock_release(tree_lock(retained->tree));
+}
+
 bool retained_has(const struct retained *retained, struct slice topic)
 {
     uint32_t node = tree_find(retained->tree, topic);
 
-    return node != TREE_NO_NODE &&
-           atomic_load_explicit(&tree_node(retained->tree, node)->word, memory_order_acquire) != 0;
+    return node != TREE_NO_NODE && value_at(retained, node) != NULL;
 }

@@ -21,7 +21,8 @@ struct shard;
 
 #define RETAINED_STRIPE_LEN 256
 
-/* Shared. Values under their stripe's lock, shape under the tree's. */
+/* Shared. Values are set under their stripe's lock and the tree's; expired ones go, and the shape
+ * changes, under the tree's alone. */
 struct retained {
     struct tree *tree;
     _Atomic uint64_t number; /* of the newest; 0 = there was never any */
@@ -40,6 +41,15 @@ void retained_deinit(struct retained *retained);
  * subscribe. Answers an enum publish_verdict. -ENOMEM: nothing was changed. The message exists.
  */
 int retained_publish(struct shard *shard, struct publication *publication) MUST_CHECK;
+
+/* Whether the value of a node has expired; false without one. Any thread that is online. */
+bool retained_is_expired(const struct retained *retained, uint32_t node, uint32_t now);
+
+/*
+ * Takes the value of a pinned node out, unless a fresh one has come. Waits for the tree's lock:
+ * nothing else that was read may be used afterwards.
+ */
+void retained_remove_expired(struct shard *shard, uint32_t node);
 
 /* Whether the topic has a value. Any thread that is online. */
 bool retained_has(const struct retained *retained, struct slice topic);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "core/membership.h"
+#include "core/merge.h"
 #include "core/replay.h"
 #include "core/shard.h"
 #include "core/share_post.h"
@@ -257,6 +258,7 @@ static void attach(struct session *session, struct client *client,
 {
     session->client = client;
     session->window = request->window;
+    session->queue_policy = (uint8_t)request->queue_policy;
     session->expiry_interval = request->expiry_interval;
     session->expires_at = SESSION_NEVER;
     session->will = request->will;
@@ -318,11 +320,6 @@ void session_on_room(struct shard *shard, struct session *session)
 
 /* Sending */
 
-static bool is_expired(const struct shard *shard, const struct message *message)
-{
-    return message->expires_at != MESSAGE_NEVER && message->expires_at <= shard_now(shard);
-}
-
 static enum peer_verdict send_delivery(struct shard *shard, struct session *session,
                                        const struct delivery *delivery, uint16_t packet_id)
 {
@@ -339,39 +336,48 @@ static enum peer_verdict send_delivery(struct shard *shard, struct session *sess
     return shard->peer->publish(session->client, &publication, &head);
 }
 
+/* Whether so much is in flight that nothing more may be. */
+static bool is_window_full(const struct shard *shard, const struct session *session)
+{
+    uint64_t max = shard->core->limits.max_inflight_bytes;
+
+    return max && outbound_unacked_bytes(&session->outbound) >= max;
+}
+
+/* True: it counts against the window from now on. */
+static bool pump_one(struct shard *shard, struct session *session, const struct delivery *delivery,
+                     uint16_t packet_id)
+{
+    if (delivery->state == DELIVERY_RELEASED) {
+        shard->peer->pubrel(session->client, packet_id);
+        return true;
+    }
+    if (delivery->state == DELIVERY_QUEUED &&
+        message_is_expired(delivery->message, shard_now(shard))) {
+        shard->counts.dropped_expired++;
+        return false;
+    }
+    switch (send_delivery(shard, session, delivery, delivery->qos > 0 ? packet_id : 0)) {
+    case PEER_SENT: break;
+    case PEER_BUSY: shard->counts.dropped_busy++; break;
+    case PEER_TOO_LARGE: shard->counts.dropped_too_large++; return false;
+    }
+    return delivery->qos > 0;
+}
+
 void session_pump(struct shard *shard, struct session *session)
 {
     struct outbound *outbound = &session->outbound;
     struct delivery *delivery;
     uint16_t packet_id;
 
-    while (session->client &&
+    while (session->client && !is_window_full(shard, session) &&
            (delivery = outbound_next(outbound, session->window, &packet_id)) != NULL) {
-        if (delivery->state == DELIVERY_RELEASED) {
-            shard->peer->pubrel(session->client, packet_id);
+        if (pump_one(shard, session, delivery, packet_id)) {
             outbound_sent(outbound);
-        } else if (delivery->state == DELIVERY_QUEUED && is_expired(shard, delivery->message)) {
-            shard->counts.dropped_expired++;
-            outbound_skip(outbound);
-        } else if (send_delivery(shard, session, delivery, packet_id) == PEER_TOO_LARGE) {
-            shard->counts.dropped_too_large++;
-            outbound_skip(outbound);
         } else {
-            outbound_sent(outbound);
+            outbound_skip(outbound);
         }
-    }
-}
-
-static void deliver_now(struct shard *shard, struct session *session,
-                        const struct publication *publication, const struct delivery_head *head)
-{
-    if (!session->client) {
-        return;
-    }
-    switch (shard->peer->publish(session->client, publication, head)) {
-    case PEER_SENT: break;
-    case PEER_BUSY: shard->counts.dropped_busy++; break;
-    case PEER_TOO_LARGE: shard->counts.dropped_too_large++; break;
     }
 }
 
@@ -384,6 +390,51 @@ static void say_dropping(struct session *session)
     }
 }
 
+/* More waits for the client than may. */
+static void on_overflow(struct shard *shard, struct session *session)
+{
+    if (session->queue_policy == SETTINGS_QUEUE_DISCONNECT && session->client) {
+        shard->peer->overflow(session->client);
+    }
+}
+
+static void deliver_now(struct shard *shard, struct session *session,
+                        const struct publication *publication, const struct delivery_head *head)
+{
+    switch (shard->peer->publish(session->client, publication, head)) {
+    case PEER_SENT: break;
+    case PEER_BUSY:
+        shard->counts.dropped_busy++;
+        on_overflow(shard, session);
+        break;
+    case PEER_TOO_LARGE: shard->counts.dropped_too_large++; break;
+    }
+}
+
+static bool is_queue_full(const struct shard *shard, const struct session *session)
+{
+    const struct core_limits *limits = &shard->core->limits;
+
+    return (limits->max_queued && outbound_queued(&session->outbound) >= limits->max_queued) ||
+           (limits->max_queued_bytes &&
+            outbound_queued_bytes(&session->outbound) >= limits->max_queued_bytes);
+}
+
+/* False: the new delivery is the one that is dropped. What is dropped is counted. */
+static bool make_room(struct shard *shard, struct session *session)
+{
+    while (is_queue_full(shard, session)) {
+        shard->counts.dropped_queue_full++;
+        say_dropping(session);
+        if (session->queue_policy != SETTINGS_QUEUE_DROP_OLDEST ||
+            !outbound_drop_oldest(&session->outbound)) {
+            on_overflow(shard, session);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void deliver_later(struct shard *shard, struct session *session,
                           struct publication *publication, const struct delivery_head *head)
 {
@@ -391,11 +442,8 @@ static void deliver_later(struct shard *shard, struct session *session,
                                 .qos = head->qos,
                                 .state = DELIVERY_QUEUED,
                                 .retain = head->retain};
-    uint32_t max_queued = shard->core->limits.max_queued;
 
-    if (max_queued && outbound_queued(&session->outbound) >= max_queued) {
-        shard->counts.dropped_queue_full++;
-        say_dropping(session);
+    if (!make_room(shard, session)) {
         return;
     }
     if (publication_need_message(publication) < 0) {
@@ -412,49 +460,116 @@ static void deliver_later(struct shard *shard, struct session *session,
     session_pump(shard, session);
 }
 
-bool session_can_queue(const struct shard *shard, const struct session *session)
+/* Whether a delivery of QoS 0 is kept for the client, or waits behind one that is. */
+static bool plain_waits(const struct shard *shard, const struct session *session)
 {
-    uint32_t max_queued = shard->core->limits.max_queued;
-
-    return max_queued == 0 || outbound_queued(&session->outbound) < max_queued;
+    return session->client ? outbound_has_plain(&session->outbound)
+                           : shard->core->limits.queue_plain && session->expiry_interval != 0;
 }
 
 static void deliver(struct shard *shard, struct session *session, struct publication *publication,
                     const struct delivery_head *head)
 {
-    if (head->qos == 0) {
-        deliver_now(shard, session, publication, head);
-    } else {
+    if (head->qos > 0 || plain_waits(shard, session)) {
         deliver_later(shard, session, publication, head);
+    } else if (session->client) {
+        deliver_now(shard, session, publication, head);
     }
 }
 
-/* The lower of what was published and what was asked for. */
-static uint8_t lower_qos(uint8_t published, uint8_t options)
+/* The lower of what was published and what was asked for, unless the latter is what counts. */
+static uint8_t qos_of(const struct shard *shard, uint8_t published, uint8_t options)
 {
     uint8_t asked = options & SUBSCRIBE_QOS;
 
-    return published < asked ? published : asked;
+    return published < asked && !shard->core->limits.upgrade_qos ? published : asked;
+}
+
+bool session_can_take(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options)
+{
+    if (qos_of(shard, published, options) > 0 || plain_waits(shard, session)) {
+        return !is_queue_full(shard, session);
+    }
+    return session->client != NULL;
+}
+
+/* As much in the peer's output, and it does not keep up. */
+#define PENDING_HIGH ((size_t)64 * 1024)
+
+bool session_has_room(const struct shard *shard, const struct session *session)
+{
+    const struct outbound *outbound = &session->outbound;
+
+    return (session->window == 0 || outbound->unacked < session->window) &&
+           !is_window_full(shard, session) && outbound_queued(outbound) == 0 &&
+           shard->peer->pending(session->client) < PENDING_HIGH;
+}
+
+/* Whether a subscription gets a publication that its filter matches. */
+static bool takes(const struct session *session, const struct publication *publication,
+                  const struct subscriber *subscriber, uint32_t node)
+{
+    if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
+                             publication->parts.origin == session_origin(session))) {
+        return false;
+    }
+    return publication->retained_number == 0 || list_is_empty(&session->replays) ||
+           !replay_holds_back(session, node, publication->retained_number);
+}
+
+static struct delivery_head head_of(const struct shard *shard,
+                                    const struct publication *publication,
+                                    const struct subscriber *subscriber)
+{
+    return (struct delivery_head){
+        .identifier = subscriber->identifier,
+        .qos = qos_of(shard, publication->parts.qos, subscriber->options),
+        .retain = publication->parts.retain && (subscriber->options & SUBSCRIBE_AS_PUBLISHED) != 0,
+    };
 }
 
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node)
 {
-    struct delivery_head head = {
-        .identifier = subscriber->identifier,
-        .qos = lower_qos(publication->parts.qos, subscriber->options),
-        .retain = publication->parts.retain && (subscriber->options & SUBSCRIBE_AS_PUBLISHED) != 0,
-    };
+    if (takes(session, publication, subscriber, node)) {
+        struct delivery_head head = head_of(shard, publication, subscriber);
 
-    if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
-                             publication->parts.origin == session_origin(session))) {
+        deliver(shard, session, publication, &head);
+    }
+}
+
+void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
+                   uint32_t node)
+{
+    if (takes(merge->session, merge->publication, subscriber, node)) {
+        struct delivery_head head = head_of(shard, merge->publication, subscriber);
+
+        merge_add(merge, head.identifier, head.qos, head.retain);
+    }
+}
+
+void session_deliver_merged(struct shard *shard, const struct merge *merge)
+{
+    struct delivery_head head = {
+        .identifier = merge->len > 0 ? merge->identifiers[0] : 0,
+        .qos = merge->qos,
+        .retain = merge->retain,
+    };
+    struct publication merged;
+    uint8_t *properties;
+
+    if (merge->len < 2 && !merge->out_of_memory) {
+        deliver(shard, merge->session, merge->publication, &head);
         return;
     }
-    if (publication->retained_number != 0 && !list_is_empty(&session->replays) &&
-        replay_holds_back(session, node, publication->retained_number)) {
+    if (merge_publication(merge, &merged, &properties) < 0) {
+        shard->counts.dropped_no_memory++;
         return;
     }
-    deliver(shard, session, publication, &head);
+    deliver(shard, merge->session, &merged, &head);
+    publication_deinit(&merged);
+    memory_free(properties);
 }
 
 void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,
@@ -463,14 +578,10 @@ void session_deliver_retained(struct shard *shard, struct session *session, stru
     struct publication publication;
     struct delivery_head head = {
         .identifier = identifier,
-        .qos = lower_qos(message->qos, options),
+        .qos = qos_of(shard, message->qos, options),
         .retain = true,
     };
 
-    if (is_expired(shard, message)) {
-        shard->counts.dropped_expired++;
-        return;
-    }
     publication_of(&publication, message, 0);
     deliver(shard, session, &publication, &head);
 }
@@ -509,7 +620,7 @@ enum ack_verdict session_on_pubrec(struct shard *shard, struct session *session,
         outbound_finish(&session->outbound, delivery);
         after_ack(shard, session);
     } else if (delivery->state == DELIVERY_SENT) {
-        outbound_release(delivery);
+        outbound_release(&session->outbound, delivery);
     }
     return ACK_OK;
 }

@@ -11,12 +11,14 @@
 #include "base/slice.h"
 #include "base/table.h"
 #include "base/wheel.h"
+#include "config/settings.h"
 #include "core/inbound.h"
 #include "core/outbound.h"
 #include "core/peer.h"
 #include "core/subscriptions.h"
 
 struct membership;
+struct merge;
 struct replay;
 struct subscriber;
 struct shard;
@@ -40,10 +42,12 @@ struct session {
     uint32_t will_expiry;     /* seconds from its publication on; SESSION_NEVER */
     uint32_t expires_at;      /* while nobody is connected: seconds, SESSION_NEVER */
     uint32_t will_at;
+    uint64_t merged; /* the latest fan-out that merged a delivery for it, by its serial number */
     uint32_t window; /* the peer's Receive Maximum or our own bound; 0 = no bound */
     uint32_t pins;   /* fan-outs that hold the session */
     bool is_over;
-    bool said_dropping; /* the log has told that deliveries are dropped */
+    bool said_dropping;   /* the log has told that deliveries are dropped */
+    uint8_t queue_policy; /* enum settings_queue_policy */
     uint16_t id_len;
     uint8_t id[];
 };
@@ -53,6 +57,7 @@ struct session_request {
     bool clean_start;
     uint32_t expiry_interval; /* seconds; 0 ends with the connection; SESSION_NEVER */
     uint32_t window;
+    enum settings_queue_policy queue_policy;
     struct message *will; /* NULL: none. Taken over on success. */
     uint32_t will_delay;  /* seconds */
     uint32_t will_expiry; /* seconds from its publication on; SESSION_NEVER */
@@ -100,13 +105,24 @@ static inline uint64_t session_origin(const struct session *session)
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node);
 
-/* Whether a delivery with QoS 1 or 2 would be kept, or sent at once. */
-bool session_can_queue(const struct shard *shard, const struct session *session);
+/* One more subscription of the merge's session, if it takes the publication. */
+void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
+                   uint32_t node);
+
+/* The one copy for all subscriptions that were merged, at least one of them. */
+void session_deliver_merged(struct shard *shard, const struct merge *merge);
+
+/* Whether a copy of a message with this QoS would be sent or kept, and nothing dropped for it. */
+bool session_can_take(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options);
+
+/* Whether what is delivered now goes out at once. The session has a client. */
+bool session_has_room(const struct shard *shard, const struct session *session);
 
 /* Sends what the window allows. */
 void session_pump(struct shard *shard, struct session *session);
 
-/* A value of the retained tree, for a subscription of this session. */
+/* A value of the retained tree that has not expired, for a subscription of this session. */
 void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,
                               uint8_t options, uint32_t identifier);
 

@@ -69,6 +69,7 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
     list_init(&shard->ended);
     list_init(&shard->filling);
     share_dealt_init(&shard->dealt, core->worker_len);
+    sweep_init(&shard->sweep, core, worker);
     shard->cache = match_cache_new();
     return shard;
 }
@@ -84,6 +85,7 @@ void shard_clear(struct shard *shard)
 
     assert_owner(shard->worker);
     fanout_clear(shard);
+    sweep_stop(shard);
     while ((link = table_any(&shard->sessions)) != NULL) {
         struct session *session = CONTAINER_OF(link, struct session, link);
 
@@ -130,12 +132,14 @@ void shard_go_on(struct shard *shard)
     replay_go_on(shard);
     session_clean_up(shard, limits->cleanup_budget);
     membership_go_on(shard);
+    sweep_go_on(shard, limits->cleanup_budget);
 }
 
 bool shard_has_work(const struct shard *shard)
 {
     return fanout_is_active(&shard->fanout) || !list_is_empty(&shard->replays) ||
-           !list_is_empty(&shard->ended) || !list_is_empty(&shard->filling);
+           !list_is_empty(&shard->ended) || !list_is_empty(&shard->filling) ||
+           sweep_is_under_way(&shard->sweep);
 }
 
 void shard_on_message(struct shard *shard, struct message *message)

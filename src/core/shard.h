@@ -20,13 +20,22 @@
 #include "core/retained.h"
 #include "core/router.h"
 #include "core/share_post.h"
+#include "core/sweep.h"
 
 /* Limits that are settings of the operator. */
 struct core_limits {
-    uint32_t max_queued;      /* deliveries per session above the window; 0 = no bound */
+    uint32_t max_queued;       /* deliveries per session above the window; 0 = no bound */
+    uint64_t max_queued_bytes; /* the same in bytes of payload: full once that many wait */
+    uint64_t
+        max_inflight_bytes;   /* nothing more is sent while so many are in flight; 0 = no bound */
+    bool queue_plain;         /* keep QoS 0, too, for durable sessions whose client is away */
+    bool merges;              /* overlapping subscriptions of a session get one copy together */
+    bool upgrade_qos;         /* deliver at the QoS of the subscription, even above the message's */
     unsigned delivery_budget; /* deliveries and replayed values per iteration */
     unsigned at_once;         /* so few subscribers are served even when the budget is used up */
-    unsigned cleanup_budget;  /* subscriptions removed per iteration of ended sessions */
+    unsigned cleanup_budget;  /* per iteration: subscriptions removed of ended sessions, and
+                                 retained topics looked at by a sweep */
+    uint32_t sweep_interval_s; /* between sweeps for expired retained values; 0 = none */
 };
 
 /* Slots that client ids fall into. */
@@ -45,13 +54,14 @@ struct core {
 
 /* What a worker counts; read by others when it has stopped, summed by `metrics` otherwise. */
 struct shard_counts {
-    uint64_t dropped_queue_full; /* deliveries over max_queued */
+    uint64_t dropped_queue_full; /* deliveries over max_queued or max_queued_bytes */
     uint64_t dropped_busy;       /* QoS 0 to a peer that does not keep up */
     uint64_t dropped_too_large;  /* over the peer's maximum packet size */
     uint64_t dropped_expired;
     uint64_t dropped_no_memory;
     uint64_t dropped_unshared; /* groups of which nobody could take it */
     uint64_t sessions_expired;
+    uint64_t retained_expired; /* values removed, by a sweep or when touched */
 };
 
 /* The kinds of timers on a worker's wheel. */
@@ -75,6 +85,7 @@ struct shard {
     struct match_cache *cache;
     struct fanout fanout;
     struct list_link replays; /* that can go on now */
+    struct sweep sweep;       /* of the retained tree; one worker's only */
     struct list_link ended;   /* sessions that still have subscriptions to remove */
     struct list_link filling; /* memberships without room, since this iteration or the last */
     uint32_t iteration;
@@ -118,8 +129,8 @@ static inline void shard_charge(struct shard *shard)
     shard->budget -= shard->budget > 0;
 }
 
-/* Goes on with replays and the cleaning up of ended sessions, as far as the budget reaches. The
- * fan-out comes first in an iteration, by itself: fanout_go_on(). */
+/* Goes on with replays, the cleaning up of ended sessions and the sweep of retained values, as far
+ * as the budget reaches. The fan-out comes first in an iteration, by itself: fanout_go_on(). */
 void shard_go_on(struct shard *shard);
 
 /* Whether something is left that needs another iteration soon. */

@@ -153,15 +153,8 @@ struct offer {
     struct worker_set offered;
     uint32_t turn;
     bool rests;
+    bool is_last; /* nobody is left that could take it: a member's own limits decide */
 };
-
-static bool can_take(const struct shard *shard, const struct share_member *member,
-                     const struct offer *offer)
-{
-    bool is_kept = offer->publication->parts.qos > 0 && (member->options & SUBSCRIBE_QOS) > 0;
-
-    return is_kept ? session_can_queue(shard, member->session) : member->session->client != NULL;
-}
 
 /* The member of one state whose turn it is, or one behind it. NULL: none can take it. */
 static struct share_member *find_in_state(struct shard *shard, const struct offer *offer,
@@ -187,7 +180,8 @@ static struct share_member *find_in_state(struct shard *shard, const struct offe
             shard_charge(shard);
             continue;
         }
-        if (can_take(shard, member, offer)) {
+        if (offer->is_last || session_can_take(shard, member->session,
+                                               offer->publication->parts.qos, member->options)) {
             return member;
         }
         turn++;
@@ -290,7 +284,11 @@ static void make_offer(struct shard *shard, struct offer *offer)
         offer->offered = (struct worker_set){0};
         worker_set_add(&offer->offered, shard->worker);
     }
-    if (!serve(shard, offer, SHARE_AWAY) && !pass_on(shard, offer, SHARE_AWAY)) {
+    if (serve(shard, offer, SHARE_AWAY) || pass_on(shard, offer, SHARE_AWAY)) {
+        return;
+    }
+    offer->is_last = true;
+    if (!serve(shard, offer, SHARE_FULL)) {
         shard->counts.dropped_unshared++;
     }
 }

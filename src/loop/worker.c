@@ -578,6 +578,7 @@ void worker_run(struct worker *worker)
             check_stop(worker);
         }
     }
+    assert(mailbox_is_low(&worker->mailbox, &(struct mail_marks){.high_entries = 0}));
     rcu_offline(&worker->shard->reader);
 }
 
