@@ -2,9 +2,6 @@
 What a leaving member had not acknowledged goes to another: by UNSUBSCRIBE what was not sent yet, by
 the end of its session also what was in flight with QoS 1. What was sent with QoS 2 stays with its
 receiver.
-
-3.1.1: MQTT-3.10.4-2 MQTT-3.10.4-3 5.0: MQTT-3.10.4-2 MQTT-3.10.4-3 MQTT-4.8.2-4 MQTT-4.8.2-5
-MQTT-4.8.2-6
 """
 
 import pytest
@@ -32,6 +29,7 @@ def expect_all(client, *payloads):
     client.expect_nothing(0.05)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.10.4-2 MQTT-3.10.4-3", "5.0: MQTT-3.10.4-2 MQTT-3.10.4-3")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [1, 2])
 def test_by_unsubscribe(broker, version, workers, qos):
@@ -42,6 +40,7 @@ def test_by_unsubscribe(broker, version, workers, qos):
     leaver.expect_nothing(0.05)
 
 
+@pytest.mark.holds("5.0: MQTT-4.8.2-5")
 @pytest.mark.workers
 @pytest.mark.parametrize("how", ["disconnect", "close"])
 @pytest.mark.parametrize("qos", [1, 2])
@@ -73,10 +72,10 @@ def test_by_expiry(broker, workers):
     expect_all(heir, b"0", b"1", b"2")
 
 
+@pytest.mark.holds("5.0: MQTT-4.8.2-4")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [1, 2])
 def test_a_lasting_session_keeps_its_own(broker, version, workers, qos):
-    """[MQTT-4.8.2-4]"""
     leaver, heir, _ = fill(broker, version, qos, lasting=True)
     leaver.disconnect()
     heir.expect_nothing()
@@ -94,10 +93,10 @@ def test_released_stays(broker, version, workers):
     expect_all(heir, b"1", b"2")
 
 
+@pytest.mark.holds("5.0: MQTT-4.8.2-6")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [1, 2])
 def test_a_refusal_is_the_end(broker, workers, qos):
-    """[MQTT-4.8.2-6]"""
     leaver, heir, kept = fill(broker, 5, qos)
     leaver.send(wire.ack("PUBACK" if qos == 1 else "PUBREC", kept.id, 0x80))
     leaver.expect("PUBLISH", payload=b"1")

@@ -1,8 +1,6 @@
 """
 Who gets a message when not everybody can take it: members that are connected and have room come
 first; else it waits for a member whose session is kept.
-
-3.1.1: MQTT-3.1.2-5 5.0: MQTT-4.8.2-3
 """
 
 import pytest

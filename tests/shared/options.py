@@ -1,8 +1,6 @@
 """
 Each member has options and a subscription identifier of its own; nothing is replayed to a shared
 subscription.
-
-5.0: MQTT-4.8.2-3 MQTT-3.3.4-3 MQTT-3.3.1-12 MQTT-3.3.1-13
 """
 
 import pytest

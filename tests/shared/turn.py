@@ -1,8 +1,6 @@
 """
 The members of a group divide the messages of its filter: each is for one of them, in turn, whoever
 publishes it; groups and ordinary subscriptions do not count for each other.
-
-5.0: MQTT-4.8.2-3
 """
 
 import pytest
@@ -94,9 +92,9 @@ def test_versions_in_one_group(broker, workers):
     assert got[3:] == got[:-3]
 
 
+@pytest.mark.holds("5.0: MQTT-4.8.2-3")
 @pytest.mark.workers
 def test_each_at_its_own_qos(broker, version, workers):
-    """[MQTT-4.8.2-3]"""
     members = [broker.connect(f"member-{qos}", version) for qos in (0, 1, 2)]
     for qos, each in enumerate(members):
         each.subscribe("$share/group/t", qos=qos)
