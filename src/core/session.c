@@ -485,6 +485,12 @@ static uint8_t qos_of(const struct shard *shard, uint8_t published, uint8_t opti
     return published < asked && !shard->core->limits.upgrade_qos ? published : asked;
 }
 
+bool session_can_keep(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options)
+{
+    return session->client || qos_of(shard, published, options) > 0 || plain_waits(shard, session);
+}
+
 bool session_can_take(const struct shard *shard, const struct session *session, uint8_t published,
                       uint8_t options)
 {

@@ -112,7 +112,11 @@ void session_merge(struct shard *shard, struct merge *merge, const struct subscr
 /* The one copy for all subscriptions that were merged, at least one of them. */
 void session_deliver_merged(struct shard *shard, const struct merge *merge);
 
-/* Whether a copy of a message with this QoS would be sent or kept, and nothing dropped for it. */
+/* Whether a copy of a message with this QoS would be sent or kept, were there no limits. */
+bool session_can_keep(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options);
+
+/* Whether it will be, and nothing else is dropped for it. */
 bool session_can_take(const struct shard *shard, const struct session *session, uint8_t published,
                       uint8_t options);
 

@@ -156,6 +156,15 @@ struct offer {
     bool is_last; /* nobody is left that could take it: a member's own limits decide */
 };
 
+static bool can_take(const struct shard *shard, const struct share_member *member,
+                     const struct offer *offer)
+{
+    uint8_t qos = offer->publication->parts.qos;
+
+    return offer->is_last ? session_can_keep(shard, member->session, qos, member->options)
+                          : session_can_take(shard, member->session, qos, member->options);
+}
+
 /* The member of one state whose turn it is, or one behind it. NULL: none can take it. */
 static struct share_member *find_in_state(struct shard *shard, const struct offer *offer,
                                           enum share_state state)
@@ -180,8 +189,7 @@ static struct share_member *find_in_state(struct shard *shard, const struct offe
             shard_charge(shard);
             continue;
         }
-        if (offer->is_last || session_can_take(shard, member->session,
-                                               offer->publication->parts.qos, member->options)) {
+        if (can_take(shard, member, offer)) {
             return member;
         }
         turn++;
@@ -288,7 +296,7 @@ static void make_offer(struct shard *shard, struct offer *offer)
         return;
     }
     offer->is_last = true;
-    if (!serve(shard, offer, SHARE_FULL)) {
+    if (!serve(shard, offer, SHARE_AWAY)) {
         shard->counts.dropped_unshared++;
     }
 }

@@ -355,6 +355,29 @@ static void test_it_waits_where_a_session_is_kept(void **state)
     fixture_free(fixture);
 }
 
+/* When nobody can take it a member's own limits decide, wherever it waits. */
+static void test_a_full_queue_of_one_that_is_away(void **state)
+{
+    struct core_limits limits = {
+        .max_queued = 2, .delivery_budget = 100, .at_once = 10, .cleanup_budget = 10};
+    struct fixture *fixture = fixture_new(2, &limits);
+    struct client *a = connect_with(fixture, 1, "a", 100, 0);
+
+    (void)state;
+    join(a, TOPIC, 1);
+    a->session->queue_policy = SETTINGS_QUEUE_DROP_OLDEST;
+    fixture_disconnect(a, SESSION_LEAVE_QUIETLY);
+    for (uint32_t number = 1; number <= 4; number++) {
+        publish(fixture, 0, number, 1);
+    }
+    publish(fixture, 0, 5, 0);
+    assert_int_equal(dropped_full(fixture), 2);
+    assert_int_equal(dropped(fixture), 1);
+    a = connect_with(fixture, 1, "a", 100, 0);
+    fixture_expect(a, "3q1@1 4q1@2");
+    fixture_free(fixture);
+}
+
 /* Members of QoS 0 that are away keep nothing. */
 static void test_nothing_waits_at_qos_0(void **state)
 {
@@ -908,6 +931,7 @@ int main(void)
         cmocka_unit_test(test_a_peer_that_is_behind_is_passed_over),
         cmocka_unit_test(test_a_full_group_queues),
         cmocka_unit_test(test_it_waits_where_a_session_is_kept),
+        cmocka_unit_test(test_a_full_queue_of_one_that_is_away),
         cmocka_unit_test(test_nothing_waits_at_qos_0),
         cmocka_unit_test(test_gone_before_it_arrives),
         cmocka_unit_test(test_dropped_when_nobody_is_left),
