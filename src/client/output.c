@@ -161,16 +161,16 @@ void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t
                      enum mqtt_reason reason)
 {
     struct slice text = client_reason_text(client, reason);
-    uint8_t *at;
+    bool is_told = text.len > 0 && mqtt_told_ack_size(reason, text) <= client->max_packet_size;
+    uint8_t *at =
+        client_reserve(client, is_told ? mqtt_told_ack_size(reason, text) : MQTT_ACK_SIZE_MAX);
+    size_t size;
 
-    if (mqtt_told_ack_size(client->version, reason, text) > client->max_packet_size) {
-        text = slice_of(NULL, 0);
-    }
-    at = client_reserve(client, mqtt_told_ack_size(client->version, reason, text));
     trace_sending_ack(client, type, packet_id, reason);
     if (at) {
-        client_commit(
-            client, at + mqtt_encode_told_ack(at, client->version, type, packet_id, reason, text));
+        size = is_told ? mqtt_encode_told_ack(at, type, packet_id, reason, text)
+                       : mqtt_encode_ack(at, client->version, type, packet_id, reason);
+        client_commit(client, at + size);
     }
 }
 

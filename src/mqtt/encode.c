@@ -227,12 +227,6 @@ size_t mqtt_encode_suback(uint8_t *at, unsigned version, enum mqtt_packet_type t
     return (size_t)(at - start);
 }
 
-/* Below 5.0 and with success there is nothing to tell. */
-static bool has_text(unsigned version, enum mqtt_reason reason, struct slice reason_string)
-{
-    return version >= MQTT_5_0 && reason != MQTT_SUCCESS && reason_string.len > 0;
-}
-
 static uint32_t told_ack_body_size(struct slice reason_string)
 {
     size_t size = mqtt_property_field_size(reason_string);
@@ -240,21 +234,21 @@ static uint32_t told_ack_body_size(struct slice reason_string)
     return (uint32_t)(3 + mqtt_variable_size((uint32_t)size) + size);
 }
 
-size_t mqtt_told_ack_size(unsigned version, enum mqtt_reason reason, struct slice reason_string)
+size_t mqtt_told_ack_size(enum mqtt_reason reason, struct slice reason_string)
 {
-    if (has_text(version, reason, reason_string)) {
-        return mqtt_packet_size(told_ack_body_size(reason_string));
+    if (reason == MQTT_SUCCESS) {
+        return 4;
     }
-    return version >= MQTT_5_0 && reason != MQTT_SUCCESS ? 5 : 4;
+    return reason_string.len > 0 ? mqtt_packet_size(told_ack_body_size(reason_string)) : 5;
 }
 
-size_t mqtt_encode_told_ack(uint8_t *at, unsigned version, enum mqtt_packet_type type,
-                            uint16_t packet_id, enum mqtt_reason reason, struct slice reason_string)
+size_t mqtt_encode_told_ack(uint8_t *at, enum mqtt_packet_type type, uint16_t packet_id,
+                            enum mqtt_reason reason, struct slice reason_string)
 {
     const uint8_t *start = at;
 
-    if (!has_text(version, reason, reason_string)) {
-        return mqtt_encode_ack(at, version, type, packet_id, reason);
+    if (reason == MQTT_SUCCESS || reason_string.len == 0) {
+        return mqtt_encode_ack(at, MQTT_5_0, type, packet_id, reason);
     }
     assert(type >= MQTT_PUBACK && type <= MQTT_PUBCOMP && packet_id != 0);
     at = mqtt_put_header(at, type, type == MQTT_PUBREL ? 2 : 0, told_ack_body_size(reason_string));

@@ -145,3 +145,18 @@ def test_a_will_too_long_behind_it(sides, version):
     if version == 5:
         client.expect("CONNACK", code=0x90)
     client.expect_close()
+
+
+@pytest.mark.workers
+@pytest.mark.nightjar("2.0.11 puts it before $share")
+def test_shared_subscriptions(sides, version, workers):
+    inside, outside, _ = sides
+    member = inside("member", version)
+    member.subscribe("$share/group/t/+", qos=1)
+    publisher = outside("from", version)
+    publisher.publish("t/1", b"elsewhere", 1)
+    publisher.publish("site/t/1", b"x", 1)
+    member.expect_message("t/1", b"x")
+    member.unsubscribe("$share/group/t/+")
+    publisher.publish("site/t/1", b"no more", 1)
+    member.expect_nothing()
