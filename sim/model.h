@@ -16,6 +16,9 @@
  * At a quiet moment: an answer that did not come, a message that did not reach a subscriber (where
  * queues are limited: more of them than the server counted), a connection kept beyond its keep
  * alive.
+ * Of a group (a shared subscription): that each message comes to one member, or again to another
+ * only where the first may have gone without acknowledging it; that turns are strict while all can
+ * take; that nothing is lost while a durable member stands.
  * At the end: the retained values and what every subscriber saw of them; wills that never came.
  */
 

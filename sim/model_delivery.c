@@ -12,7 +12,7 @@
  * output that never left: such an instance has DUP set.
  */
 
-static int options_qos(const struct model *model, unsigned options, unsigned published)
+int options_qos(const struct model *model, unsigned options, unsigned published)
 {
     return (int)(model->params.upgrades_qos ? options & 3 : MIN(options & 3, published));
 }
@@ -22,7 +22,7 @@ int episode_qos(const struct model *model, const struct model_session *session,
 {
     const struct wire_message *wire = &model->wire[message];
 
-    if (!world_matches(episode->filter, wire->topic)) {
+    if (!episode_covers(episode, wire->topic)) {
         return -1;
     }
     if ((episode->options & EPISODE_NO_LOCAL) &&
@@ -65,8 +65,7 @@ static unsigned allowed_copies(const struct model *model, const struct model_ses
 /* What was sent behind the last SUBACK is in no replay. */
 static bool may_replay(const struct model *model, const struct episode *episode, uint32_t message)
 {
-    return episode->options >> 4 != 2 &&
-           world_matches(episode->filter, model->wire[message].topic) &&
+    return episode->options >> 4 != 2 && episode_covers(episode, model->wire[message].topic) &&
            (episode->suback_len < episode->subscribe_len ||
             episode->last_acked > model->messages[message].first_sent);
 }
@@ -93,8 +92,8 @@ static unsigned allowed_replays(const struct model *model, const struct model_se
 }
 
 /* How many like this one the session has got. */
-static unsigned count_like(const struct model_session *session, const struct instance *like,
-                           bool is_replay)
+unsigned count_like(const struct model_session *session, const struct instance *like,
+                    bool is_replay)
 {
     unsigned len = 0;
 
@@ -103,7 +102,7 @@ static unsigned count_like(const struct model_session *session, const struct ins
 
         len += it->message == like->message && it->qos == like->qos &&
                it->identifier == like->identifier && it->retain == like->retain &&
-               it->is_replay == is_replay;
+               it->group == like->group && it->is_replay == is_replay;
     }
     return len;
 }
@@ -140,7 +139,7 @@ static void check_order(struct model *model, const struct model_session *session
     }
 }
 
-static void log_instance(struct model_session *session, const struct instance *instance)
+void log_instance(struct model_session *session, const struct instance *instance)
 {
     session->log =
         model_grow(session->log, session->log_len, &session->log_cap, sizeof(*session->log));
@@ -195,15 +194,26 @@ static void on_replay(struct model *model, struct model_session *session, struct
     log_instance(session, instance);
 }
 
+/* What an ordinary subscription gives comes first. */
+static bool may_be_group(const struct model *model, const struct model_session *session,
+                         struct instance *instance)
+{
+    return !instance->retain &&
+           count_like(session, instance, false) >= allowed_copies(model, session, instance) &&
+           model_is_of_group(model, session, instance);
+}
+
 static void on_instance(struct model *model, struct model_session *session,
-                        struct instance *instance)
+                        struct instance *instance, uint16_t packet_id)
 {
     bool may_be_live = !instance->retain || count_like(session, instance, false) <
                                                 allowed_copies(model, session, instance);
 
     instance->may_be_replay = instance->retain && count_like(session, instance, true) <
                                                       allowed_replays(model, session, instance);
-    if (may_be_live) {
+    if (may_be_group(model, session, instance)) {
+        model_on_shared(model, session, instance, packet_id);
+    } else if (may_be_live) {
         on_live(model, session, instance);
     } else {
         on_replay(model, session, instance);
@@ -261,7 +271,7 @@ static void check_expiry(struct model *model, unsigned connection, const struct 
 
 /* Flights */
 
-static struct flight *find_flight(struct model_session *session, uint16_t packet_id)
+struct flight *model_find_flight(struct model_session *session, uint16_t packet_id)
 {
     for (unsigned i = 0; i < session->flight_len; i++) {
         if (session->flights[i].packet_id == packet_id) {
@@ -274,7 +284,7 @@ static struct flight *find_flight(struct model_session *session, uint16_t packet
 static void set_flight(struct model_session *session, unsigned connection,
                        const struct wire_packet *packet)
 {
-    struct flight *flight = find_flight(session, packet->packet_id);
+    struct flight *flight = model_find_flight(session, packet->packet_id);
 
     if (!flight) {
         session->flights = model_grow(session->flights, session->flight_len, &session->flight_cap,
@@ -311,6 +321,9 @@ static void check_window(struct model *model, const struct model_session *sessio
         model_complain(model, "client %u is sent message %u with %llu bytes in flight",
                        session->actor, packet->message, (unsigned long long)size);
     }
+    if (window && len >= window) {
+        model_disturb(model, session);
+    }
     if (window && len > window) {
         model_complain(model, "client %u has %u deliveries in flight, its window is %u",
                        session->actor, len, window);
@@ -330,7 +343,7 @@ static bool is_repetition(const struct flight *flight, unsigned connection,
 static bool begin_flight(struct model *model, struct model_session *session, unsigned connection,
                          const struct wire_packet *packet)
 {
-    struct flight *flight = find_flight(session, packet->packet_id);
+    struct flight *flight = model_find_flight(session, packet->packet_id);
     bool repeats = is_repetition(flight, connection, packet);
 
     if (!repeats && flight && flight->state != FLIGHT_DONE) {
@@ -376,7 +389,7 @@ void model_on_publish_written(struct model *model, unsigned connection,
         model_complain(model, "client %u: DUP with QoS 0", session->actor);
     }
     check_expiry(model, connection, packet);
-    on_instance(model, session, &instance);
+    on_instance(model, session, &instance, packet->packet_id);
 }
 
 void model_on_pubrel_written(struct model *model, unsigned connection,
@@ -388,7 +401,7 @@ void model_on_pubrel_written(struct model *model, unsigned connection,
     if (!session || session->connection != connection) {
         return;
     }
-    flight = find_flight(session, packet->packet_id);
+    flight = model_find_flight(session, packet->packet_id);
     if (!flight || flight->qos != 2 || flight->state == FLIGHT_SENT) {
         model_complain(model, "client %u: PUBREL %u without PUBREC", session->actor,
                        packet->packet_id);
@@ -401,7 +414,7 @@ void model_on_pubrel_written(struct model *model, unsigned connection,
 void model_on_ack_read(struct model *model, unsigned connection, const struct wire_packet *packet)
 {
     struct model_session *session = session_of(model, connection);
-    struct flight *flight = session ? find_flight(session, packet->packet_id) : NULL;
+    struct flight *flight = session ? model_find_flight(session, packet->packet_id) : NULL;
 
     if (!flight) {
         return;

@@ -114,6 +114,7 @@ void run_draw(struct choice *choice, struct run_params *params)
         .churn = PICK(choice, 0, 0, 2, 10),
         .topics = PICK(choice, 1, 2, 4, 7, WORLD_TOPIC_LEN),
         .filters = choice_between(choice, 1, WORLD_FILTER_LEN),
+        .groups = 0,
         .has_observer = choice_chance(choice, 800),
         .has_bad_clients = choice_chance(choice, 100),
         .stops_early = choice_chance(choice, 100),
@@ -144,9 +145,9 @@ void run_print(const struct run_params *params)
            params->cut_permille, params->short_permille, params->no_descriptors_permille,
            params->window, params->retained_permille, params->large_permille, params->echo_permille,
            params->chaos, params->churn);
-    printf("topics %u, filters %u, expiry %u, aliases %u, marks %u and %u bytes\n", params->topics,
-           params->filters, params->expiry_permille, params->max_topic_alias, params->mail_high,
-           params->mail_high_bytes);
+    printf("topics %u, filters %u, groups %u, expiry %u, aliases %u, marks %u and %u bytes\n",
+           params->topics, params->filters, params->groups, params->expiry_permille,
+           params->max_topic_alias, params->mail_high, params->mail_high_bytes);
     printf("max queued %u and %u bytes (policy %u), inflight %u and %u bytes%s%s\n",
            params->max_queued, params->max_queued_bytes, params->queue_policy, params->max_inflight,
            params->max_inflight_bytes, params->upgrades_qos ? ", upgrades QoS" : "",
@@ -279,6 +280,7 @@ static void start_clients(struct run *run)
         .churn = params->churn,
         .topic_len = params->topics,
         .filter_len = params->filters,
+        .group_len = params->groups,
         .salt = choice_below(run->choice, 3),
         .has_bad_clients = params->has_bad_clients,
     };
@@ -292,6 +294,7 @@ static void start_clients(struct run *run)
                 .number = i,
                 .version = i == run->actor_len ? MQTT_5_0 : draw_version(run->choice),
                 .is_observer = is_observer,
+                .is_member = !is_observer && choice_chance(run->choice, 500),
                 .is_slow = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
                 .is_late = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
             });

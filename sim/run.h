@@ -38,6 +38,7 @@ struct run_params {
     unsigned churn;
     unsigned topics;
     unsigned filters;
+    unsigned groups;
     unsigned max_queued;
     unsigned max_queued_bytes;
     unsigned queue_policy;

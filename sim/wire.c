@@ -13,9 +13,10 @@
 static const char *const topics[WORLD_TOPIC_LEN] = {
     "a", "b", "a/b", "a/c", "b/c", "a/b/c", "a/b/d", "b//c", "x/y/z", "$x/y", "c/1", "c/2",
 };
-static const char *const filters[WORLD_FILTER_LEN] = {
+static const char *const filters[WORLD_NAME_LEN] = {
     "#", "a", "a/b", "a/+", "a/#", "+/+", "+/b", "b/c", "b/#", "a/+/c", "a/b/#", "+/+/+", "x/y/z",
     "$x/#", "c/1", "+",
+    "$share/g/#", "$share/g/a", "$share/h/a", "$share/h/+/+",
 };
 /* clang-format on */
 
@@ -30,7 +31,7 @@ const char *world_topic(unsigned topic)
 
 const char *world_filter(unsigned filter)
 {
-    assert(filter < WORLD_FILTER_LEN);
+    assert(filter < WORLD_NAME_LEN);
     return filters[filter];
 }
 
@@ -62,10 +63,12 @@ static bool matches_text(const char *filter, const char *topic)
 
 bool world_matches(unsigned filter, unsigned topic)
 {
-    static int8_t known[WORLD_FILTER_LEN][WORLD_TOPIC_LEN]; /* 0: not yet */
+    static int8_t known[WORLD_NAME_LEN][WORLD_TOPIC_LEN]; /* 0: not yet */
+    const char *text = world_filter(filter);
 
     if (!known[filter][topic]) {
-        known[filter][topic] = matches_text(world_filter(filter), world_topic(topic)) ? 1 : -1;
+        text += world_is_shared(filter) ? strlen("$share/g/") : 0;
+        known[filter][topic] = matches_text(text, world_topic(topic)) ? 1 : -1;
     }
     return known[filter][topic] > 0;
 }

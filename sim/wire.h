@@ -55,9 +55,18 @@ struct wire_connect {
 #define WORLD_ALL        0u  /* the filter "#" */
 #define WORLD_ALL_HIDDEN 13u /* "$x/#", which "#" does not match */
 
+/* Behind the filters come those of shared subscriptions, which match as what is shared does. */
+#define WORLD_GROUP_LEN 4
+#define WORLD_NAME_LEN  (WORLD_FILTER_LEN + WORLD_GROUP_LEN)
+
 const char *world_topic(unsigned topic);
 const char *world_filter(unsigned filter);
 bool world_matches(unsigned filter, unsigned topic);
+
+static inline bool world_is_shared(unsigned filter)
+{
+    return filter >= WORLD_FILTER_LEN;
+}
 
 /* Messages by number: what they consist of on the wire. */
 #define WIRE_MESSAGE_CAP 512
