@@ -58,6 +58,14 @@ def workers(request):
     return getattr(request, "param", 2)
 
 
+def meeting(request, brokers):
+    """What is wrong when clients met in a scenario that runs with one number of workers only."""
+    if request.node.get_closest_marker("workers"):
+        return []
+    return [f"{len(ids)} clients in one broker ({', '.join(sorted(ids)[:4])}): mark it workers"
+            for ids in (broker.client_ids() for broker in brokers) if len(ids) > 1]
+
+
 @pytest.fixture
 def start_broker(request, tmp_path, workers):
     """Starts brokers that are checked and stopped at the end of the scenario."""
@@ -75,12 +83,13 @@ def start_broker(request, tmp_path, workers):
 
     yield start
     errors = []
-    for broker in started:
-        if "process" in broker.__dict__:
-            try:
-                broker.finish()
-            except AssertionError as error:
-                errors.append(str(error))
+    ran = [broker for broker in started if "process" in broker.__dict__]
+    for broker in ran:
+        try:
+            broker.finish()
+        except AssertionError as error:
+            errors.append(str(error))
+    errors += meeting(request, ran)
     assert not errors, "\n".join(errors)
 
 

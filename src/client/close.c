@@ -119,7 +119,8 @@ void client_stop(struct client *client)
     }
 }
 
-/* Some refusals have no code in version 3: there it is just closed. */
+/* Some refusals have no code in version 3, and some clients of 5.0 take nothing that long
+ * [MQTT-3.1.2-24]: there it is just closed. */
 void client_refuse(struct client *client, enum mqtt_reason reason)
 {
     struct mqtt_connack_out connack = {
@@ -127,7 +128,7 @@ void client_refuse(struct client *client, enum mqtt_reason reason)
         .reason = reason,
     };
     size_t size = client->version ? mqtt_connack_size(&connack) : 0;
-    uint8_t *at = size ? client_reserve(client, size) : NULL;
+    uint8_t *at = size && size <= client->max_packet_size ? client_reserve(client, size) : NULL;
 
     if (at) {
         client_commit(client, at + mqtt_encode_connack(at, &connack));

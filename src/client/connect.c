@@ -187,9 +187,6 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
     if (keep_alive_is_over(client, connect->keep_alive)) {
         login->server_keep_alive = client->hub->settings->limits.max_keepalive_s;
     }
-    if (mqtt_properties_has(&connect->properties, MQTT_MAXIMUM_PACKET_SIZE)) {
-        client->max_packet_size = connect->properties.maximum_packet_size;
-    }
     r = take_will(client, connect);
     return r < 0 ? r : take_username(client, connect);
 }
@@ -292,6 +289,15 @@ static void refuse_version(struct client *client)
     client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
 }
 
+/* What the answer must keep to, be it a refusal. */
+static void take_form(struct client *client, const struct mqtt_connect *connect)
+{
+    client->version = connect->version;
+    if (mqtt_properties_has(&connect->properties, MQTT_MAXIMUM_PACKET_SIZE)) {
+        client->max_packet_size = connect->properties.maximum_packet_size;
+    }
+}
+
 void client_on_connect(struct client *client, struct slice body, struct slice rest)
 {
     struct mqtt_connect connect;
@@ -305,7 +311,7 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
         client_fail(client, reason);
         return;
     }
-    client->version = connect.version;
+    take_form(client, &connect);
     client_say_new(client);
     trace_will(&connect);
     if (take_id(client, &connect) < 0) {

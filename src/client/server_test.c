@@ -59,6 +59,7 @@ static bool fail_nth(unsigned long n, unsigned worker_len)
     return broker_free(broker);
 }
 
+/* Holds 3.1.1: MQTT-4.8.0-2. */
 static void test_one_worker_without_memory(void **state)
 {
     unsigned long n = 1;
@@ -117,7 +118,7 @@ static void test_what_ends_a_connection(void **state)
         {0xE0, "8e",                                  0xE0, "82"},
         {0xE0, "87",                                  0xE0, "82"},
         {0xE0, "a2",                                  0xE0, "82"},
-        {0xE0, "00 05 11 00000005",                   0xE0, "82"}, /* [MQTT-3.14.2-2] */
+        {0xE0, "00 05 11 00000005",                   0xE0, "82"}, /* section 3.14.2.2.2 */
         {0x10, "'MQTT' 05 02 0000 00 'x'",            0xE0, "82"}, /* [MQTT-3.1.0-2] */
         {0xF0, "",                                    0xE0, "82"}, /* AUTH without a method */
         {0x20, "0000 00",                             0xE0, "82"}, /* CONNACK from a client */

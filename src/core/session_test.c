@@ -621,6 +621,7 @@ static void publish_that_expires(struct fixture *fixture, uint32_t number, uint3
     publication_deinit(&publication);
 }
 
+/* Holds 5.0: MQTT-3.3.2-5. */
 static void test_expired_deliveries_are_skipped(void **state)
 {
     struct fixture *fixture = fixture_new(1, NULL);
@@ -641,6 +642,7 @@ static void test_expired_deliveries_are_skipped(void **state)
     fixture_free(fixture);
 }
 
+/* Holds 5.0: MQTT-3.1.2-25. */
 static void test_too_large_deliveries_are_skipped(void **state)
 {
     struct fixture *fixture = fixture_new(1, NULL);

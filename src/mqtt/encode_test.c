@@ -1,6 +1,7 @@
 #include "mqtt/encode.h"
 #include "mqtt/wire_test.h"
 
+/* Holds 5.0: MQTT-1.5.5-1. */
 static void test_variable(void **state)
 {
     static const uint32_t values[] = {0,     1,       127,     128,    16383,

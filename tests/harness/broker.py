@@ -126,6 +126,10 @@ class Broker:
         return [line for line in self.lines()
                 if found.search(line) and not re.search("(be run|Running) as root", line)]
 
+    def client_ids(self):
+        """Of all who connected, as far as the log is written and tells it."""
+        return set(re.findall(r"New client connected from \S+ as (.*) \(p\d", self.log()))
+
     # ---- the end ----
 
     def finish(self):

@@ -1,8 +1,6 @@
 """
 Overlapping subscriptions of one client with `allow_duplicate_messages false`: one copy, at the
 highest QoS that one of them allows, with the identifiers of all.
-
-3.1.1: MQTT-3.3.5-1 5.0: MQTT-3.3.4-2 MQTT-3.3.4-4 MQTT-3.3.4-5
 """
 
 import pytest
@@ -11,6 +9,7 @@ pytestmark = pytest.mark.config("allow_duplicate_messages false")
 
 
 @pytest.mark.differs("2.0 sends a copy for each to a client of version 5", version=5)
+@pytest.mark.holds("3.1.1: MQTT-3.3.5-1", "5.0: MQTT-3.3.4-2")
 @pytest.mark.workers
 def test_one_copy(broker, version, workers):
     client = broker.connect("to", version)
@@ -24,6 +23,7 @@ def test_one_copy(broker, version, workers):
     client.expect_nothing()
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.4-4")
 @pytest.mark.nightjar("2.0 sends a copy for each")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1, 2])
