@@ -76,6 +76,7 @@ static unsigned check_message(const struct check *check, const struct model_sess
 {
     const struct model *model = check->model;
     unsigned needed[2] = {0, 0};
+    unsigned got[2] = {session_live(session, 0, message), session_live(session, 1, message)};
     unsigned missing = 0;
 
     for (unsigned i = 0; i < session->episode_len; i++) {
@@ -87,15 +88,20 @@ static unsigned check_message(const struct check *check, const struct model_sess
             needed[qos_class((unsigned)qos)]++;
         }
     }
+    if (model->params.merges && needed[0] + needed[1] > 0) {
+        got[1] += got[0];
+        got[0] = 0;
+        needed[0] = 0;
+        needed[1] = 1;
+    }
     for (unsigned class = 0; class < 2; class ++) {
-        unsigned got = session_live(session, class, message);
 
-        missing += needed[class] - MIN(got, needed[class]);
-        if (got < needed[class] && !model->params.may_drop) {
+        missing += needed[class] - MIN(got[class], needed[class]);
+        if (got[class] < needed[class] && !model->params.may_drop) {
             model_complain(check->model,
                            "client %u got message %u (topic %s, QoS %u) %u times in place of %u",
                            session->actor, message, world_topic(model->wire[message].topic),
-                           model->wire[message].qos, got, needed[class]);
+                           model->wire[message].qos, got[class], needed[class]);
         }
     }
     return missing;
@@ -257,6 +263,19 @@ static bool leaves_out(const struct model_session *session, unsigned topic)
     return false;
 }
 
+/* SUBSCRIBEs of a session that cover a topic, over its life. */
+static unsigned subscribe_count(const struct model_session *session, unsigned topic)
+{
+    unsigned len = 0;
+
+    for (unsigned i = 0; i < session->episode_len; i++) {
+        if (episode_covers(&session->episodes[i], topic)) {
+            len += session->episodes[i].subscribe_len;
+        }
+    }
+    return len;
+}
+
 static void check_last_seen(struct model *model, const struct model_session *session,
                             const struct episode *episode, unsigned topic, uint32_t value)
 {
@@ -270,7 +289,7 @@ static void check_last_seen(struct model *model, const struct model_session *ses
     class = qos_class(qos);
     if (!episode->sub_acked || episode->unsub_sent || leaves_out(session, topic) ||
         !episode_covers(episode, topic) || !is_promised(model, session, episode, class) ||
-        model->params.may_drop ||
+        model->params.may_drop || (model->params.merges && subscribe_count(session, topic) > 1) ||
         (value == WIRE_NO_MESSAGE &&
          (has_expiring(model, topic) || !has_seen_clearing(model, episode, topic)))) {
         return;
@@ -321,19 +340,6 @@ struct topic_order {
 static bool has_one_place(const struct model *model, uint32_t message)
 {
     return model->messages[message].sent_len == 1;
-}
-
-/* SUBSCRIBEs of a session that cover a topic, over its life. */
-static unsigned subscribe_count(const struct model_session *session, unsigned topic)
-{
-    unsigned len = 0;
-
-    for (unsigned i = 0; i < session->episode_len; i++) {
-        if (episode_covers(&session->episodes[i], topic)) {
-            len += session->episodes[i].subscribe_len;
-        }
-    }
-    return len;
 }
 
 /*

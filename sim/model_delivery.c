@@ -32,6 +32,14 @@ int episode_qos(const struct model *model, const struct model_session *session,
     return options_qos(model, episode->options, wire->qos);
 }
 
+/* A QoS 2 message that is sent again in one session is not published again. */
+unsigned publications_of(const struct model *model, uint32_t message)
+{
+    const struct model_message *it = &model->messages[message];
+
+    return model->wire[message].qos == 2 && !it->is_will ? it->session_len : it->read_len;
+}
+
 /* What is written of RETAIN live. */
 static bool live_retain(const struct model *model, const struct episode *episode, uint32_t message)
 {
@@ -48,6 +56,9 @@ static unsigned allowed_copies(const struct model *model, const struct model_ses
     const struct model_message *it = &model->messages[like->message];
     unsigned copies = 0;
 
+    if (model->params.merges) {
+        return model_merged_copies(model, session, like);
+    }
     for (unsigned i = 0; i < session->episode_len; i++) {
         const struct episode *episode = &session->episodes[i];
 
@@ -55,8 +66,7 @@ static unsigned allowed_copies(const struct model *model, const struct model_ses
             episode->identifier == like->identifier &&
             live_retain(model, episode, like->message) == like->retain &&
             (!episode->unsub_acked || episode->unsub_acked > it->first_sent)) {
-            copies += model->wire[like->message].qos == 2 && !it->is_will ? it->session_len
-                                                                          : it->read_len;
+            copies += publications_of(model, like->message);
         }
     }
     return copies;
@@ -91,18 +101,26 @@ static unsigned allowed_replays(const struct model *model, const struct model_se
     return copies;
 }
 
+static bool is_like(const struct model *model, const struct instance *it,
+                    const struct instance *like)
+{
+    return model->params.merges && !it->is_replay
+               ? true
+               : it->qos == like->qos && it->identifier == like->identifier &&
+                     it->retain == like->retain;
+}
+
 /* How many like this one the session has got. */
-unsigned count_like(const struct model_session *session, const struct instance *like,
-                    bool is_replay)
+static unsigned count_like(const struct model *model, const struct model_session *session,
+                           const struct instance *like, bool is_replay)
 {
     unsigned len = 0;
 
     for (unsigned i = 0; i < session->log_len; i++) {
         const struct instance *it = &session->log[i];
 
-        len += it->message == like->message && it->qos == like->qos &&
-               it->identifier == like->identifier && it->retain == like->retain &&
-               it->group == like->group && it->is_replay == is_replay;
+        len += it->message == like->message && it->group == 0 && it->is_replay == is_replay &&
+               is_like(model, it, like);
     }
     return len;
 }
@@ -154,7 +172,7 @@ static void on_live(struct model *model, struct model_session *session, struct i
 {
     uint32_t message = instance->message;
     unsigned class = qos_class(instance->qos);
-    unsigned copies = count_like(session, instance, false) + 1;
+    unsigned copies = count_like(model, session, instance, false) + 1;
     unsigned allowed = allowed_copies(model, session, instance);
 
     session->live[instance->qos][message]++;
@@ -181,7 +199,7 @@ static void on_live(struct model *model, struct model_session *session, struct i
 
 static void on_replay(struct model *model, struct model_session *session, struct instance *instance)
 {
-    unsigned copies = count_like(session, instance, true) + 1;
+    unsigned copies = count_like(model, session, instance, true) + 1;
     unsigned allowed = allowed_replays(model, session, instance);
 
     session->replayed[instance->qos][instance->message]++;
@@ -194,27 +212,53 @@ static void on_replay(struct model *model, struct model_session *session, struct
     log_instance(session, instance);
 }
 
-/* What an ordinary subscription gives comes first. */
-static bool may_be_group(const struct model *model, const struct model_session *session,
-                         struct instance *instance)
+static void check_form(struct model *model, const struct model_session *session,
+                       const struct instance *instance, const struct wire_packet *packet)
 {
-    return !instance->retain &&
-           count_like(session, instance, false) >= allowed_copies(model, session, instance) &&
-           model_is_of_group(model, session, instance);
+    if (model->params.merges && !instance->may_be_replay) {
+        model_check_merged(model, session, packet);
+    } else if (!model->params.merges && packet->identifier_len > 1) {
+        model_complain(model, "client %u gets message %u with %u identifiers", session->actor,
+                       packet->message, packet->identifier_len);
+    }
+}
+
+/* What was counted as live makes room for this one, where it may have been a replay. */
+static void take_back(const struct model *model, struct model_session *session,
+                      const struct instance *instance)
+{
+    unsigned copies = count_like(model, session, instance, false);
+
+    for (unsigned i = 0; copies >= allowed_copies(model, session, instance) && i < session->log_len;
+         i++) {
+        struct instance *it = &session->log[i];
+
+        if (it->message == instance->message && it->may_be_replay && !it->is_replay &&
+            is_like(model, it, instance) &&
+            count_like(model, session, it, true) < allowed_replays(model, session, it)) {
+            it->is_replay = true;
+            session->live[it->qos][it->message]--;
+            session->replayed[it->qos][it->message]++;
+            return;
+        }
+    }
 }
 
 static void on_instance(struct model *model, struct model_session *session,
-                        struct instance *instance, uint16_t packet_id)
+                        struct instance *instance, const struct wire_packet *packet)
 {
-    bool may_be_live = !instance->retain || count_like(session, instance, false) <
-                                                allowed_copies(model, session, instance);
+    bool may_be_live;
 
-    instance->may_be_replay = instance->retain && count_like(session, instance, true) <
+    take_back(model, session, instance);
+    may_be_live = !instance->retain || count_like(model, session, instance, false) <
+                                           allowed_copies(model, session, instance);
+    instance->may_be_replay = instance->retain && count_like(model, session, instance, true) <
                                                       allowed_replays(model, session, instance);
-    if (may_be_group(model, session, instance)) {
-        model_on_shared(model, session, instance, packet_id);
+    if (!instance->retain && model_is_of_group(model, session, instance)) {
+        model_on_shared(model, session, instance, packet->packet_id);
     } else if (may_be_live) {
         on_live(model, session, instance);
+        check_form(model, session, instance, packet);
     } else {
         on_replay(model, session, instance);
     }
@@ -389,7 +433,7 @@ void model_on_publish_written(struct model *model, unsigned connection,
         model_complain(model, "client %u: DUP with QoS 0", session->actor);
     }
     check_expiry(model, connection, packet);
-    on_instance(model, session, &instance, packet->packet_id);
+    on_instance(model, session, &instance, packet);
 }
 
 void model_on_pubrel_written(struct model *model, unsigned connection,

@@ -9,13 +9,6 @@
  * Whether a session is gone is not always known: who may be gone counts.
  */
 
-static unsigned publications(const struct model *model, uint32_t message)
-{
-    const struct model_message *it = &model->messages[message];
-
-    return model->wire[message].qos == 2 && !it->is_will ? it->session_len : it->read_len;
-}
-
 static bool is_member(const struct model *model, const struct episode *episode, uint32_t message,
                       unsigned group)
 {
@@ -100,7 +93,7 @@ void model_on_shared(struct model *model, struct model_session *session, struct 
                      uint16_t packet_id)
 {
     uint32_t message = instance->message;
-    unsigned allowed = publications(model, message) + returned(model, message, instance->group);
+    unsigned allowed = publications_of(model, message) + returned(model, message, instance->group);
     unsigned copies = given(model, message, instance->group) + 1;
     struct flight *flight;
 

@@ -225,6 +225,16 @@ void model_check_will(struct model *model, uint32_t message);
 /* It may be over. */
 bool model_may_be_expired(const struct model *model, uint32_t message);
 
+/* model_merged.c: one copy for all subscriptions that match. */
+
+/* As allowed_copies(), of whatever form. */
+unsigned model_merged_copies(const struct model *model, const struct model_session *session,
+                             const struct instance *like);
+
+/* The copy has the highest QoS, RETAIN and the identifiers of the subscriptions that stand. */
+void model_check_merged(struct model *model, const struct model_session *session,
+                        const struct wire_packet *packet);
+
 /* model_groups.c */
 
 /* Whether what comes may be a group's: `instance->group` is set. */
@@ -254,8 +264,7 @@ int model_is_expired(const struct model *model, const struct model_session *sess
 /* model_delivery.c */
 struct flight *model_find_flight(struct model_session *session, uint16_t packet_id);
 void log_instance(struct model_session *session, const struct instance *instance);
-unsigned count_like(const struct model_session *session, const struct instance *like,
-                    bool is_replay);
+unsigned publications_of(const struct model *model, uint32_t message);
 int options_qos(const struct model *model, unsigned options, unsigned published);
 
 void model_on_publish_written(struct model *model, unsigned connection,

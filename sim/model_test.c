@@ -99,6 +99,10 @@ static const struct wire_message messages[] = {
 #define GROUP                                                                                       \
     CONNECTS(0, 0), CONNECTS(1, 1), OPENS(2, 2, true, DURABLE), WELCOMED(2, true),                  \
     SUBSCRIBES(1, 1, SHARED, 1), SUBSCRIBES(2, 1, SHARED, 1)
+/* Two subscriptions of "a", QoS 0 and 1. */
+#define OVERLAPPING                                                                                 \
+    CONNECTS(0, 0), CONNECTS(1, 1), ASKS_WITH(1, 1, 1, 0, 7), GRANTED(1, 1, 0),                     \
+    ASKS_WITH(1, 2, 0, 1, 8), GRANTED(1, 2, 1)
 #define LIMITED {.max_inflight = 1, .may_drop = true}
 
 /* One publisher (0) and one subscriber (1) of "a" with QoS 2. */
@@ -368,6 +372,29 @@ static const struct history histories[] = {
      {GROUP, {QUIET}, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(2, 0, 1, 1),
       ANSWERS(2, PUBACK, 1), GETS(2, 1, 2, 1), ACKED(0, PUBACK, 0, 1), ACKED(0, PUBACK, 1, 2),
       ANSWERS(2, PUBACK, 2), {QUIET}}},
+    {"merged", NULL, {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier_len = 2, .identifiers = {8, 7}),
+      ANSWERS(1, PUBACK, 1), {QUIET}}},
+    {"merged and lost", "0 times in place of 1", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), {QUIET}}},
+    {"not merged", "2 times in place of 1", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier_len = 2, .identifiers = {8, 7}),
+      PUBLISH(1, WRITTEN, 0, 2, 1, .identifier_len = 2, .identifiers = {8, 7})}},
+    {"merged without an identifier", "say together", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier_len = 1, .identifiers = {8})}},
+    {"merged with the lower QoS", "say together", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 0, 0, .identifier_len = 2, .identifiers = {8, 7})}},
+    {"merged with a foreign identifier", "say together", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier_len = 3, .identifiers = {8, 7, 9})}},
+    {"merged and not asked for", "with 2 identifiers", {0},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier = 8, .identifier_len = 2,
+              .identifiers = {7, 8})}},
     {"more bytes in flight", "with 20 bytes in flight", {.max_inflight_bytes = 20},
      {TWO, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(1, 0, 1, 1), GETS(1, 1, 2, 1)}},
     {"no more bytes than may be in flight", NULL, {.max_inflight_bytes = 21},

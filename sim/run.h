@@ -45,6 +45,7 @@ struct run_params {
     unsigned max_inflight;
     unsigned max_inflight_bytes;
     bool upgrades_qos;
+    bool merges;       /* allow_duplicate_messages is off */
     bool queues_plain; /* QoS 0 for who is away */
     unsigned max_topic_alias;
     unsigned mail_high; /* entries; the low mark is below it */

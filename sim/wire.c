@@ -361,6 +361,28 @@ static unsigned resolve_topic(const struct mqtt_publish *publish, struct wire_al
     return topic;
 }
 
+static void decode_identifiers(const struct mqtt_properties *properties, struct wire_packet *packet)
+{
+    struct slice raw = properties->raw;
+    enum mqtt_property id;
+    struct slice whole;
+
+    while (mqtt_properties_next(&raw, &id, &whole)) {
+        uint32_t value = 0;
+
+        for (size_t i = whole.len; id == MQTT_SUBSCRIPTION_IDENTIFIER && i-- > 1;) {
+            value = value << 7 | (whole.data[i] & 0x7F);
+        }
+        if (value > 0 && packet->identifier_len == WIRE_IDENTIFIER_CAP) {
+            sim_fail("more subscription identifiers than there are subscriptions");
+        }
+        if (value > 0) {
+            packet->identifier = value;
+            packet->identifiers[packet->identifier_len++] = value;
+        }
+    }
+}
+
 static enum mqtt_reason decode_publish(unsigned version, const struct mqtt_frame *frame,
                                        struct slice body, struct wire_aliases *aliases,
                                        struct wire_packet *packet)
@@ -380,9 +402,7 @@ static enum mqtt_reason decode_publish(unsigned version, const struct mqtt_frame
         packet->has_expiry = true;
         packet->expiry = publish.properties.message_expiry_interval;
     }
-    if (mqtt_properties_has(&publish.properties, MQTT_SUBSCRIPTION_IDENTIFIER)) {
-        packet->identifier = publish.properties.subscription_identifier;
-    }
+    decode_identifiers(&publish.properties, packet);
     return reason;
 }
 
