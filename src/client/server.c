@@ -192,6 +192,11 @@ void server_run_worker(struct server *server, unsigned worker)
     worker_run(server->hubs[worker]->worker);
 }
 
+bool server_has_passed(struct server *server)
+{
+    return worker_group_has_passed(server->group);
+}
+
 /* Counts are numbers of one size, and nothing else. */
 void server_sum_counts(const struct server *server, struct shard_counts *counts_out)
 {
