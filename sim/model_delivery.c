@@ -325,10 +325,12 @@ struct flight *model_find_flight(struct model_session *session, uint16_t packet_
     return NULL;
 }
 
+/* One that is sent again is of the group that it was of. */
 static void set_flight(struct model_session *session, unsigned connection,
-                       const struct wire_packet *packet)
+                       const struct wire_packet *packet, bool repeats)
 {
     struct flight *flight = model_find_flight(session, packet->packet_id);
+    unsigned group = repeats ? flight->group : 0;
 
     if (!flight) {
         session->flights = model_grow(session->flights, session->flight_len, &session->flight_cap,
@@ -341,6 +343,7 @@ static void set_flight(struct model_session *session, unsigned connection,
         .state = FLIGHT_SENT,
         .message = packet->message,
         .connection = connection,
+        .group = group,
     };
 }
 
@@ -399,7 +402,7 @@ static bool begin_flight(struct model *model, struct model_session *session, uns
         model_complain(model, "client %u: DUP with message %u, which was never sent",
                        session->actor, packet->message);
     }
-    set_flight(session, connection, packet);
+    set_flight(session, connection, packet, repeats);
     check_window(model, session, connection, packet);
     return !repeats;
 }

@@ -115,7 +115,7 @@ void run_draw(struct choice *choice, struct run_params *params)
         .churn = PICK(choice, 0, 0, 2, 10),
         .topics = PICK(choice, 1, 2, 4, 7, WORLD_TOPIC_LEN),
         .filters = choice_between(choice, 1, WORLD_FILTER_LEN),
-        .groups = 0,
+        .groups = PICK(choice, 0, 0, 1, 2, WORLD_GROUP_LEN),
         .has_observer = choice_chance(choice, 800),
         .has_bad_clients = choice_chance(choice, 100),
         .stops_early = choice_chance(choice, 100),
