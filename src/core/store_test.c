@@ -1,5 +1,4 @@
 #include "core/fixture.h"
-#include "core/keep.h"
 
 #define WAIT_CAP   16
 #define RECORD_CAP 256
