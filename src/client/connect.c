@@ -67,7 +67,7 @@ static enum mqtt_reason check_id(const struct client *client, const struct mqtt_
         return MQTT_SUCCESS;
     }
     if (connect->version == MQTT_3_1 || (connect->version == MQTT_3_1_1 && !connect->clean_start) ||
-        !client->hub->settings->clients.allow_zero_length_clientid) {
+        !client->facts->listener->settings->allow_zero_length_clientid) {
         return MQTT_CLIENT_ID_NOT_VALID;
     }
     return MQTT_SUCCESS;

@@ -12,6 +12,9 @@
 int custom_parse_log_dest(struct option_target *target, const char *text) MUST_CHECK;
 int custom_parse_log_type(struct option_target *target, const char *text) MUST_CHECK;
 
+/* A bool; once true it stays true. */
+int custom_parse_per_listener(struct option_target *target, const char *text) MUST_CHECK;
+
 /* A count with the unit s, h, d, w, m (30 days) or y; never 0. */
 int custom_parse_expiration(struct option_target *target, const char *text) MUST_CHECK;
 

@@ -66,7 +66,8 @@ def test_wrong_value(kind, arguments):
     assert done.stderr.startswith("Error: ") and "Usage" not in done.stderr
 
 
-def test_ten_ports(start_broker):
+@pytest.mark.workers
+def test_ten_ports(start_broker, workers):
     """All of them on the loopback addresses, and for everybody."""
     arguments = [each for n in range(10) for each in ("-p", f"{{port{n}}}")]
     broker = start_broker(None, arguments=arguments)
