@@ -1,4 +1,5 @@
 #include "app/broker.h"
+#include "app/check.h"
 #include "app/command_line.h"
 #include "app/privileges.h"
 #include "app/process.h"
@@ -144,6 +145,10 @@ static int run(const struct command_line *line)
         return r < 0 ? EXIT_START : EXIT_CONFIG;
     }
     if (line->command == COMMAND_TEST_CONFIG) {
+        if (check_settings(settings, &request.report) != CHECK_OK) {
+            return EXIT_CONFIG;
+        }
+        log_line(LOG_INFORMATION, "Configuration file is OK.");
         return EXIT_OK;
     }
     return go_on(line, settings);
