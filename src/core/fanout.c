@@ -5,6 +5,7 @@
 #include "core/merge.h"
 #include "core/session.h"
 #include "core/shard.h"
+#include "core/share_post.h"
 
 /*
  * A publication is matched once. When its subscribers here fit into the budget they are served in
@@ -28,6 +29,7 @@ struct fanout_target {
 struct fanout_walk {
     struct shard *shard;
     struct publication *publication;
+    struct share_post *post;
     uint64_t total;
     unsigned node_len;
     bool out_of_memory;
@@ -112,6 +114,7 @@ void fanout_clear(struct shard *shard)
     fanout->cap = 0;
     fanout->len = 0;
     fanout->at = 0;
+    fanout->post = share_post_free(fanout->post);
     fanout->serial = 0;
     fanout->message = message_unref(fanout->message);
 }
@@ -126,6 +129,20 @@ static void enter_target(struct fanout *fanout)
     }
 }
 
+/* Whether the filter tree has to be asked: a message that is handed on is for its group alone. */
+static bool matches(const struct fanout_walk *walk)
+{
+    return likely(!walk->post) || walk->post->matches;
+}
+
+static void match(struct fanout_walk *walk, router_visit_fn visit)
+{
+    if (matches(walk)) {
+        router_match(walk->shard, walk->publication->parts.topic, walk->publication->topic_hash,
+                     visit, walk);
+    }
+}
+
 static bool start(struct fanout_walk *walk)
 {
     struct shard *shard = walk->shard;
@@ -135,24 +152,34 @@ static bool start(struct fanout_walk *walk)
     if (publication_need_message(publication) < 0) {
         return false;
     }
-    router_match(shard, publication->parts.topic, publication->topic_hash, collect_visit, walk);
+    match(walk, collect_visit);
     fanout->message = message_ref(publication->message);
     fanout->topic_hash = publication->topic_hash;
     if (walk->out_of_memory) {
         fanout_clear(shard);
         return false;
     }
+    fanout->post = TAKE(walk->post);
     enter_target(fanout);
     return true;
 }
 
-void fanout_serve(struct shard *shard, struct publication *publication)
+static void serve_at_once(struct fanout_walk *walk)
 {
-    struct fanout_walk walk = {.shard = shard, .publication = publication};
+    while (walk->post && share_serve_next(walk->shard, walk->post, walk->publication)) {
+    }
+    match(walk, serve_visit);
+    walk->post = share_post_free(walk->post);
+}
+
+void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post)
+{
+    struct fanout_walk walk = {
+        .shard = shard, .publication = publication, .post = post, .total = post ? post->len : 0};
     bool merges;
 
     assert(!fanout_is_active(&shard->fanout));
-    router_match(shard, publication->parts.topic, publication->topic_hash, count_visit, &walk);
+    match(&walk, count_visit);
     if (walk.total == 0) {
         return;
     }
@@ -163,7 +190,20 @@ void fanout_serve(struct shard *shard, struct publication *publication)
         return;
     }
     shard->budget -= (unsigned)MIN(walk.total, (uint64_t)shard->budget);
-    router_match(shard, publication->parts.topic, publication->topic_hash, serve_visit, &walk);
+    serve_at_once(&walk);
+}
+
+static void serve_turns(struct shard *shard, struct publication *publication)
+{
+    struct fanout *fanout = &shard->fanout;
+
+    while (shard->budget > 0 && fanout->post) {
+        if (!share_serve_next(shard, fanout->post, publication)) {
+            fanout->post = share_post_free(fanout->post);
+            return;
+        }
+        shard_charge(shard);
+    }
 }
 
 /* The session's row at a target that is still to be served; NULL when it has none there. */
@@ -239,6 +279,7 @@ void fanout_go_on(struct shard *shard)
         return;
     }
     publication_of(&publication, fanout->message, fanout->topic_hash);
+    serve_turns(shard, &publication);
     while (shard->budget > 0 && fanout->at < fanout->len) {
         if (!serve_one(shard, &publication)) {
             target_release(&fanout->targets[fanout->at++]);
@@ -246,7 +287,7 @@ void fanout_go_on(struct shard *shard)
         }
     }
     point("fan-out slice");
-    if (fanout->at == fanout->len) {
+    if (!fanout->post && fanout->at == fanout->len) {
         fanout_clear(shard);
     }
 }

@@ -2,9 +2,11 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "core/membership.h"
 #include "core/merge.h"
 #include "core/replay.h"
 #include "core/shard.h"
+#include "core/share_post.h"
 
 /*
  * Life of a session: connected, then perhaps away (its timer waits for the will's delay or the
@@ -118,11 +120,27 @@ void session_end(struct shard *shard, struct session *session)
     table_remove(&shard->sessions, &session->link);
     wheel_disarm(&session->timer);
     replay_stop(shard, session, 0);
-    outbound_deinit(&session->outbound);
+    if (!outbound_has_shared(&session->outbound)) {
+        outbound_deinit(&session->outbound);
+    }
     inbound_deinit(&session->inbound);
     session->will = message_unref(session->will);
     list_push(&shard->ended, &session->ended);
     session_clean_up(shard, MIN(shard->core->limits.cleanup_budget, 16u));
+}
+
+/* Not before the session has left its groups. Answers what is left of the budget. */
+static unsigned hand_on_deliveries(struct shard *shard, struct session *session, unsigned budget)
+{
+    struct delivery delivery;
+
+    for (; budget > 0 && outbound_pop(&session->outbound, &delivery); budget--) {
+        share_hand_on(shard, &delivery);
+    }
+    if (session->outbound.len == 0) {
+        outbound_deinit(&session->outbound);
+    }
+    return budget;
 }
 
 void session_clean_up(struct shard *shard, unsigned budget)
@@ -135,6 +153,10 @@ void session_clean_up(struct shard *shard, unsigned budget)
             router_remove(shard, session, subscriptions_any(&session->subscriptions, &cursor));
         }
         if (session->subscriptions.len > 0) {
+            return;
+        }
+        budget = hand_on_deliveries(shard, session, budget);
+        if (session->outbound.len > 0) {
             return;
         }
         list_remove(&session->ended);
@@ -191,6 +213,7 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
     } else if (session->will) {
         session->will_at = deadline_of(shard, session->will_delay);
     }
+    membership_on_disconnect(shard, session);
     if (session->will && (session->will_delay == 0 || session->expiry_interval == 0) &&
         send_will(shard, session) < 0) {
         session->will_at = shard->wheel.now + 1;
@@ -283,11 +306,13 @@ void session_start(struct shard *shard, struct session *session)
 {
     assert_owner(shard->worker);
     session_pump(shard, session);
+    membership_on_connect(shard, session);
     session_on_room(shard, session);
 }
 
 void session_on_room(struct shard *shard, struct session *session)
 {
+    membership_on_room(shard, session);
     if (!list_is_empty(&session->replays)) {
         replay_resume(shard, session);
     }
@@ -426,21 +451,26 @@ static void deliver_later(struct shard *shard, struct session *session,
         return;
     }
     delivery.message = message_ref(publication->message);
+    delivery.share = publication->share ? share_ref(publication->share) : NULL;
     if (outbound_push(&session->outbound, &delivery) < 0) {
         shard->counts.dropped_no_memory++;
-        message_unref(delivery.message);
+        delivery_let_go(&delivery);
         return;
     }
     session_pump(shard, session);
 }
 
+/* Whether a delivery of QoS 0 is kept for the client, or waits behind one that is. */
+static bool plain_waits(const struct shard *shard, const struct session *session)
+{
+    return session->client ? outbound_has_plain(&session->outbound)
+                           : shard->core->limits.queue_plain && session->expiry_interval != 0;
+}
+
 static void deliver(struct shard *shard, struct session *session, struct publication *publication,
                     const struct delivery_head *head)
 {
-    bool waits = session->client ? outbound_has_plain(&session->outbound)
-                                 : shard->core->limits.queue_plain && session->expiry_interval != 0;
-
-    if (head->qos > 0 || waits) {
+    if (head->qos > 0 || plain_waits(shard, session)) {
         deliver_later(shard, session, publication, head);
     } else if (session->client) {
         deliver_now(shard, session, publication, head);
@@ -453,6 +483,33 @@ static uint8_t qos_of(const struct shard *shard, uint8_t published, uint8_t opti
     uint8_t asked = options & SUBSCRIBE_QOS;
 
     return published < asked && !shard->core->limits.upgrade_qos ? published : asked;
+}
+
+bool session_can_keep(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options)
+{
+    return session->client || qos_of(shard, published, options) > 0 || plain_waits(shard, session);
+}
+
+bool session_can_take(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options)
+{
+    if (qos_of(shard, published, options) > 0 || plain_waits(shard, session)) {
+        return !is_queue_full(shard, session);
+    }
+    return session->client != NULL;
+}
+
+/* As much in the peer's output, and it does not keep up. */
+#define PENDING_HIGH ((size_t)64 * 1024)
+
+bool session_has_room(const struct shard *shard, const struct session *session)
+{
+    const struct outbound *outbound = &session->outbound;
+
+    return (session->window == 0 || outbound->unacked < session->window) &&
+           !is_window_full(shard, session) && outbound_queued(outbound) == 0 &&
+           shard->peer->pending(session->client) < PENDING_HIGH;
 }
 
 /* Whether a subscription gets a publication that its filter matches. */

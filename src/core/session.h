@@ -17,6 +17,7 @@
 #include "core/peer.h"
 #include "core/subscriptions.h"
 
+struct membership;
 struct merge;
 struct replay;
 struct subscriber;
@@ -31,6 +32,7 @@ struct session {
     struct outbound outbound;
     struct inbound inbound;
     struct subscriptions subscriptions;
+    struct membership *membership; /* NULL: in no group */
     struct message *will;
     struct list_link replays;
     struct list_link ended; /* in the shard's list, once the session is over */
@@ -109,6 +111,17 @@ void session_merge(struct shard *shard, struct merge *merge, const struct subscr
 
 /* The one copy for all subscriptions that were merged, at least one of them. */
 void session_deliver_merged(struct shard *shard, const struct merge *merge);
+
+/* Whether a copy of a message with this QoS would be sent or kept, were there no limits. */
+bool session_can_keep(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options);
+
+/* Whether it will be, and nothing else is dropped for it. */
+bool session_can_take(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options);
+
+/* Whether what is delivered now goes out at once. The session has a client. */
+bool session_has_room(const struct shard *shard, const struct session *session);
 
 /* Sends what the window allows. */
 void session_pump(struct shard *shard, struct session *session);

@@ -19,6 +19,7 @@
 #include "core/post.h"
 #include "core/retained.h"
 #include "core/router.h"
+#include "core/share_post.h"
 #include "core/sweep.h"
 
 /* Limits that are settings of the operator. */
@@ -58,6 +59,7 @@ struct shard_counts {
     uint64_t dropped_too_large;  /* over the peer's maximum packet size */
     uint64_t dropped_expired;
     uint64_t dropped_no_memory;
+    uint64_t dropped_unshared; /* groups of which nobody could take it */
     uint64_t sessions_expired;
     uint64_t retained_expired; /* values removed, by a sweep or when touched */
 };
@@ -85,7 +87,10 @@ struct shard {
     struct list_link replays; /* that can go on now */
     struct sweep sweep;       /* of the retained tree; one worker's only */
     struct list_link ended;   /* sessions that still have subscriptions to remove */
-    size_t echo_len;          /* replays on their way through a grace period and the mailbox */
+    struct list_link filling; /* memberships without room, since this iteration or the last */
+    uint32_t iteration;
+    struct share_dealt dealt;
+    size_t echo_len; /* replays on their way through a grace period and the mailbox */
     struct shard_counts counts;
 };
 
@@ -139,6 +144,7 @@ static inline bool shard_is_in_fanout(const struct shard *shard)
 
 /* An entry of the mailbox that is core's. */
 void shard_on_message(struct shard *shard, struct message *message);
+void shard_on_shared(struct shard *shard, struct share_post *post);
 
 /* A timer of kind SHARD_TIMER_SESSION. */
 void shard_on_timer(struct shard *shard, struct wheel_timer *timer);
@@ -156,6 +162,13 @@ enum publish_verdict {
  * The parts must be valid and `topic_hash` that of the topic.
  */
 int shard_publish(struct shard *shard, struct publication *publication) MUST_CHECK;
+
+/*
+ * Posts a publication to workers, those of `matched` and those that have a turn dealt; room was
+ * reserved and the message exists.
+ */
+void shard_post(struct shard *shard, const struct publication *publication,
+                struct worker_set workers, const struct worker_set *matched);
 
 static inline uint64_t shard_topic_hash(const struct shard *shard, struct slice topic)
 {

@@ -382,6 +382,7 @@ static void handle_entry(struct worker *worker, const struct mail_entry *entry)
 {
     switch ((enum post_kind)entry->kind) {
     case POST_MESSAGE: shard_on_message(worker->shard, entry->object); break;
+    case POST_SHARED: shard_on_shared(worker->shard, entry->object); break;
     case POST_ECHO: replay_on_echo(worker->shard, entry->object); break;
     case POST_CLIENT: worker->ops->on_client(worker->context, entry->object); break;
     case POST_CALL: {
@@ -659,6 +660,8 @@ static void drop_entry(struct worker *worker, const struct mail_entry *entry)
 {
     if (entry->kind == POST_ECHO) {
         replay_on_echo(worker->shard, entry->object);
+    } else if (entry->kind == POST_SHARED) {
+        share_post_free(entry->object);
     } else {
         assert(entry->kind == POST_MESSAGE);
         message_unref(entry->object);

@@ -59,6 +59,65 @@ def read_entry(line):
     return Entry(script, tuple(versions.split(",")), (int(step), client, theirs, ours))
 
 
+# ---- writing it anew ----
+
+HEAD = """\
+# Where Nightjar differs from Debian's mosquitto 2.0.11. A group: [reason] and what differs, then
+# its rows: SCRIPT@VERSIONS STEP CLIENT: what 2.0.11 sends -> what Nightjar sends. Reasons:
+#   2.1       Mosquitto changed it after 2.0.11
+#   standard  the standard asks for it
+#   open      the standard leaves it open
+#   more      Nightjar tells the client more
+# docs/mosquitto.md has a section made from this.
+"""
+
+
+def renew(groups, seen):
+    """
+    Puts what was seen, {(script, version): {what}}, in place of the rows of those cases. A row
+    stays in its group when only its text has changed; a row without a group gets one without a
+    reason, which read() refuses until somebody has given it.
+    """
+    homes = {}
+    for group in groups:
+        for entry in group.entries:
+            for version in entry.versions:
+                homes[entry.script, version, entry.what[:2]] = group
+            entry.versions = tuple(each for each in entry.versions
+                                   if (entry.script, each) not in seen)
+    strangers = Group("unexplained", "Say what differs, and why.")
+    for (script, version), rows in seen.items():
+        for what in sorted(rows):
+            add_row(homes.get((script, version, what[:2]), strangers), script, version, what)
+    for group in groups:
+        group.entries = [entry for entry in group.entries if entry.versions]
+    return [group for group in [*groups, strangers] if group.entries]
+
+
+def add_row(group, script, version, what):
+    last = len(group.entries)
+    for place, entry in enumerate(group.entries):
+        if entry.script == script:
+            last = place + 1
+            if entry.what == what:
+                entry.versions = tuple(sorted((*entry.versions, version)))
+                return
+    group.entries.insert(last, Entry(script, (version,), what))
+
+
+def write(path, groups):
+    lines = [HEAD]
+    for group in groups:
+        lines += [*wrap(f"[{group.reason}] {group.text}", width=98),
+                  *map(show_entry, group.entries), ""]
+    path.write_text("\n".join(lines).rstrip() + "\n")
+
+
+def show_entry(entry):
+    step, client, theirs, ours = entry.what
+    return f"  {entry.script}@{','.join(entry.versions)} {step} {client}: {theirs} -> {ours}"
+
+
 # ---- the page ----
 
 def section(groups, script_count):
@@ -75,8 +134,8 @@ def section(groups, script_count):
     return "\n".join([*lines, END]) + "\n"
 
 
-def wrap(text, indent=""):
-    return textwrap.wrap(text, 100, subsequent_indent=indent, break_long_words=False,
+def wrap(text, indent="", width=100):
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False,
                          break_on_hyphens=False)
 
 

@@ -25,9 +25,8 @@ class Stage:
         self.texts = {}
 
     def get(self, kind, workers, script):
-        text = DEFAULT + script.config
-        if kind == "mosquitto" and not script.is_bare:
-            text += AS_2_1
+        is_told = kind == "mosquitto" and not script.is_bare
+        text = DEFAULT + (AS_2_1 if is_told else "") + script.config
         key = kind, workers
         if self.texts.get(key) != text:
             self.end(key)
