@@ -106,10 +106,10 @@ static void test_everything_is_told_at_once(void **state)
     assert_int_equal(check(fixture, "pid_file /nowhere/a\nlog_dest file /nowhere/b\n"
                                     "listener 1 192.0.2.77\nlistener 0 /nowhere/c\n"),
                      CHECK_WRONG);
-    for (char line = '1'; line <= '4'; line++) {
-        char text[] = "E Error found at x.conf:?.\n";
+    for (unsigned line = 1; line <= 4; line++) {
+        char text[64];
 
-        *strchr(text, '?') = line;
+        snprintf(text, sizeof(text), "E Error found at x.conf:%u.\n", line);
         assert_non_null(strstr(fixture->said, text));
     }
     fixture_free(fixture);
