@@ -51,6 +51,7 @@ static void draw_limits(struct choice *choice, struct run_params *params)
     params->queue_policy = PICK(choice, SETTINGS_QUEUE_DROP_NEWEST, SETTINGS_QUEUE_DROP_OLDEST,
                                 SETTINGS_QUEUE_DISCONNECT);
     params->upgrades_qos = choice_chance(choice, 100);
+    params->merges = choice_chance(choice, 200);
     params->queues_plain = choice_chance(choice, 200);
     params->max_inflight = PICK(choice, 0, 1, 3, 20, 20);
     params->max_inflight_bytes = choice_chance(choice, 100) ? choice_between(choice, 1, 200) : 0;
@@ -114,6 +115,7 @@ void run_draw(struct choice *choice, struct run_params *params)
         .churn = PICK(choice, 0, 0, 2, 10),
         .topics = PICK(choice, 1, 2, 4, 7, WORLD_TOPIC_LEN),
         .filters = choice_between(choice, 1, WORLD_FILTER_LEN),
+        .groups = PICK(choice, 0, 0, 1, 2, WORLD_GROUP_LEN),
         .has_observer = choice_chance(choice, 800),
         .has_bad_clients = choice_chance(choice, 100),
         .stops_early = choice_chance(choice, 100),
@@ -144,13 +146,13 @@ void run_print(const struct run_params *params)
            params->cut_permille, params->short_permille, params->no_descriptors_permille,
            params->window, params->retained_permille, params->large_permille, params->echo_permille,
            params->chaos, params->churn);
-    printf("topics %u, filters %u, expiry %u, aliases %u, marks %u and %u bytes\n", params->topics,
-           params->filters, params->expiry_permille, params->max_topic_alias, params->mail_high,
-           params->mail_high_bytes);
-    printf("max queued %u and %u bytes (policy %u), inflight %u and %u bytes%s%s\n",
+    printf("topics %u, filters %u, groups %u, expiry %u, aliases %u, marks %u and %u bytes\n",
+           params->topics, params->filters, params->groups, params->expiry_permille,
+           params->max_topic_alias, params->mail_high, params->mail_high_bytes);
+    printf("max queued %u and %u bytes (policy %u), inflight %u and %u bytes%s%s%s\n",
            params->max_queued, params->max_queued_bytes, params->queue_policy, params->max_inflight,
            params->max_inflight_bytes, params->upgrades_qos ? ", upgrades QoS" : "",
-           params->queues_plain ? ", queues QoS 0" : "");
+           params->queues_plain ? ", queues QoS 0" : "", params->merges ? ", merges" : "");
     printf("deliveries %u, at once %u, cleanups %u, timers %u, reclaims %u, events %u%s%s%s\n",
            params->deliveries, params->at_once, params->cleanups, params->timers, params->reclaims,
            params->events, params->has_observer ? ", observer" : "",
@@ -263,6 +265,7 @@ static void start_clients(struct run *run)
         .complain = complain,
         .may_drop = may_drop,
         .may_overflow = may_drop && params->queue_policy == SETTINGS_QUEUE_DISCONNECT,
+        .merges = params->merges,
         .upgrades_qos = params->upgrades_qos,
         .max_inflight = params->max_inflight,
         .max_inflight_bytes = params->max_inflight_bytes,
@@ -279,6 +282,7 @@ static void start_clients(struct run *run)
         .churn = params->churn,
         .topic_len = params->topics,
         .filter_len = params->filters,
+        .group_len = params->groups,
         .salt = choice_below(run->choice, 3),
         .has_bad_clients = params->has_bad_clients,
     };
@@ -292,6 +296,7 @@ static void start_clients(struct run *run)
                 .number = i,
                 .version = i == run->actor_len ? MQTT_5_0 : draw_version(run->choice),
                 .is_observer = is_observer,
+                .is_member = !is_observer && choice_chance(run->choice, 500),
                 .is_slow = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
                 .is_late = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
             });
@@ -315,6 +320,7 @@ static void make_settings(struct run *run)
     }
     set_limits(&run->settings->limits, run->params);
     run->settings->clients.retain_expiry_interval_min = 1;
+    run->settings->clients.allow_duplicate_messages = !run->params->merges;
     run->settings->clients.allow_anonymous = true;
     run->settings->log.types = sim_is_tracing() ? LOG_ALL : 0;
     run->settings->listeners = arena_alloc(&run->settings->arena, sizeof(struct listener_settings));

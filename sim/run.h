@@ -38,12 +38,14 @@ struct run_params {
     unsigned churn;
     unsigned topics;
     unsigned filters;
+    unsigned groups;
     unsigned max_queued;
     unsigned max_queued_bytes;
     unsigned queue_policy;
     unsigned max_inflight;
     unsigned max_inflight_bytes;
     bool upgrades_qos;
+    bool merges;       /* allow_duplicate_messages is off */
     bool queues_plain; /* QoS 0 for who is away */
     unsigned max_topic_alias;
     unsigned mail_high; /* entries; the low mark is below it */

@@ -73,7 +73,9 @@ def start_broker(request, tmp_path, workers):
     def start(text=DEFAULT, **options):
         folder = tmp_path / f"broker{len(started) + 1}"
         folder.mkdir()
-        is_chosen = "workers" in options or request.node.get_closest_marker("workers")
+        # Without a configuration there is no line to choose it in.
+        is_chosen = text is None or "workers" in options or \
+            request.node.get_closest_marker("workers")
         options.setdefault("workers", workers)
         broker = Broker.__new__(Broker)
         started.append(broker)

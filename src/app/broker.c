@@ -334,6 +334,7 @@ int broker_run(struct settings *settings, struct daemon *daemon)
 
     signals_block();
     process_tune_memory();
+    memory_set_limit(settings->limits.memory_limit);
     r = start(&broker);
     if (r == 0) {
         run(&broker, daemon);

@@ -124,8 +124,8 @@ static inline UNUSED struct broker *broker_new(const char *options, unsigned wor
     return broker;
 }
 
-/* Answers whether an allocation of any worker was made to fail. */
-static inline UNUSED bool broker_free(struct broker *broker)
+/* The workers return; answers whether an allocation of any was made to fail. */
+static inline UNUSED bool broker_stop(struct broker *broker)
 {
     bool has_failed = false;
 
@@ -134,6 +134,15 @@ static inline UNUSED bool broker_free(struct broker *broker)
         pthread_join(broker->threads[i].thread, NULL);
         has_failed = has_failed || broker->threads[i].has_failed;
     }
+    broker->worker_len = 0;
+    return has_failed;
+}
+
+/* Answers what broker_stop() does, unless that was called before. */
+static inline UNUSED bool broker_free(struct broker *broker)
+{
+    bool has_failed = broker_stop(broker);
+
     server_free(broker->server);
     settings_unref(broker->settings);
     close(broker->listener_fd);

@@ -1,4 +1,5 @@
 #include "client/broker_test.h"
+#include "client/hub.h"
 
 /* The whole broker but for the process. The test's thread is all clients. */
 
@@ -225,6 +226,71 @@ static void test_max_connections(void **state)
     broker_free(broker);
 }
 
+/* What limits refuse */
+
+/* Says `connect`, must get `answer` and a close. */
+static void expect_refused(struct broker *broker, const char *connect, const char *answer)
+{
+    struct peer *peer = peer_new(broker);
+
+    put(peer, 0x10, connect);
+    assert_answer(peer, 0x20, answer);
+    assert_false(get(peer));
+    peer_free(peer);
+}
+
+/* A client of 5.0 that sends this packet, must get `answer` and a close. */
+static void expect_ended(struct broker *broker, uint8_t type, const char *body, const char *answer)
+{
+    struct peer *peer = peer_new(broker);
+
+    assert_true(say(peer, 0x10, "'MQTT' 05 02 0000 00 'a'", 0x20));
+    put(peer, type, body);
+    assert_answer(peer, 0xE0, answer);
+    assert_false(get(peer));
+    peer_free(peer);
+}
+
+static void refuse_one_each(struct broker *broker)
+{
+    struct peer *peer = peer_new(broker);
+
+    assert_true(say(peer, 0x10, "'MQTT' 05 02 0000 00 'kept'", 0x20));
+    put(peer, 0x32, "'t' 0001 00 313233");
+    assert_answer(peer, 0x40, "0001 83"); /* message_size_limit */
+    expect_refused(broker, "'MQIsdp' 03 02 0000 'a'", "00 01");
+    expect_refused(broker, "'MQTT' 04 02 0000 ''", "00 02"); /* max_keepalive */
+    expect_refused(broker, "'MQTT' 05 02 0001 03 15 0000 'a'", "00 8c 00");
+    expect_ended(broker, 0x34, "'t' 0001 00", "9b"); /* max_qos */
+    expect_ended(broker, 0x30, "'t' 03 230063", "94");
+    put(peer, 0xE0, "");
+    assert_false(get(peer));
+    peer_free(peer);
+}
+
+/* Each by its reason, and nothing else. */
+static void test_refusals_are_counted(void **state)
+{
+    struct broker *broker = broker_new(
+        "max_qos 1\nmax_keepalive 60\nmessage_size_limit 2\naccept_protocol_versions 4, 5\n", 2, 0);
+    struct hub_counts expected = {
+        .keep_alive = 1,
+        .refused = {[MQTT_CLIENT_ID_NOT_VALID] = 1,
+                    [MQTT_BAD_AUTHENTICATION_METHOD] = 1,
+                    [MQTT_UNSUPPORTED_PROTOCOL_VERSION] = 1},
+        .ended = {[MQTT_QOS_NOT_SUPPORTED] = 1, [MQTT_TOPIC_ALIAS_INVALID] = 1},
+        .dropped = {[MQTT_IMPLEMENTATION_SPECIFIC_ERROR] = 1           },
+    };
+    struct hub_counts counts;
+
+    (void)state;
+    refuse_one_each(broker);
+    broker_stop(broker);
+    server_sum_refusals(broker->server, &counts);
+    assert_memory_equal(&counts, &expected, sizeof(counts));
+    broker_free(broker);
+}
+
 /* Sends requests until the broker reads no more of them; answers how many that were. */
 static size_t ask_without_reading(struct peer *peer)
 {
@@ -279,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_what_ends_a_connection),
         cmocka_unit_test(test_connack),
         cmocka_unit_test(test_max_connections),
+        cmocka_unit_test(test_refusals_are_counted),
         cmocka_unit_test(test_answers_that_nobody_reads),
     };
 

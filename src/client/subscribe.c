@@ -1,7 +1,9 @@
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/mount.h"
 #include "client/trace.h"
 #include "core/replay.h"
 #include "mqtt/encode.h"
@@ -135,17 +137,22 @@ static void send_codes(struct client *client, enum mqtt_packet_type type, uint16
 }
 
 /* One filter; the answer is its code in SUBACK. */
-static enum mqtt_reason subscribe_one(struct client *client, const struct mqtt_filter *filter,
+static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter *filter,
                                       const struct mqtt_subscribe *packet)
 {
     uint32_t identifier = packet->properties.subscription_identifier;
     struct target target;
-    enum mqtt_reason reason = check_filter(filter->filter, &target);
+    enum mqtt_reason reason =
+        memory_is_short() ? MQTT_QUOTA_EXCEEDED : mount_filter(client, &filter->filter);
     int r;
 
+    if (reason == MQTT_SUCCESS) {
+        reason = check_filter(filter->filter, &target);
+    }
     if (reason != MQTT_SUCCESS) {
         return reason;
     }
+    filter->qos = (uint8_t)MIN(filter->qos, client->facts->listener->settings->max_qos);
     r = target.group.len > 0 ? join(client, filter, &target, identifier)
                              : subscribe(client, filter, identifier);
     if (r < 0) {
@@ -203,10 +210,14 @@ static bool leave(struct client *client, const struct target *target)
 static enum mqtt_reason unsubscribe_one(struct client *client, struct slice filter)
 {
     struct target target;
-    enum mqtt_reason reason = check_filter(filter, &target);
+    enum mqtt_reason reason = mount_filter(client, &filter);
 
+    if (reason == MQTT_SUCCESS) {
+        reason = check_filter(filter, &target);
+    }
     if (reason != MQTT_SUCCESS) {
-        return reason;
+        /* UNSUBACK has no code for a quota. */
+        return reason == MQTT_QUOTA_EXCEEDED ? MQTT_UNSPECIFIED_ERROR : reason;
     }
     if (target.group.len > 0 ? !leave(client, &target) : !unsubscribe(client, filter)) {
         return MQTT_NO_SUBSCRIPTION_EXISTED;

@@ -397,7 +397,7 @@ static inline int fixture_connect(struct client *client, const struct session_re
 
     whole.client_id = slice_of_text(client->id);
     r = session_connect(shard, client, &whole, &client->session);
-    if (r > 0) {
+    if (r == SESSION_CREATED || r == SESSION_RESUMED) {
         session_start(shard, client->session);
     }
     return r;

@@ -39,6 +39,21 @@ static struct session *session_find(const struct shard *shard, struct slice id, 
     return NULL;
 }
 
+/* One of max_sessions. Taken first and looked at then, since all workers take; what replaces
+ * another one is not refused. */
+static bool take_place(struct core *core, bool replaces)
+{
+    uint32_t max = core->limits.max_sessions;
+    uint32_t before = atomic_fetch_add_explicit(&core->session_len, 1, memory_order_relaxed);
+
+    return replaces || max == 0 || before < max;
+}
+
+static void give_place(struct core *core)
+{
+    atomic_fetch_sub_explicit(&core->session_len, 1, memory_order_relaxed);
+}
+
 static int session_new(struct shard *shard, struct slice id, uint64_t hash,
                        struct session **session_out)
 {
@@ -118,6 +133,7 @@ void session_end(struct shard *shard, struct session *session)
 
     session->is_over = true;
     table_remove(&shard->sessions, &session->link);
+    give_place(shard->core);
     wheel_disarm(&session->timer);
     replay_stop(shard, session, 0);
     if (!outbound_has_shared(&session->outbound)) {
@@ -279,8 +295,11 @@ int session_connect(struct shard *shard, struct client *client,
 
     assert_owner(shard->worker);
     if (!resumes) {
-        r = session_new(shard, request->client_id, hash, &session);
-        if (r < 0) {
+        r = take_place(shard->core, old != NULL)
+                ? session_new(shard, request->client_id, hash, &session)
+                : SESSION_TOO_MANY;
+        if (r != 0) {
+            give_place(shard->core);
             return r;
         }
     }
@@ -288,6 +307,7 @@ int session_connect(struct shard *shard, struct client *client,
         r = take_over(shard, old, !resumes);
         if (r < 0 && !resumes) {
             table_remove(&shard->sessions, &session->link);
+            give_place(shard->core);
             memory_free(session);
         }
         if (r < 0) {
@@ -361,6 +381,7 @@ static bool pump_one(struct shard *shard, struct session *session, const struct 
     case PEER_SENT: break;
     case PEER_BUSY: shard->counts.dropped_busy++; break;
     case PEER_TOO_LARGE: shard->counts.dropped_too_large++; return false;
+    case PEER_OUTSIDE: shard->counts.dropped_outside++; return false;
     }
     return delivery->qos > 0;
 }
@@ -408,6 +429,7 @@ static void deliver_now(struct shard *shard, struct session *session,
         on_overflow(shard, session);
         break;
     case PEER_TOO_LARGE: shard->counts.dropped_too_large++; break;
+    case PEER_OUTSIDE: shard->counts.dropped_outside++; break;
     }
 }
 

@@ -63,7 +63,11 @@ struct session_request {
     uint32_t will_expiry; /* seconds from its publication on; SESSION_NEVER */
 };
 
-enum session_verdict { SESSION_CREATED = 1, SESSION_RESUMED };
+enum session_verdict {
+    SESSION_CREATED = 1,
+    SESSION_RESUMED,
+    SESSION_TOO_MANY /* it would be new, and there are as many as may be: refuse the client */
+};
 
 /*
  * A CONNECT has arrived at home. An older connection with this id is told and closed, its will is

@@ -42,6 +42,7 @@ void core_clear(struct core *core)
 struct core *core_free(struct core *core)
 {
     if (core) {
+        assert(core->session_len == 0);
         retained_deinit(&core->retained);
         router_deinit(&core->router);
         memory_free(core);

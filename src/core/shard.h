@@ -36,6 +36,7 @@ struct core_limits {
     unsigned cleanup_budget;  /* per iteration: subscriptions removed of ended sessions, and
                                  retained topics looked at by a sweep */
     uint32_t sweep_interval_s; /* between sweeps for expired retained values; 0 = none */
+    uint32_t max_sessions;     /* of all workers, connected or not; 0 = no bound */
 };
 
 /* Slots that client ids fall into. */
@@ -50,6 +51,7 @@ struct core {
     uint8_t homes[CORE_HOME_LEN]; /* the worker of each slot of client ids */
     struct router router;
     struct retained retained;
+    _Atomic uint32_t session_len; /* of all workers; changes when one is made or ends */
 };
 
 /* What a worker counts; read by others when it has stopped, summed by `metrics` otherwise. */
@@ -57,6 +59,7 @@ struct shard_counts {
     uint64_t dropped_queue_full; /* deliveries over max_queued or max_queued_bytes */
     uint64_t dropped_busy;       /* QoS 0 to a peer that does not keep up */
     uint64_t dropped_too_large;  /* over the peer's maximum packet size */
+    uint64_t dropped_outside;    /* no topic of the peer's, behind its mount point */
     uint64_t dropped_expired;
     uint64_t dropped_no_memory;
     uint64_t dropped_unshared; /* groups of which nobody could take it */
