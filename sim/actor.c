@@ -412,7 +412,7 @@ bool actor_settle(struct actor *actor)
     }
     if (!actor->connection && model_is_kept(actor->world->model, actor->params.number)) {
         connect(actor, false, true);
-        return true;
+        return actor->connection != NULL;
     }
     return false;
 }

@@ -221,8 +221,8 @@ static bool is_certain_keeper(const struct model *model, const struct model_sess
            !may_be_over(model, session);
 }
 
-/* The message is with this session, or was acknowledged by it, or given to it with QoS 0 or 2: one of
- * QoS 2 that was sent is its receiver's, and goes to nobody else [MQTT-4.8.2-5]. */
+/* The message is with this session, or was acknowledged by it, or given to it with QoS 0 or 2: one
+ * of QoS 2 that was sent is its receiver's, and goes to nobody else [MQTT-4.8.2-5]. */
 static bool has_message(const struct model_session *session, uint32_t message, unsigned group)
 {
     unsigned unacked = 0;

@@ -374,7 +374,7 @@ const struct option options[] = {
     { "queue_policy",
       CHOICE(listener, queue_policy, enum settings_queue_policy, queue_policy_choices),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "drop_newest", .is_ours = true,
-      .doc = "What a full queue of a client does: drop_newest, drop_oldest, or disconnect the client." },
+      .doc = "What a full queue of a client does: drop_newest, drop_oldest, or disconnect the client, but one that came back not before it has got what waited." },
     { "http_dir", PLAIN(OPTION_PATH, listener), LATER(OPTION_NEVER),
       .doc = "A directory of files to serve by HTTP." },
     { "websockets_origin", PLAIN(OPTION_STRING, listener), LATER(OPTION_RELOAD_LISTENER),
