@@ -444,7 +444,9 @@ static void on_connack(struct model *model, unsigned connection, const struct wi
 
     if (packet->code != 0) {
         it->refused = true;
-        model_complain(model, "client %u is refused with code %u", it->actor, packet->code);
+        if (!model->is_stopping) {
+            model_complain(model, "client %u is refused with code %u", it->actor, packet->code);
+        }
         return;
     }
     check_present(model, it, session, !packet->is_clean);

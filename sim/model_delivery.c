@@ -249,14 +249,16 @@ static void on_instance(struct model *model, struct model_session *session,
 {
     bool may_be_live;
 
+    if (!instance->retain && model_is_of_group(model, session, instance)) {
+        model_on_shared(model, session, instance, packet->packet_id);
+        return;
+    }
     take_back(model, session, instance);
     may_be_live = !instance->retain || count_like(model, session, instance, false) <
                                            allowed_copies(model, session, instance);
     instance->may_be_replay = instance->retain && count_like(model, session, instance, true) <
                                                       allowed_replays(model, session, instance);
-    if (!instance->retain && model_is_of_group(model, session, instance)) {
-        model_on_shared(model, session, instance, packet->packet_id);
-    } else if (may_be_live) {
+    if (may_be_live) {
         on_live(model, session, instance);
         check_form(model, session, instance, packet);
     } else {

@@ -8,7 +8,9 @@
 #include "sim/memory_count.h"
 #include "sim/network.h"
 #include "sim/scheduler.h"
+#include "sim/store.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 /* A run takes some ten thousand switches; more than this is no progress. */
@@ -132,6 +134,8 @@ void run_draw(struct choice *choice, struct run_params *params)
     if (params->stops_early) {
         params->client_steps = choice_between(choice, 1, params->client_steps);
     }
+    params->store_permille = PICK(choice, 0, 20, 200, 800);
+    params->death_permille = PICK(choice, 0, 0, 0, 1000);
 }
 
 void run_print(const struct run_params *params)
@@ -180,11 +184,13 @@ static struct model *model_with_drops(void)
 
 static void on_read(struct connection *connection, const struct wire_packet *packet)
 {
+    sim_store_on_read(connection->number, packet);
     model_on_read(model_now(), connection->number, packet);
 }
 
 static void on_written(struct connection *connection, const struct wire_packet *packet)
 {
+    sim_store_on_written(connection->number, packet);
     model_on_written(model_now(), connection->number, packet);
 }
 
@@ -372,6 +378,9 @@ static void start_server(struct run *run)
         .budgets = budgets_of(run->params),
     };
 
+    if (run->params->store_permille) {
+        params.store = sim_store();
+    }
     hash_key_make(&params.hash_key, choice_next(run->choice));
     if (server_new(&params, &run->server) < 0 ||
         server_add_listener(run->server, network_listener(), 0) < 0 ||
@@ -389,6 +398,7 @@ static void end_all(struct run *run)
     run->server = server_free(run->server);
     run->settings = settings_unref(run->settings);
     network_end();
+    sim_store_end();
     if (memory_live() != 0) {
         sim_fail("%zu allocations of the server are left", memory_live());
     }
@@ -412,7 +422,7 @@ static void pass_time(struct run *run)
 /* Everybody sleeps: that is a good moment to look, not too often. */
 static void check_quiet(struct run *run)
 {
-    if (run->quiet_checks < 100 && !scheduler_can_step()) {
+    if (run->quiet_checks < 100 && !scheduler_can_step() && !sim_store_step()) {
         run->quiet_checks++;
         model_check_quiet(model_with_drops(), is_eager, run);
     }
@@ -436,7 +446,19 @@ static void step_client(struct run *run)
 
 static void be_busy(struct run *run)
 {
-    for (unsigned left = run->params->client_steps; left > 0;) {
+    const struct run_params *params = run->params;
+    unsigned death = choice_chance(run->choice, params->death_permille)
+                         ? choice_below(run->choice, params->client_steps)
+                         : UINT_MAX;
+
+    for (unsigned left = params->client_steps; left > 0;) {
+        if (left == death) {
+            sim_store_die();
+            return;
+        }
+        if (choice_chance(run->choice, params->store_permille)) {
+            sim_store_step();
+        }
         if (choice_chance(run->choice, run->params->time_permille)) {
             pass_time(run);
         }
@@ -476,7 +498,7 @@ static void finish(struct run *run, bool settles)
                 work_all(run, settles);
             }
         }
-    } while (work_all(run, settles) || scheduler_can_step());
+    } while (work_all(run, settles) || sim_store_step() || scheduler_can_step());
 }
 
 static void settle(struct run *run)
@@ -539,12 +561,13 @@ struct run_result run(struct choice *choice, const struct run_params *params)
     self = &run;
     log_init(
         &(struct log_options){.types = LOG_ALL, .fds = {1}, .fd_len = sim_is_tracing() ? 1u : 0u});
+    sim_store_start();
     start_network(&run);
     start_clients(&run);
     make_settings(&run);
     start_server(&run);
     be_busy(&run);
-    if (!params->stops_early) {
+    if (!params->stops_early && !sim_store_is_dead()) {
         settle(&run);
         look_around(&run);
     }

@@ -56,7 +56,9 @@ struct run_params {
     unsigned timers;
     unsigned reclaims;
     unsigned events;
-    bool is_calm; /* nobody is slow or late */
+    unsigned store_permille; /* how often the store's turn comes; 0: there is none */
+    unsigned death_permille; /* the store dies in the middle; 1000: certainly */
+    bool is_calm;            /* nobody is slow or late */
     bool has_observer;
     bool has_bad_clients;
     bool stops_early; /* in the middle of everything */
