@@ -1,5 +1,6 @@
 #include "app/broker.h"
 
+#include "app/dump.h"
 #include "app/privileges.h"
 #include "app/process.h"
 #include "app/signals.h"
@@ -32,7 +33,8 @@ struct broker {
     bool has_pid_file;
     pthread_mutex_t gate; /* held while threads are made */
     bool may_run;         /* all of them are there; under the gate */
-    uint64_t feed_ms;     /* between two looks whether the watchdog may be fed; 0: there is none */
+    struct dump *dump;
+    uint64_t feed_ms; /* between two looks whether the watchdog may be fed; 0: there is none */
     uint64_t next_feed_ms;
 };
 
@@ -294,13 +296,17 @@ static void feed_watchdog(struct broker *broker)
     }
 }
 
-static void handle_signal(int number)
+static void handle_signal(struct broker *broker, int number)
 {
-    if (number == SIGUSR1) {
+    if (number == SIGNALS_ANSWER) {
+        dump_go_on(broker->dump);
+    } else if (number == SIGUSR2) {
+        dump_start(broker->dump);
+    } else if (number == SIGUSR1) {
         log_line(LOG_WARNING, "Warning: SIGUSR1 saves nothing: persistence is not built in.");
     } else if (number == SIGRTMIN) {
         log_line(LOG_NOTICE, "The log was asked to be opened again.");
-    } else if (number == SIGHUP || number == SIGUSR2) {
+    } else if (number == SIGHUP) {
         log_line(LOG_WARNING, "Warning: Signal %d is not supported yet.", number);
     }
 }
@@ -311,7 +317,7 @@ static void serve(struct broker *broker)
     int number = 0;
 
     while (number != SIGTERM && number != SIGINT) {
-        handle_signal(number);
+        handle_signal(broker, number);
         feed_watchdog(broker);
         number = signals_wait(&signals, broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX);
     }
@@ -323,10 +329,12 @@ static void run(struct broker *broker, struct daemon *daemon)
     daemon_detach(daemon);
     systemd_notify(SYSTEMD_READY);
     broker->feed_ms = (systemd_watchdog_ms() + FEEDS - 1) / FEEDS;
+    broker->dump = dump_new(broker->server, broker->worker_len);
     serve(broker);
     systemd_notify(SYSTEMD_STOPPING);
     log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " terminating");
     stop_workers(broker);
+    broker->dump = dump_free(broker->dump);
 }
 
 int broker_run(struct settings *settings, struct daemon *daemon)
