@@ -16,11 +16,11 @@
 
 /* Owner: its client's worker. */
 struct ack {
-    struct ticket ticket;  /* first member */
-    struct list_link link; /* in the ring of its client's, oldest first */
-    struct list_link open; /* in the hub's list, until its wait is over */
-    struct client *client; /* NULL: it has gone */
-    uint64_t origin;       /* the session, by the hash of its id */
+    struct ticket ticket;    /* first member */
+    struct list_link link;   /* in the ring of its client's, oldest first */
+    struct list_link open;   /* in the hub's list, until its wait is over */
+    struct client *client;   /* NULL: it has gone */
+    struct session *session; /* pinned while the wait is open; NULL: none */
     uint32_t code_len;
     uint16_t packet_id;
     uint8_t type;
@@ -90,6 +90,9 @@ static void on_kept(struct store_wait *wait)
     struct client *client = ack->client;
 
     list_remove(&ack->open);
+    if (ack->session) {
+        session_unpin(TAKE(ack->session));
+    }
     ack->is_over = true;
     if (!client) {
         memory_free(ack);
@@ -138,7 +141,8 @@ static void begin_wait(struct client *client, struct ack *ack)
     ticket_init(&ack->ticket, hub->shard, on_kept);
     list_push(&hub->open_acks, &ack->open);
     if (client->session) {
-        ack->origin = session_origin(client->session);
+        ack->session = client->session;
+        session_pin(ack->session);
         ack->ticket.is_from_durable = client->session->expiry_interval != 0;
     }
 }
@@ -182,7 +186,7 @@ bool client_has_ack(struct client *client, uint16_t packet_id)
         struct ack *ack = CONTAINER_OF(link, struct ack, open);
 
         if (ack->type != MQTT_PUBREC || ack->packet_id != packet_id ||
-            ack->origin != session_origin(client->session)) {
+            ack->session != client->session) {
             continue;
         }
         if (!ack->client) {

@@ -52,6 +52,15 @@ static void commit(struct slow_store *store, unsigned len)
     pthread_mutex_unlock(&store->lock);
 }
 
+static void await_waits(struct slow_store *store, unsigned len)
+{
+    pthread_mutex_lock(&store->lock);
+    while (store->len < len) {
+        pthread_cond_wait(&store->came, &store->lock);
+    }
+    pthread_mutex_unlock(&store->lock);
+}
+
 static void be_quick(struct slow_store *store, bool is_dead)
 {
     pthread_mutex_lock(&store->lock);
@@ -72,6 +81,9 @@ static void be_quick(struct slow_store *store, bool is_dead)
 /* A session that stays, resumed when it is there. */
 #define DURABLE_CONNECT "'MQTT' 05 00 0000 05 11 00000e10 'keeper'"
 
+/* One that stays and begins anew. */
+#define CLEAN_CONNECT "'MQTT' 05 02 0000 05 11 00000e10 'keeper'"
+
 static void test_acknowledgements_wait_for_the_store(void **state)
 {
     struct slow_store store = SLOW_STORE;
@@ -82,11 +94,7 @@ static void test_acknowledgements_wait_for_the_store(void **state)
     (void)state;
     put(peer, 0x10, DURABLE_CONNECT);
     put(peer, 0xC0, "");
-    pthread_mutex_lock(&store.lock);
-    while (store.len < 1) {
-        pthread_cond_wait(&store.came, &store.lock);
-    }
-    pthread_mutex_unlock(&store.lock);
+    await_waits(&store, 1);
     assert_int_equal(recv(peer->fd, &byte, 1, MSG_DONTWAIT), -1);
     commit(&store, 1);
     assert_true(get(peer) && peer->type == 0x20);
@@ -127,11 +135,7 @@ static void test_a_repeat_waits_for_the_first(void **state)
     put(second, 0x10, DURABLE_CONNECT);
     put(second, 0x3C, "'p' 0003 00 62");
     put(second, 0xC0, "");
-    pthread_mutex_lock(&store.lock);
-    while (store.len < 2) {
-        pthread_cond_wait(&store.came, &store.lock);
-    }
-    pthread_mutex_unlock(&store.lock);
+    await_waits(&store, 2);
     be_quick(&store, false);
     assert_true(await(second, 0x20));
     assert_true(await(second, 0x50));
@@ -140,6 +144,38 @@ static void test_a_repeat_waits_for_the_first(void **state)
     put(second, 0x62, "0003");
     assert_true(get(second) && (second->type == 0xD0 || second->type == 0x70));
     assert_true(second->type == 0x70 || await(second, 0x70));
+    peer_free(first);
+    peer_free(second);
+    broker_free(broker);
+}
+
+/* A new session uses the same packet ids as the one that it replaced, whose answers still wait. */
+static void test_a_repeat_waits_for_its_own_session(void **state)
+{
+    struct slow_store store = SLOW_STORE;
+    struct broker *broker = broker_new_with("", 2, 0, &(struct store){&slow_ops, &store});
+    struct peer *replaced = peer_new(broker);
+    struct peer *first = peer_new(broker);
+    struct peer *second = peer_new(broker);
+
+    (void)state;
+    put(replaced, 0x10, DURABLE_CONNECT);
+    put(replaced, 0x34, "'p' 0003 00 62");
+    await_waits(&store, 2);
+    put(first, 0x10, CLEAN_CONNECT);
+    put(first, 0x82, "0002 00 'f' 00");
+    put(first, 0x34, "'f' 0003 00 63");
+    await_waits(&store, 5);
+    put(second, 0x10, DURABLE_CONNECT);
+    put(second, 0x3C, "'f' 0003 00 63");
+    put(second, 0x82, "0004 00 'f' 00");
+    await_waits(&store, 7);
+    be_quick(&store, false);
+    assert_true(await(second, 0x20));
+    /* The replaced session's says that nobody subscribes. */
+    assert_answer(second, 0x50, "0003");
+    assert_answer(second, 0x90, "0004 00 00");
+    peer_free(replaced);
     peer_free(first);
     peer_free(second);
     broker_free(broker);
@@ -175,6 +211,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_acknowledgements_wait_for_the_store),
         cmocka_unit_test(test_a_repeat_waits_for_the_first),
+        cmocka_unit_test(test_a_repeat_waits_for_its_own_session),
         cmocka_unit_test(test_what_is_not_kept_is_not_acknowledged),
     };
 

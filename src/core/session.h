@@ -44,7 +44,7 @@ struct session {
     uint32_t will_at;
     uint64_t merged; /* the latest fan-out that merged a delivery for it, by its serial number */
     uint32_t window; /* the peer's Receive Maximum or our own bound; 0 = no bound */
-    uint32_t pins;   /* fan-outs that hold the session */
+    uint32_t pins;   /* fan-outs and waits that hold the session */
     bool is_over;
     bool said_dropping;   /* the log has told that deliveries are dropped */
     bool is_behind;       /* what waited when its client came has not all been sent yet */
