@@ -73,7 +73,8 @@ static unsigned actor_number(struct slice client_id)
 
 /* The store of the server */
 
-/* What is retained is delivered again to whoever subscribes later. */
+/* What is retained is delivered again to whoever subscribes later, and a group's message to another
+ * member when one leaves. Neither was promised to the publisher. */
 static void put(void *context, struct shard *shard, const struct store_record *record)
 {
     uint32_t number = WIRE_NO_MESSAGE;
@@ -89,10 +90,10 @@ static void put(void *context, struct shard *shard, const struct store_record *r
 
         *first = *first ? *first : self.place;
     }
-    if (number == WIRE_NO_MESSAGE || record->message->retain) {
+    if (number == WIRE_NO_MESSAGE || record->message->retain || record->is_handed_on) {
         return;
     }
-    if (self.is_acked[number] && !record->is_shared) {
+    if (self.is_acked[number]) {
         sim_fail("message %u is handed to the store after it was acknowledged", number);
     }
     self.latest[number] = self.place;

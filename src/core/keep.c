@@ -90,13 +90,13 @@ static void begin_hold(struct shard *shard, struct session *session, struct keep
 }
 
 void keep_put_delivery(struct shard *shard, struct session *session,
-                       const struct delivery *delivery, struct keep_hold *hold)
+                       const struct publication *publication, struct keep_hold *hold)
 {
     if (keep_is_due(shard, session)) {
         keep_put(shard, session,
                  (struct store_record){.kind = STORE_DELIVERY,
-                                       .message = delivery->message,
-                                       .is_shared = delivery->share != NULL});
+                                       .message = publication->message,
+                                       .is_handed_on = publication->is_handed_on});
     }
     if (hold) {
         begin_hold(shard, session, hold);

@@ -69,14 +69,14 @@ static inline int keep_prepare(struct shard *shard, struct session *session,
 
 /* Private to keep_delivery(). */
 void keep_put_delivery(struct shard *shard, struct session *session,
-                       const struct delivery *delivery, struct keep_hold *hold);
+                       const struct publication *publication, struct keep_hold *hold);
 
-/* The delivery is queued. */
+/* The delivery of this publication's message is queued. */
 static inline void keep_delivery(struct shard *shard, struct session *session,
-                                 const struct delivery *delivery, struct keep_hold *hold)
+                                 const struct publication *publication, struct keep_hold *hold)
 {
     if (store_keeps(&shard->store)) {
-        keep_put_delivery(shard, session, delivery, hold);
+        keep_put_delivery(shard, session, publication, hold);
     }
 }
 

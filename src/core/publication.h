@@ -23,6 +23,7 @@ struct publication {
     struct message *room;     /* the packet's own buffer, to be adopted; NULL: copy */
     size_t properties_cap;    /* of the room */
     bool owns_message;
+    bool is_handed_on; /* of a group's turn: a member had it before */
 };
 
 /* A publication of a message that exists. The message is borrowed. */

@@ -502,7 +502,7 @@ static void deliver_later(struct shard *shard, struct session *session,
         keep_cancel(hold);
         return;
     }
-    keep_delivery(shard, session, &delivery, hold);
+    keep_delivery(shard, session, publication, hold);
     session_pump(shard, session);
 }
 

@@ -154,6 +154,7 @@ struct offer {
     struct worker_set offered;
     uint32_t turn;
     bool rests;
+    bool is_handed_on;
     bool is_last; /* nobody is left that could take it: a member's own limits decide */
 };
 
@@ -213,8 +214,10 @@ static bool serve(struct shard *shard, struct offer *offer, enum share_state las
     }
     subscriber = (struct subscriber){member->session, member->identifier, member->options};
     offer->publication->share = offer->share;
+    offer->publication->is_handed_on = offer->is_handed_on;
     session_deliver(shard, subscriber.session, offer->publication, &subscriber, offer->share->node);
     offer->publication->share = NULL;
+    offer->publication->is_handed_on = false;
     membership_on_delivery(shard, subscriber.session);
     return true;
 }
@@ -255,6 +258,7 @@ static int post_turn(struct shard *shard, struct message *message, const struct 
     ticket_raise(shared->ticket, 1);
     shared->offered = offer->offered;
     shared->rests = offer->rests;
+    shared->is_handed_on = offer->is_handed_on;
     shared->turns[shared->len++] = (struct share_turn){offer->share, offer->turn};
     post->ops->entry(post->context, worker, POST_SHARED, shared,
                      message_size(message) + share_post_size(shared));
@@ -306,8 +310,10 @@ static void make_offer(struct shard *shard, struct offer *offer)
 
 bool share_serve_next(struct shard *shard, struct share_post *post, struct publication *publication)
 {
-    struct offer offer = {
-        .publication = publication, .offered = post->offered, .rests = post->rests};
+    struct offer offer = {.publication = publication,
+                          .offered = post->offered,
+                          .rests = post->rests,
+                          .is_handed_on = post->is_handed_on};
 
     if (post->at == post->len) {
         return false;
@@ -333,7 +339,7 @@ static bool can_be_handed_on(const struct delivery *delivery)
 
 void share_hand_on(struct shard *shard, struct delivery *delivery)
 {
-    struct offer offer = {.share = delivery->share};
+    struct offer offer = {.share = delivery->share, .is_handed_on = true};
     unsigned worker;
 
     if (can_be_handed_on(delivery)) {

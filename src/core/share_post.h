@@ -24,9 +24,10 @@ struct share_post {
     struct worker_set offered; /* workers that a message which is handed on was offered to */
     uint32_t len;
     uint32_t cap;
-    uint32_t at;  /* turns before it are served */
-    bool matches; /* ordinary subscriptions are to be served, too */
-    bool rests;   /* nobody has room: whoever can keep it takes it */
+    uint32_t at;       /* turns before it are served */
+    bool matches;      /* ordinary subscriptions are to be served, too */
+    bool rests;        /* nobody has room: whoever can keep it takes it */
+    bool is_handed_on; /* a member had it that has left: no publisher waits for it */
     struct share_turn turns[];
 };
 

@@ -40,8 +40,8 @@ struct store_record {
     struct message *message;
     uint32_t expiry_interval;
     uint16_t packet_id;
-    uint8_t options; /* of the subscription */
-    bool is_shared;  /* of a delivery: a group's, perhaps handed on by another member */
+    uint8_t options;   /* of the subscription */
+    bool is_handed_on; /* of a delivery: by a member of its group that has left */
 };
 
 /* Owner: its worker; the store's from await() until done() is called, on that worker. */
