@@ -1,5 +1,6 @@
 #include "app/broker.h"
 
+#include "app/logging.h"
 #include "app/process.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -221,6 +222,10 @@ static int start(struct broker *broker)
              process_raise_file_limit());
     r = open_server(broker);
     if (r == 0) {
+        r = say_failed("publish the log", server_open_lines(broker->server));
+    }
+    if (r == 0) {
+        log_set_publish(server_publish_line, broker->server);
         r = open_listeners(broker);
     }
     /* Not before the listeners: a second broker must leave the file of the first alone. */
@@ -233,7 +238,10 @@ static int start(struct broker *broker)
     if (r < 0) {
         return r;
     }
-    r = say_failed("start workers", start_workers(broker));
+    r = logging_start(broker->settings);
+    if (r == 0) {
+        r = say_failed("start workers", start_workers(broker));
+    }
     if (r < 0) {
         stop_workers(broker);
     }
@@ -242,6 +250,8 @@ static int start(struct broker *broker)
 
 static void finish(struct broker *broker)
 {
+    log_stop();
+    log_set_publish(NULL, NULL);
     server_free(broker->server);
     for (unsigned i = 0; i < broker->listener_len; i++) {
         listener_close(&broker->listeners[i]);
@@ -254,7 +264,7 @@ static void finish(struct broker *broker)
 }
 
 /* Signals that are not for the end are told to be without effect, rather than end the process. */
-static void wait_for_end(void)
+static void wait_for_end(const struct broker *broker)
 {
     for (;;) {
         int number = process_wait_signal();
@@ -262,7 +272,10 @@ static void wait_for_end(void)
         if (number == SIGTERM || number == SIGINT) {
             return;
         }
-        if (number == SIGHUP || number == SIGUSR1 || number == SIGUSR2 || number == SIGRTMIN) {
+        if (number == SIGHUP || number == SIGRTMIN) {
+            logging_reopen(broker->settings);
+        }
+        if (number == SIGHUP || number == SIGUSR1 || number == SIGUSR2) {
             log_line(LOG_WARNING, "Warning: Signal %d is not supported yet.", number);
         }
     }
@@ -277,9 +290,9 @@ int broker_run(struct settings *settings)
     process_tune_memory();
     r = start(&broker);
     if (r == 0) {
-        log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " running");
-        wait_for_end();
-        log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " terminating");
+        logging_say_life(LOG_EVENT_BROKER_RUNNING, "running");
+        wait_for_end(&broker);
+        logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
         stop_workers(&broker);
     }
     finish(&broker);
