@@ -14,6 +14,13 @@
 
 #define OBSERVER_FILTERS 2u
 
+static uint32_t draw_expiry(struct choice *choice)
+{
+    static const uint32_t intervals[] = {0, 4, 60, UINT32_MAX, UINT32_MAX};
+
+    return intervals[choice_below(choice, ARRAY_LEN(intervals))];
+}
+
 struct actor *actor_new(struct actor_world *world, const struct actor_params *params)
 {
     struct actor *actor = calloc(1, sizeof(*actor));
@@ -23,6 +30,7 @@ struct actor *actor_new(struct actor_world *world, const struct actor_params *pa
     }
     actor->world = world;
     actor->params = *params;
+    actor->expiry = params->is_observer ? UINT32_MAX : draw_expiry(world->choice);
     snprintf(actor->id, sizeof(actor->id), "c%u", params->number);
     return actor;
 }
@@ -81,6 +89,13 @@ static void disconnect(struct actor *actor)
     if (actor->params.version == MQTT_5_0 && choice_chance(actor->world->choice, 200)) {
         packet.code = MQTT_DISCONNECT_WITH_WILL;
     }
+    /* None that was to end with its connection [MQTT-3.14.2-2]. */
+    if (actor->params.version == MQTT_5_0 && actor->expiry > 0 &&
+        choice_chance(actor->world->choice, 200)) {
+        packet.has_expiry = true;
+        packet.expiry = draw_expiry(actor->world->choice);
+        actor->is_passing = true;
+    }
     actor_send(actor, &packet);
     if (choice_chance(actor->world->choice, 700)) {
         end(actor, actor->connection, true);
@@ -114,7 +129,7 @@ static struct wire_connect draw_connect(struct actor *actor, bool settles)
     bool is_5 = actor->params.version == MQTT_5_0;
     struct wire_connect connect = {
         .client_id = actor->id,
-        .expiry_interval = is_5 ? actor->params.expiry_interval : 0,
+        .expiry_interval = is_5 ? actor->expiry : 0,
         .will = settles ? WIRE_NO_MESSAGE : draw_will(actor),
     };
 
@@ -123,6 +138,9 @@ static struct wire_connect draw_connect(struct actor *actor, bool settles)
     }
     if (is_5 && choice_chance(choice, 500)) {
         connect.receive_maximum = (uint16_t)choice_between(choice, 1, 6);
+    }
+    if (is_5 && choice_chance(choice, 300)) {
+        connect.alias_maximum = (uint16_t)choice_between(choice, 1, WIRE_ALIAS_CAP);
     }
     if (is_5 && choice_chance(choice, 300)) {
         connect.will_delay = choice_between(choice, 1, 40);
@@ -144,12 +162,21 @@ static void forget_connection(struct actor *actor)
     actor->pubrec_len = 0;
     actor->pubcomp_len = 0;
     actor->request_len = 0;
-    actor->unread_acks = 0;
+    actor->alias_maximum = 0;
+    memset(actor->aliases, 0, sizeof(actor->aliases));
     actor->is_online = false;
     actor->in_flight_max = 0xFFFF;
 }
 
-/* An attempt that was given up before its CONNACK may have been anything. */
+static bool is_passing(const struct actor *actor)
+{
+    return actor->params.version == MQTT_5_0 && actor->expiry != 0 && actor->expiry != UINT32_MAX;
+}
+
+/*
+ * An attempt that was given up before its CONNACK may have been anything: where it may have made a
+ * session that is taken for the one before, it is fragile, and waited for.
+ */
 static void connect(struct actor *actor, bool clean, bool settles)
 {
     struct wire_connect connect = draw_connect(actor, settles);
@@ -165,6 +192,7 @@ static void connect(struct actor *actor, bool clean, bool settles)
     }
     actor->connection = connection;
     actor->is_clean = clean;
+    actor->is_fragile = clean || actor->is_passing || is_passing(actor);
     connect.version = actor->params.version;
     connect.is_clean = clean;
     model_on_open(actor->world->model, connection->number, actor->params.number, &connect);
@@ -174,9 +202,20 @@ static void connect(struct actor *actor, bool clean, bool settles)
 static void come(struct actor *actor)
 {
     struct choice *choice = actor->world->choice;
-    bool clean =
-        choice_chance(choice, 300) && !model_is_pending(actor->world->model, actor->params.number);
+    const struct model *model = actor->world->model;
+    bool is_pending = model_is_pending(model, actor->params.number);
+    bool is_in_doubt = model_is_in_doubt(model, actor->params.number);
+    bool clean = choice_chance(choice, 300);
 
+    /* 3.1 is not told whether there was a session. */
+    if (actor->params.version == MQTT_3_1 && is_pending) {
+        return;
+    }
+    if (!is_pending && !is_in_doubt && !actor->params.is_observer && choice_chance(choice, 300)) {
+        actor->expiry = draw_expiry(choice);
+    }
+    clean |= (is_in_doubt && actor->is_fragile) || actor->params.version == MQTT_3_1;
+    clean &= !is_pending;
     connect(actor, clean, false);
     if (clean && actor->connection && choice_chance(choice, 300)) {
         actor_pipeline(actor);
@@ -229,6 +268,15 @@ static void act_offline(struct actor *actor)
     }
 }
 
+/* Takes its id over from itself, from several connections at once. */
+static void storm(struct actor *actor, unsigned len)
+{
+    do {
+        abandon(actor);
+        come(actor);
+    } while (--len > 0 && actor->connection && !actor->is_fragile);
+}
+
 /* Breaks off, or comes back on another connection while this one still stands. */
 static void break_off(struct actor *actor)
 {
@@ -237,7 +285,8 @@ static void break_off(struct actor *actor)
     switch (choice_below(choice, 4)) {
     case 0: end(actor, actor->connection, false); break;
     case 1: end(actor, actor->connection, true); break;
-    default: abandon(actor); come(actor);
+    case 2: storm(actor, choice_between(choice, 2, 6)); break;
+    default: storm(actor, 1);
     }
 }
 
@@ -269,7 +318,7 @@ static void act_online(struct actor *actor)
 
 static void act_connecting(struct actor *actor)
 {
-    if (!actor->params.is_observer && !actor->is_clean &&
+    if (!actor->params.is_observer && !actor->is_fragile &&
         choice_chance(actor->world->choice, 4 * actor->world->chaos)) {
         break_off(actor);
     }

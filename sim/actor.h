@@ -18,6 +18,7 @@ struct actor_world {
     struct model *model;
     unsigned retained_permille; /* of PUBLISHes */
     unsigned large_permille;    /* of payloads over the server's read buffer */
+    unsigned expiry_permille;   /* of PUBLISHes of 5.0 */
     unsigned chaos;             /* 0 to 10: how often connections break */
     unsigned churn;             /* 0 to 10: how often subscriptions come and go */
     unsigned topic_len;         /* so many of the topics are used */
@@ -30,10 +31,9 @@ struct actor_world {
 struct actor_params {
     unsigned number;
     unsigned version;
-    uint32_t expiry_interval; /* 5.0; one for all connections */
-    bool is_observer;         /* subscribes to everything, never leaves, acknowledges at once */
-    bool is_slow;             /* stops reading now and then */
-    bool is_late;             /* acknowledges now and then */
+    bool is_observer; /* subscribes to everything, never leaves, acknowledges at once */
+    bool is_slow;     /* stops reading now and then */
+    bool is_late;     /* acknowledges now and then */
 };
 
 struct actor;

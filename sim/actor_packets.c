@@ -63,7 +63,7 @@ static uint32_t draw_size(struct actor_world *world)
     return choice_between(world->choice, 6, 60);
 }
 
-static struct wire_message draw_message(struct actor_world *world)
+static struct wire_message draw_message(struct actor_world *world, unsigned version)
 {
     struct choice *choice = world->choice;
     struct wire_message message = {
@@ -80,7 +80,25 @@ static struct wire_message draw_message(struct actor_world *world)
             message.size = 0;
         }
     }
+    if (version == MQTT_5_0 && message.size > 0 && choice_chance(choice, world->expiry_permille)) {
+        message.expiry = choice_between(choice, 3, 20);
+    }
     return message;
+}
+
+/* Sets a topic alias, or uses one that is set. */
+static void draw_alias(struct actor *actor, unsigned topic, struct wire_packet *packet)
+{
+    unsigned len = MIN(actor->alias_maximum, (unsigned)ACTOR_ALIAS_CAP);
+    unsigned at;
+
+    if (len == 0 || !choice_chance(actor->world->choice, 300)) {
+        return;
+    }
+    at = choice_below(actor->world->choice, len);
+    packet->alias = (uint16_t)(at + 1);
+    packet->is_alias_alone = actor->aliases[at] == topic + 1;
+    actor->aliases[at] = (uint8_t)(topic + 1);
 }
 
 static void send_publish(struct actor *actor, uint32_t message, uint16_t packet_id, bool dup)
@@ -97,12 +115,13 @@ static void send_publish(struct actor *actor, uint32_t message, uint16_t packet_
         .message = message,
     };
 
+    draw_alias(actor, wire->topic, &packet);
     actor_send(actor, &packet);
 }
 
 void actor_publish(struct actor *actor)
 {
-    struct wire_message wire = draw_message(actor->world);
+    struct wire_message wire = draw_message(actor->world, actor->params.version);
     bool has_room = actor->out_len < ACTOR_OUT_CAP && actor->out_len < actor->in_flight_max;
     uint16_t packet_id = 0;
     uint32_t message;
@@ -186,10 +205,28 @@ static uint8_t draw_options(struct actor *actor, unsigned filter)
     if (actor->subscribed[filter]) {
         return (uint8_t)(actor->subscribed[filter] - 1);
     }
-    if (actor->params.version == MQTT_5_0 && choice_chance(choice, 200)) {
-        options |= (uint8_t)(choice_below(choice, 2) << 2 | choice_below(choice, 3) << 4);
+    if (actor->params.version == MQTT_5_0 && choice_chance(choice, 300)) {
+        options |= (uint8_t)(choice_below(choice, 4) << 2 | choice_below(choice, 3) << 4);
     }
     return options;
+}
+
+/* A filter that stands keeps its identifier, too: all filters of a packet have the same. */
+static uint32_t draw_identifier(struct actor *actor, unsigned filter)
+{
+    if (actor->subscribed[filter]) {
+        return actor->identifiers[filter];
+    }
+    if (actor->params.version < MQTT_5_0 || !choice_chance(actor->world->choice, 300)) {
+        return 0;
+    }
+    return actor->next_identifier = actor->next_identifier % 300 + 1;
+}
+
+static bool may_add(const struct actor *actor, const struct wire_packet *packet, unsigned filter)
+{
+    return !has_filter(packet, filter) &&
+           (!actor->subscribed[filter] || actor->identifiers[filter] == packet->identifier);
 }
 
 void actor_subscribe(struct actor *actor)
@@ -204,11 +241,15 @@ void actor_subscribe(struct actor *actor)
     while (packet.filter_len < len) {
         unsigned filter = choice_below(choice, actor->world->filter_len);
 
-        if (has_filter(&packet, filter)) {
+        if (packet.filter_len == 0) {
+            packet.identifier = draw_identifier(actor, filter);
+        }
+        if (!may_add(actor, &packet, filter)) {
             break;
         }
         packet.filters[packet.filter_len] = (uint8_t)filter;
         packet.codes[packet.filter_len++] = draw_options(actor, filter);
+        actor->identifiers[filter] = packet.identifier;
         actor->subscribed[filter] = (uint8_t)(packet.codes[packet.filter_len - 1] + 1);
     }
     request(actor, &packet);
@@ -223,6 +264,8 @@ void actor_subscribe_all(struct actor *actor, unsigned qos)
         .codes = {(uint8_t)qos, (uint8_t)qos    },
     };
 
+    actor->identifiers[WORLD_ALL] = 0;
+    actor->identifiers[WORLD_ALL_HIDDEN] = 0;
     actor->subscribed[WORLD_ALL] = (uint8_t)(qos + 1);
     actor->subscribed[WORLD_ALL_HIDDEN] = (uint8_t)(qos + 1);
     request(actor, &packet);
@@ -318,6 +361,8 @@ static void on_pubrel(struct actor *actor, uint16_t packet_id)
 static void on_connack(struct actor *actor, const struct wire_packet *packet)
 {
     actor->is_online = true;
+    actor->is_passing = actor->is_fragile && !actor->is_clean;
+    actor->alias_maximum = packet->alias_maximum;
     if (packet->receive_maximum) {
         actor->in_flight_max = packet->receive_maximum;
     }

@@ -6,11 +6,12 @@
 
 #include "sim/actor.h"
 
-#define ACTOR_GHOST_CAP    4
+#define ACTOR_GHOST_CAP    8
 #define ACTOR_OUT_CAP      24
 #define ACTOR_ACK_CAP      2048
 #define ACTOR_INCOMING_CAP 256
 #define ACTOR_REQUEST_CAP  8
+#define ACTOR_ALIAS_CAP    3
 
 /* A PUBLISH of ours with QoS 1 or 2 that is not acknowledged to the end. */
 struct outgoing {
@@ -26,18 +27,21 @@ struct actor {
     struct connection *connection; /* NULL: away */
     bool is_online;                /* CONNACK has come */
     bool is_clean;
-    bool has_subscribed_all;
+    bool is_fragile; /* the connection must be answered, see connect() */
     unsigned sleep_steps;
     uint16_t next_id;
     uint16_t in_flight_max;
-    unsigned unread_acks;
 
     /* What outlives a connection. */
+    uint32_t expiry; /* 5.0: of the session */
+    bool is_passing; /* the session may end by itself */
     struct outgoing out[ACTOR_OUT_CAP];
     unsigned out_len;
     uint16_t incoming[ACTOR_INCOMING_CAP]; /* QoS 2 identifiers that were not released */
     unsigned incoming_len;
     uint8_t subscribed[WORLD_FILTER_LEN]; /* 0 no, else 1 + options */
+    uint32_t identifiers[WORLD_FILTER_LEN];
+    uint32_t next_identifier;
 
     /* What ends with it: answers to be sent, each kind in its order. */
     uint16_t pubacks[ACTOR_ACK_CAP];
@@ -48,6 +52,8 @@ struct actor {
     unsigned pubcomp_len;
     uint16_t requests[ACTOR_REQUEST_CAP]; /* SUBSCRIBE and UNSUBSCRIBE without their answers */
     unsigned request_len;
+    uint16_t alias_maximum;
+    uint8_t aliases[ACTOR_ALIAS_CAP]; /* 1 + topic; 0: not set */
 
     struct connection *ghosts[ACTOR_GHOST_CAP];
     unsigned ghost_len;

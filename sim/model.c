@@ -160,6 +160,15 @@ static uint32_t expiry_of(const struct wire_connect *connect)
     return connect->is_clean ? 0 : UINT32_MAX;
 }
 
+/* The smaller of what the client takes and the server gives. */
+static uint32_t window_of(const struct model *model, const struct wire_connect *connect)
+{
+    if (connect->receive_maximum && model->params.max_inflight) {
+        return MIN(connect->receive_maximum, model->params.max_inflight);
+    }
+    return connect->receive_maximum ? connect->receive_maximum : model->params.max_inflight;
+}
+
 void model_on_open(struct model *model, unsigned connection, unsigned actor,
                    const struct wire_connect *connect)
 {
@@ -173,7 +182,7 @@ void model_on_open(struct model *model, unsigned connection, unsigned actor,
         .session = NO_SESSION,
         .is_clean = connect->is_clean,
         .keep_alive = connect->keep_alive,
-        .window = connect->receive_maximum ? connect->receive_maximum : model->params.max_inflight,
+        .window = window_of(model, connect),
         .expiry = expiry_of(connect),
         .will = connect->will,
         .will_delay = connect->will_delay,
@@ -197,6 +206,11 @@ void model_on_garbage(struct model *model, unsigned connection)
 void model_on_full(struct model *model, unsigned connection)
 {
     get(model, connection)->was_full = true;
+}
+
+void model_set_drops(struct model *model, uint64_t drop_len)
+{
+    model->drop_len = drop_len;
 }
 
 void model_on_stop(struct model *model)
@@ -262,6 +276,22 @@ static bool has_hidden(const struct model *model, unsigned actor, unsigned excep
     return false;
 }
 
+bool model_is_in_doubt(const struct model *model, unsigned actor)
+{
+    return has_hidden(model, actor, NO_CONNECTION);
+}
+
+/* A DISCONNECT with another expiry was read, and may be handled behind the take-over or not at all.
+ */
+static bool is_changing(const struct model *model, const struct model_session *old,
+                        const struct model_connection *next)
+{
+    const struct model_connection *it = old ? &model->connections[old->connection] : NULL;
+
+    return it && it->disconnect_read && it->disconnect_has_expiry &&
+           (!it->closed || it->closed > next->connect_read);
+}
+
 static void check_present(struct model *model, const struct model_connection *it,
                           const struct model_session *old, bool is_present)
 {
@@ -269,10 +299,10 @@ static void check_present(struct model *model, const struct model_connection *it
     bool is_gone = !old || old->is_over;
     unsigned connection = (unsigned)(it - model->connections);
 
-    if (!it->is_clean && has_hidden(model, it->actor, connection)) {
+    if (!it->is_clean &&
+        (has_hidden(model, it->actor, connection) || is_changing(model, old, it))) {
         return;
     }
-
     if (is_present && (it->is_clean || is_gone || expired == 1 || old->expiry == 0)) {
         model_complain(model, "client %u: Session Present, but there is no session", it->actor);
     }
@@ -338,7 +368,8 @@ static void add_episodes(struct model *model, unsigned connection, const struct 
     for (unsigned i = 0; session && i < packet->filter_len; i++) {
         struct episode *episode = find_episode(session, packet->filters[i], NEVER);
 
-        if (episode && episode->options == packet->codes[i] && !episode->unsub_sent) {
+        if (episode && episode->options == packet->codes[i] &&
+            episode->identifier == packet->identifier && !episode->unsub_sent) {
             episode->subscribe_len++;
             continue;
         }
@@ -350,6 +381,7 @@ static void add_episodes(struct model *model, unsigned connection, const struct 
         session->episodes[session->episode_len++] = (struct episode){
             .filter = packet->filters[i],
             .options = packet->codes[i],
+            .identifier = packet->identifier,
             .connection = connection,
             .subscribe_len = 1,
             .sub_sent = stamp,
@@ -371,7 +403,7 @@ static void replace_others(struct model *model, unsigned connection)
             other->replaced = model->stamp;
         }
         if (other->will != WIRE_NO_MESSAGE && other->will_delay > 0) {
-            model->messages[other->will].will_must = false;
+            model_forget_delayed(model, i);
         }
     }
 }
@@ -411,7 +443,9 @@ static void on_connack(struct model *model, unsigned connection, const struct wi
         return;
     }
     check_present(model, it, session, !packet->is_clean);
-    is_new = packet->is_clean || !session || session->is_over || session->expiry == 0;
+    is_new =
+        packet->is_clean || !session ||
+        ((session->is_over || session->expiry == 0) && has_hidden(model, it->actor, connection));
     if (is_new) {
         if (session) {
             session->is_over = true;
@@ -427,6 +461,7 @@ static void on_connack(struct model *model, unsigned connection, const struct wi
     model->last_connack[it->actor] = model->stamp;
     session->connection = connection;
     session->connection_len++;
+    session->is_over = false;
     session->expiry = it->expiry;
     session->left_ms = 0;
     add_awaited(model, connection, connection);
@@ -448,6 +483,18 @@ static void end_replaced(const struct model *model, struct model_session *sessio
     }
 }
 
+static void on_granted(const struct model *model, struct model_session *session,
+                       struct episode *episode, unsigned connection)
+{
+    episode->suback_len++;
+    episode->last_acked = model->stamp;
+    if (!episode->sub_acked) {
+        episode->sub_acked = model->stamp;
+        episode->connection = connection;
+        end_replaced(model, session, episode);
+    }
+}
+
 static void on_suback(struct model *model, unsigned connection, const struct wire_packet *packet,
                       const struct awaited *awaited)
 {
@@ -464,10 +511,8 @@ static void on_suback(struct model *model, unsigned connection, const struct wir
 
         if (packet->codes[i] != (of->codes[i] & 3)) {
             model_complain(model, "SUBACK code %u for QoS %u", packet->codes[i], of->codes[i] & 3);
-        } else if (episode && !episode->sub_acked) {
-            episode->sub_acked = model->stamp;
-            episode->connection = connection;
-            end_replaced(model, session, episode);
+        } else if (episode) {
+            on_granted(model, session, episode, connection);
         }
     }
 }
@@ -550,12 +595,33 @@ static void on_publish_read(struct model *model, struct model_connection *it,
 {
     struct model_message *message = &model->messages[packet->message];
 
+    message->last_read_ms = model->now_ms;
+    if (message->read_len == 0) {
+        message->first_read_ms = model->now_ms;
+    }
     if (message->read_len++ == 0 || message->session != it->session) {
         message->session = it->session;
         message->session_len++;
     }
     if (packet->qos > 0) {
         await(model, it, packet->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, packet);
+    }
+}
+
+static void on_disconnect_read(struct model *model, unsigned connection,
+                               const struct wire_packet *packet)
+{
+    struct model_connection *it = get(model, connection);
+    struct model_session *session = model_session(model, it->session);
+
+    it->disconnect_read = model->stamp;
+    it->disconnect_code = packet->code;
+    it->disconnect_has_expiry = packet->has_expiry;
+    if (packet->has_expiry) {
+        it->expiry = packet->expiry;
+    }
+    if (packet->has_expiry && session && session->connection == connection) {
+        session->expiry = packet->expiry;
     }
 }
 
@@ -583,10 +649,7 @@ void model_on_read(struct model *model, unsigned connection, const struct wire_p
         await(model, it, MQTT_UNSUBACK, packet);
         break;
     case MQTT_PINGREQ: await(model, it, MQTT_PINGRESP, packet); break;
-    case MQTT_DISCONNECT:
-        it->disconnect_read = model->stamp;
-        it->disconnect_code = packet->code;
-        break;
+    case MQTT_DISCONNECT: on_disconnect_read(model, connection, packet); break;
     default: model_on_ack_read(model, connection, packet);
     }
 }
@@ -651,28 +714,6 @@ void model_on_taken(struct model *model, unsigned connection, const struct wire_
 
 /* The end of a connection */
 
-static void judge_will(struct model *model, unsigned connection)
-{
-    struct model_connection *it = get(model, connection);
-    struct model_message *will;
-    bool is_rivalled = model_has_rival(model, connection);
-
-    if (it->will == WIRE_NO_MESSAGE) {
-        return;
-    }
-    will = &model->messages[it->will];
-    if (!it->connack) {
-        will->will_must_not = !it->connect_read;
-    } else if (it->disconnect_read && it->disconnect_code != MQTT_DISCONNECT_WITH_WILL &&
-               !is_rivalled) {
-        will->will_must_not = true;
-    } else if ((!it->disconnect_sent ||
-                (it->disconnect_read && it->disconnect_code == MQTT_DISCONNECT_WITH_WILL)) &&
-               !model->is_stopping) {
-        will->will_must = it->will_delay == 0 || !is_rivalled;
-    }
-}
-
 static bool may_close(const struct model *model, unsigned connection)
 {
     const struct model_connection *it = &model->connections[connection];
@@ -680,7 +721,7 @@ static bool may_close(const struct model *model, unsigned connection)
     uint64_t since_ms = it->connack ? it->last_read_ms : it->opened_ms;
 
     return it->ended || it->disconnect_read || it->sent_garbage || it->refused ||
-           model->is_stopping || model_has_rival(model, connection) ||
+           model->is_stopping || model->params.may_overflow || model_has_rival(model, connection) ||
            (patience_ms && model->now_ms + TIME_SLACK_MS >= since_ms + patience_ms);
 }
 
@@ -694,8 +735,9 @@ void model_on_closed(struct model *model, unsigned connection)
         model_complain(model, "client %u: connection %u is closed for no reason", it->actor,
                        connection);
     }
-    judge_will(model, connection);
+    model_judge_will(model, connection);
     it->closed = model->stamp;
+    it->closed_ms = model->now_ms;
     if (session && session->connection == connection) {
         session->left_ms = model->now_ms;
         session->is_over |= session->expiry == 0;

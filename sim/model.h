@@ -9,10 +9,13 @@
  *
  * Checked at once: an answer that nobody waits for or out of its order, a packet identifier used
  * twice, a message for somebody who has not subscribed, twice (QoS 2, or QoS 1 with no reason for
- * it), with a wrong QoS, without or with a wrong DUP, over the window, out of its publisher's
- * order, before its cause; a connection read after another has taken its client id; a session kept
- * or lost wrongly; a connection closed without a reason; a will that must not be.
- * At a quiet moment: an answer that did not come, a message that did not reach a subscriber.
+ * it), with a wrong QoS, RETAIN or subscription identifier, without or with a wrong DUP, over the
+ * window, behind its expiry or with a wrong rest of it, out of its publisher's order, before its
+ * cause; a connection read after another has taken its client id; a session kept or lost wrongly; a
+ * connection closed without a reason; a will that must not be, or not yet.
+ * At a quiet moment: an answer that did not come, a message that did not reach a subscriber (where
+ * queues are limited: more of them than the server counted), a connection kept beyond its keep
+ * alive.
  * At the end: the retained values and what every subscriber saw of them; wills that never came.
  */
 
@@ -27,8 +30,11 @@ struct model_params {
     /* Says what is wrong; may return (tests) or not (runs). */
     void (*complain)(void *context, const char *text);
     void *context;
-    bool may_drop;         /* queues are limited: what is missing may have been dropped */
-    unsigned max_inflight; /* the server's own window; 0 = none */
+    bool may_drop;               /* queues are limited: what is missing must have been counted */
+    bool may_overflow;           /* a client whose queue is full may be closed */
+    bool upgrades_qos;           /* a delivery has the QoS of its subscription, even a higher one */
+    unsigned max_inflight;       /* the server's own window; 0 = none */
+    uint64_t max_inflight_bytes; /* so many in flight, and nothing more is sent; 0 = none */
 };
 
 struct model *model_new(const struct model_params *params);
@@ -66,6 +72,9 @@ void model_on_closed(struct model *model, unsigned connection);
 /* The server could not write to this connection at once: QoS 0 may be dropped. */
 void model_on_full(struct model *model, unsigned connection);
 
+/* What the server says so far: deliveries that it dropped because of its limits. */
+void model_set_drops(struct model *model, uint64_t drop_len);
+
 /* From now on the server may close everybody. */
 void model_on_stop(struct model *model);
 
@@ -80,6 +89,12 @@ bool model_is_holder(const struct model *model, unsigned connection);
  * which session it is that stands.
  */
 bool model_is_pending(const struct model *model, unsigned actor);
+
+/*
+ * Whether a connection of this actor may have had a session that nobody told us of: its CONNECT was
+ * read, and never answered.
+ */
+bool model_is_in_doubt(const struct model *model, unsigned actor);
 
 /* Whether the actor has a session that is to be kept while it is away. */
 bool model_is_kept(const struct model *model, unsigned actor);

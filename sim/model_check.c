@@ -67,14 +67,16 @@ static bool is_promised(const struct model *model, const struct model_session *s
     bool was_there = episode->connection == session->connection &&
                      !model->connections[session->connection].was_full;
 
-    return !model->params.may_drop && (class > 0 || was_there);
+    return class > 0 || was_there;
 }
 
-static void check_message(const struct check *check, const struct model_session *session,
-                          uint32_t message)
+/* How many deliveries of a message are missing. */
+static unsigned check_message(const struct check *check, const struct model_session *session,
+                              uint32_t message)
 {
     const struct model *model = check->model;
     unsigned needed[2] = {0, 0};
+    unsigned missing = 0;
 
     for (unsigned i = 0; i < session->episode_len; i++) {
         const struct episode *episode = &session->episodes[i];
@@ -88,13 +90,15 @@ static void check_message(const struct check *check, const struct model_session 
     for (unsigned class = 0; class < 2; class ++) {
         unsigned got = session_live(session, class, message);
 
-        if (got < needed[class]) {
+        missing += needed[class] - MIN(got, needed[class]);
+        if (got < needed[class] && !model->params.may_drop) {
             model_complain(check->model,
                            "client %u got message %u (topic %s, QoS %u) %u times in place of %u",
                            session->actor, message, world_topic(model->wire[message].topic),
                            model->wire[message].qos, got, needed[class]);
         }
     }
+    return missing;
 }
 
 /* A will without delay follows the end at once; others only as time goes by. */
@@ -102,14 +106,30 @@ static bool is_due(const struct check *check, uint32_t message)
 {
     const struct model_message *it = &check->model->messages[message];
 
-    return is_published(check->model, message) &&
+    return is_published(check->model, message) && !model_may_be_expired(check->model, message) &&
            (!it->is_will || check->is_end ||
             check->model->connections[it->connection].will_delay == 0);
+}
+
+/* What a limit drops is counted, and nothing else is. */
+static void check_drops(const struct check *check, uint64_t missing)
+{
+    struct model *model = check->model;
+
+    if (model->drop_len > 0 && !model->params.may_drop) {
+        model_complain(model, "%llu deliveries were dropped, and there is no limit",
+                       (unsigned long long)model->drop_len);
+    }
+    if (model->params.may_drop && missing > model->drop_len) {
+        model_complain(model, "%llu deliveries are missing, and %llu were counted as dropped",
+                       (unsigned long long)missing, (unsigned long long)model->drop_len);
+    }
 }
 
 static void check_sessions(const struct check *check)
 {
     const struct model *model = check->model;
+    uint64_t missing = 0;
 
     for (unsigned i = 0; i < model->session_len; i++) {
         const struct model_session *session = model->sessions[i];
@@ -120,9 +140,21 @@ static void check_sessions(const struct check *check)
         check_flights(check, session);
         for (uint32_t message = 0; message < model->message_len; message++) {
             if (is_due(check, message)) {
-                check_message(check, session, message);
+                missing += check_message(check, session, message);
             }
         }
+    }
+    check_drops(check, missing);
+}
+
+/* A second and a half for each of the keep alive's, and the wheel's next turn. */
+static void check_keep_alive(const struct check *check, const struct model_connection *it)
+{
+    uint64_t end_ms = it->last_read_ms + (uint64_t)it->keep_alive * 1500 + 2 * TIME_SLACK_MS;
+
+    if (it->connack && !it->closed && it->keep_alive && check->model->now_ms > end_ms) {
+        model_complain(check->model, "client %u: its keep alive of %u s is long over", it->actor,
+                       it->keep_alive);
     }
 }
 
@@ -133,6 +165,7 @@ void model_check_quiet(struct model *model, bool (*eager)(void *context, unsigne
 
     for (unsigned i = 0; i < model->connection_len; i++) {
         check_answers(&check, i);
+        check_keep_alive(&check, &model->connections[i]);
     }
     check_sessions(&check);
 }
@@ -192,13 +225,26 @@ static bool has_seen_clearing(const struct model *model, const struct episode *e
     return false;
 }
 
+/* A value of this topic may have ended by itself, and what was before it does not come back. */
+static bool has_expiring(const struct model *model, unsigned topic)
+{
+    for (uint32_t i = 0; i < model->message_len; i++) {
+        if (model->wire[i].topic == topic && model->wire[i].retain &&
+            model_may_be_expired(model, i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Retain Handling 1 and 2 leave out the replay, No Local what the session itself published. */
 static bool leaves_out(const struct model_session *session, unsigned topic)
 {
     for (unsigned i = 0; i < session->episode_len; i++) {
         const struct episode *episode = &session->episodes[i];
 
-        if (world_matches(episode->filter, topic) && episode->options >> 2) {
+        if (world_matches(episode->filter, topic) &&
+            (episode->options & EPISODE_NO_LOCAL || episode->options >> 4)) {
             return true;
         }
     }
@@ -208,14 +254,19 @@ static bool leaves_out(const struct model_session *session, unsigned topic)
 static void check_last_seen(struct model *model, const struct model_session *session,
                             const struct episode *episode, unsigned topic, uint32_t value)
 {
-    unsigned qos =
-        MIN(episode->options & 3u, value == WIRE_NO_MESSAGE ? 2u : model->wire[value].qos);
-    unsigned class = qos_class(qos);
+    unsigned qos = episode->options & 3u;
+    unsigned class;
     uint32_t last;
 
+    if (value != WIRE_NO_MESSAGE && !model->params.upgrades_qos) {
+        qos = MIN(qos, model->wire[value].qos);
+    }
+    class = qos_class(qos);
     if (!episode->sub_acked || episode->unsub_sent || leaves_out(session, topic) ||
         !world_matches(episode->filter, topic) || !is_promised(model, session, episode, class) ||
-        (value == WIRE_NO_MESSAGE && !has_seen_clearing(model, episode, topic))) {
+        model->params.may_drop ||
+        (value == WIRE_NO_MESSAGE &&
+         (has_expiring(model, topic) || !has_seen_clearing(model, episode, topic)))) {
         return;
     }
     last = last_seen(model, session, topic, class);
@@ -229,7 +280,7 @@ static void check_last_seen(struct model *model, const struct model_session *ses
 static void check_newest(struct model *model, unsigned topic, uint32_t value)
 {
     uint64_t acked = value == WIRE_NO_MESSAGE ? 1 : model->messages[value].acked;
-    bool has_cleared = false;
+    bool has_cleared = has_expiring(model, topic);
 
     for (uint32_t i = 0; i < model->message_len; i++) {
         has_cleared |= model->wire[i].topic == topic && model->wire[i].size == 0;
@@ -292,7 +343,7 @@ static void add_edges(const struct model *model, const struct model_session *ses
     for (unsigned i = 0; i < session->log_len; i++) {
         uint32_t message = session->log[i].message;
 
-        if (session->log[i].is_replay && !has_one) {
+        if (session->log[i].may_be_replay && !has_one) {
             continue;
         }
         if (model->wire[message].topic != topic || !model->wire[message].retain ||

@@ -12,9 +12,9 @@
  * output that never left: such an instance has DUP set.
  */
 
-static int options_qos(unsigned options, unsigned published)
+static int options_qos(const struct model *model, unsigned options, unsigned published)
 {
-    return (int)MIN(options & 3, published);
+    return (int)(model->params.upgrades_qos ? options & 3 : MIN(options & 3, published));
 }
 
 int episode_qos(const struct model *model, const struct model_session *session,
@@ -25,51 +25,87 @@ int episode_qos(const struct model *model, const struct model_session *session,
     if (!world_matches(episode->filter, wire->topic)) {
         return -1;
     }
-    if ((episode->options & 4) && model->messages[message].publisher == session->actor) {
+    if ((episode->options & EPISODE_NO_LOCAL) &&
+        model->messages[message].publisher == session->actor) {
         return -1; /* No Local */
     }
-    return options_qos(episode->options, wire->qos);
+    return options_qos(model, episode->options, wire->qos);
 }
 
-/* Copies that the session may get: one per subscription that may have stood, and per publication.
+/* What is written of RETAIN live. */
+static bool live_retain(const struct model *model, const struct episode *episode, uint32_t message)
+{
+    return model->wire[message].retain && (episode->options & EPISODE_AS_PUBLISHED);
+}
+
+/*
+ * Copies like this one that the session may get: one per subscription that may have stood, and per
+ * publication.
  */
 static unsigned allowed_copies(const struct model *model, const struct model_session *session,
-                               uint32_t message, unsigned qos)
+                               const struct instance *like)
 {
-    const struct model_message *it = &model->messages[message];
+    const struct model_message *it = &model->messages[like->message];
     unsigned copies = 0;
 
     for (unsigned i = 0; i < session->episode_len; i++) {
         const struct episode *episode = &session->episodes[i];
 
-        if (episode_qos(model, session, episode, message) == (int)qos &&
+        if (episode_qos(model, session, episode, like->message) == (int)like->qos &&
+            episode->identifier == like->identifier &&
+            live_retain(model, episode, like->message) == like->retain &&
             (!episode->unsub_acked || episode->unsub_acked > it->first_sent)) {
-            copies +=
-                model->wire[message].qos == 2 && !it->is_will ? it->session_len : it->read_len;
+            copies += model->wire[like->message].qos == 2 && !it->is_will ? it->session_len
+                                                                          : it->read_len;
         }
     }
     return copies;
 }
 
+/* What was sent behind the last SUBACK is in no replay. */
+static bool may_replay(const struct model *model, const struct episode *episode, uint32_t message)
+{
+    return episode->options >> 4 != 2 &&
+           world_matches(episode->filter, model->wire[message].topic) &&
+           (episode->suback_len < episode->subscribe_len ||
+            episode->last_acked > model->messages[message].first_sent);
+}
+
 /* Values of a replay: one per SUBSCRIBE. Subscriptions that ended since count: it may be queued. */
 static unsigned allowed_replays(const struct model *model, const struct model_session *session,
-                                uint32_t message, unsigned qos)
+                                const struct instance *like)
 {
+    const struct wire_message *wire = &model->wire[like->message];
     unsigned copies = 0;
 
-    if (!model->wire[message].retain || model->wire[message].size == 0) {
+    if (!wire->retain || wire->size == 0 || !like->retain) {
         return 0;
     }
     for (unsigned i = 0; i < session->episode_len; i++) {
         const struct episode *episode = &session->episodes[i];
 
-        if (world_matches(episode->filter, model->wire[message].topic) &&
-            options_qos(episode->options, model->wire[message].qos) == (int)qos &&
-            (episode->options >> 4 & 3) != 2) {
-            copies += (episode->options >> 4 & 3) == 1 ? 1 : episode->subscribe_len;
+        if (may_replay(model, episode, like->message) && episode->identifier == like->identifier &&
+            options_qos(model, episode->options, wire->qos) == (int)like->qos) {
+            copies += episode->options >> 4 == 1 ? 1 : episode->subscribe_len;
         }
     }
     return copies;
+}
+
+/* How many like this one the session has got. */
+static unsigned count_like(const struct model_session *session, const struct instance *like,
+                           bool is_replay)
+{
+    unsigned len = 0;
+
+    for (unsigned i = 0; i < session->log_len; i++) {
+        const struct instance *it = &session->log[i];
+
+        len += it->message == like->message && it->qos == like->qos &&
+               it->identifier == like->identifier && it->retain == like->retain &&
+               it->is_replay == is_replay;
+    }
+    return len;
 }
 
 /* Order: first instances of one publisher, topic, QoS and class come in the order of sending. */
@@ -104,70 +140,123 @@ static void check_order(struct model *model, const struct model_session *session
     }
 }
 
-static void log_instance(struct model_session *session, uint32_t message, unsigned qos,
-                         bool is_replay)
+static void log_instance(struct model_session *session, const struct instance *instance)
 {
     session->log =
         model_grow(session->log, session->log_len, &session->log_cap, sizeof(*session->log));
-    session->log[session->log_len++] = (struct instance){
-        .message = message,
-        .qos = (uint8_t)qos,
-        .is_replay = is_replay,
-        .is_first = !is_replay && session_live(session, qos_class(qos), message) == 1,
-    };
+    session->log[session->log_len++] = *instance;
 }
 
-static void check_will(struct model *model, uint32_t message)
+/*
+ * With Retain As Published a value that comes live looks like one of a replay. While both may be,
+ * it counts as live, and says nothing about the order.
+ */
+static void on_live(struct model *model, struct model_session *session, struct instance *instance)
 {
-    const struct model_message *will = &model->messages[message];
-    const struct model_connection *it = &model->connections[will->connection];
-    bool is_late = it->keep_alive && model->now_ms + TIME_SLACK_MS >=
-                                         it->last_read_ms + (uint64_t)it->keep_alive * 1500;
+    uint32_t message = instance->message;
+    unsigned class = qos_class(instance->qos);
+    unsigned copies = count_like(session, instance, false) + 1;
+    unsigned allowed = allowed_copies(model, session, instance);
 
-    if (will->will_must_not ||
-        (!it->closed && !it->ended && !it->sent_garbage && !is_late && !model->is_stopping &&
-         it->disconnect_code != MQTT_DISCONNECT_WITH_WILL &&
-         !model_has_rival(model, will->connection))) {
-        model_complain(model, "the will %u is sent, though its connection %u did not break",
-                       message, will->connection);
-    }
-}
-
-static void on_live(struct model *model, struct model_session *session, uint32_t message,
-                    unsigned qos)
-{
-    unsigned copies = ++session->live[qos][message];
-    unsigned allowed = allowed_copies(model, session, message, qos);
-
+    session->live[instance->qos][message]++;
     if (model->messages[message].read_len == 0) {
         model_complain(model, "message %u is delivered before it was published", message);
     } else if (allowed == 0) {
-        model_complain(model, "client %u gets message %u (QoS %u) and has no subscription for it",
-                       session->actor, message, qos);
+        model_complain(model,
+                       "client %u gets message %u (QoS %u, subscription %u) and has no "
+                       "subscription for it",
+                       session->actor, message, instance->qos, instance->identifier);
     } else if (copies > allowed) {
         model_complain(model, "client %u gets message %u %u times in place of %u", session->actor,
                        message, copies, allowed);
     }
     if (model->messages[message].is_will) {
-        check_will(model, message);
+        model_check_will(model, message);
     }
-    if (session_live(session, qos_class(qos), message) == 1) {
-        check_order(model, session, message, qos);
+    instance->is_first = !instance->may_be_replay && session_live(session, class, message) == 1;
+    if (instance->is_first) {
+        check_order(model, session, message, instance->qos);
     }
-    log_instance(session, message, qos, false);
+    log_instance(session, instance);
 }
 
-static void on_replay(struct model *model, struct model_session *session, uint32_t message,
-                      unsigned qos)
+static void on_replay(struct model *model, struct model_session *session, struct instance *instance)
 {
-    unsigned copies = ++session->replayed[qos][message];
-    unsigned allowed = allowed_replays(model, session, message, qos);
+    unsigned copies = count_like(session, instance, true) + 1;
+    unsigned allowed = allowed_replays(model, session, instance);
 
+    session->replayed[instance->qos][instance->message]++;
     if (copies > allowed) {
         model_complain(model, "client %u gets the retained message %u %u times in place of %u",
-                       session->actor, message, copies, allowed);
+                       session->actor, instance->message, copies, allowed);
     }
-    log_instance(session, message, qos, true);
+    instance->is_replay = true;
+    instance->may_be_replay = true;
+    log_instance(session, instance);
+}
+
+static void on_instance(struct model *model, struct model_session *session,
+                        struct instance *instance)
+{
+    bool may_be_live = !instance->retain || count_like(session, instance, false) <
+                                                allowed_copies(model, session, instance);
+
+    instance->may_be_replay = instance->retain && count_like(session, instance, true) <
+                                                      allowed_replays(model, session, instance);
+    if (may_be_live) {
+        on_live(model, session, instance);
+    } else {
+        on_replay(model, session, instance);
+    }
+}
+
+/* Expiry */
+
+bool model_may_be_expired(const struct model *model, uint32_t message)
+{
+    uint64_t life_ms = (uint64_t)model->wire[message].expiry * 1000;
+
+    return life_ms && model->messages[message].read_len > 0 &&
+           model->now_ms + TIME_SLACK_MS >= model->messages[message].first_read_ms + life_ms;
+}
+
+/*
+ * What is left of the expiry [MQTT-3.3.2-6], to the second: the worker that sends knows the time a
+ * little less well than the one that took the message. What was full may have been written long
+ * after it was sent.
+ */
+static bool rest_is_right(const struct model *model, const struct model_connection *to,
+                          const struct wire_packet *packet)
+{
+    const struct model_message *it = &model->messages[packet->message];
+    uint64_t life_ms = (uint64_t)model->wire[packet->message].expiry * 1000;
+    uint64_t left_ms = (uint64_t)packet->expiry * 1000;
+
+    if (!packet->has_expiry || left_ms > life_ms + 1000 ||
+        left_ms + model->now_ms - it->first_read_ms + TIME_SLACK_MS < life_ms) {
+        return false;
+    }
+    return to->was_full || left_ms <= 1000 ||
+           left_ms + model->now_ms - it->last_read_ms <= life_ms + TIME_SLACK_MS;
+}
+
+static void check_expiry(struct model *model, unsigned connection, const struct wire_packet *packet)
+{
+    const struct model_connection *to = &model->connections[connection];
+    uint64_t life_ms = (uint64_t)model->wire[packet->message].expiry * 1000;
+    uint64_t age_ms = model->now_ms - model->messages[packet->message].last_read_ms;
+
+    if (!life_ms && packet->has_expiry) {
+        model_complain(model, "message %u expires, and was to stay", packet->message);
+    }
+    if (life_ms && to->version == MQTT_5_0 && !rest_is_right(model, to, packet)) {
+        model_complain(model, "message %u, which expires after %u s, has %u s left after %u ms",
+                       packet->message, model->wire[packet->message].expiry, packet->expiry,
+                       (unsigned)age_ms);
+    }
+    if (life_ms && !to->was_full && !packet->dup && age_ms > life_ms + TIME_SLACK_MS) {
+        model_complain(model, "message %u is sent after it has expired", packet->message);
+    }
 }
 
 /* Flights */
@@ -202,14 +291,25 @@ static void set_flight(struct model_session *session, unsigned connection,
 }
 
 static void check_window(struct model *model, const struct model_session *session,
-                         unsigned connection)
+                         unsigned connection, const struct wire_packet *packet)
 {
     unsigned len = 0;
+    uint64_t size = 0;
     unsigned window = model->connections[connection].window;
 
     for (unsigned i = 0; i < session->flight_len; i++) {
-        len += session->flights[i].connection == connection &&
-               session->flights[i].state != FLIGHT_DONE;
+        const struct flight *flight = &session->flights[i];
+
+        if (flight->connection == connection && flight->state != FLIGHT_DONE) {
+            bool is_new = flight->packet_id == packet->packet_id;
+
+            len++;
+            size += flight->state == FLIGHT_SENT && !is_new ? model->wire[flight->message].size : 0;
+        }
+    }
+    if (model->params.max_inflight_bytes && size >= model->params.max_inflight_bytes) {
+        model_complain(model, "client %u is sent message %u with %llu bytes in flight",
+                       session->actor, packet->message, (unsigned long long)size);
     }
     if (window && len > window) {
         model_complain(model, "client %u has %u deliveries in flight, its window is %u",
@@ -243,7 +343,7 @@ static bool begin_flight(struct model *model, struct model_session *session, uns
                        session->actor, packet->message);
     }
     set_flight(session, connection, packet);
-    check_window(model, session, connection);
+    check_window(model, session, connection, packet);
     return !repeats;
 }
 
@@ -258,6 +358,12 @@ void model_on_publish_written(struct model *model, unsigned connection,
                               const struct wire_packet *packet)
 {
     struct model_session *session = session_of(model, connection);
+    struct instance instance = {
+        .message = packet->message,
+        .identifier = packet->identifier,
+        .qos = packet->qos,
+        .retain = packet->retain,
+    };
 
     /* The last bytes of a connection whose session has moved on. */
     if (!session || session->connection != connection) {
@@ -269,11 +375,8 @@ void model_on_publish_written(struct model *model, unsigned connection,
     if (packet->qos == 0 && packet->dup) {
         model_complain(model, "client %u: DUP with QoS 0", session->actor);
     }
-    if (packet->retain) {
-        on_replay(model, session, packet->message, packet->qos);
-    } else {
-        on_live(model, session, packet->message, packet->qos);
-    }
+    check_expiry(model, connection, packet);
+    on_instance(model, session, &instance);
 }
 
 void model_on_pubrel_written(struct model *model, unsigned connection,

@@ -23,6 +23,8 @@ struct model_message {
     uint64_t first_sent;
     uint64_t last_sent;
     uint64_t acked; /* PUBACK or PUBREC written; 0: not yet */
+    uint64_t first_read_ms;
+    uint64_t last_read_ms;
     unsigned sent_len;
     unsigned read_len;
     unsigned session_len; /* sessions of its publisher that it was read in, one behind the other */
@@ -59,11 +61,13 @@ struct model_connection {
     uint64_t disconnect_sent;
     uint64_t disconnect_read;
     uint8_t disconnect_code;
+    bool disconnect_has_expiry;
     uint64_t ended;    /* by the client */
     uint64_t closed;   /* by the server */
     uint64_t replaced; /* CONNACK written to another one with this id */
     uint64_t opened_ms;
     uint64_t last_read_ms;
+    uint64_t closed_ms;
     bool was_full;
     bool sent_garbage;
     bool refused;
@@ -72,14 +76,21 @@ struct model_connection {
     unsigned awaited_cap;
 };
 
+/* Bits of a SUBSCRIBE's options; above them is Retain Handling. */
+#define EPISODE_NO_LOCAL     4u
+#define EPISODE_AS_PUBLISHED 8u
+
 /* One subscription of a session, from SUBSCRIBE to UNSUBACK. */
 struct episode {
     unsigned filter;
     uint8_t options;
+    uint32_t identifier;
     unsigned connection;
     unsigned subscribe_len; /* SUBSCRIBEs that made or replaced it */
+    unsigned suback_len;
     uint64_t sub_sent;
     uint64_t sub_acked;
+    uint64_t last_acked; /* the latest SUBACK */
     uint64_t unsub_sent;
     uint64_t unsub_acked;
 };
@@ -101,8 +112,11 @@ struct flight {
 /* Something that was written to a session for the first time. */
 struct instance {
     uint32_t message;
+    uint32_t identifier;
     uint8_t qos;
+    bool retain;
     bool is_replay;
+    bool may_be_replay;
     bool is_first; /* of this message and QoS class, live */
 };
 
@@ -131,6 +145,7 @@ struct model {
     uint64_t now_ms;
     uint64_t stamp;
     bool is_stopping;
+    uint64_t drop_len; /* deliveries that the server says it dropped for a limit */
     unsigned message_len;
     struct wire_message wire[WIRE_MESSAGE_CAP];
     struct model_message messages[WIRE_MESSAGE_CAP];
@@ -185,6 +200,22 @@ static inline unsigned session_live(const struct model_session *session, unsigne
 
 /* Whether another connection with the same client id may have taken this one's place. */
 bool model_has_rival(const struct model *model, unsigned connection);
+
+/* model_wills.c */
+
+/* The connection is closed: what becomes of its will. */
+void model_judge_will(struct model *model, unsigned connection);
+
+/* Another connection has the session now, before the will's delay was over. */
+void model_forget_delayed(struct model *model, unsigned connection);
+
+/* A will is delivered. */
+void model_check_will(struct model *model, uint32_t message);
+
+/* Expiry of messages. A worker may be up to TIME_SLACK_MS behind or have the next second begun. */
+
+/* It may be over. */
+bool model_may_be_expired(const struct model *model, uint32_t message);
 
 /* model_delivery.c */
 void model_on_publish_written(struct model *model, unsigned connection,

@@ -127,6 +127,9 @@ void network_send(struct connection *connection, struct wire_packet *packet,
     assert(connection_is_open(connection));
     packet->begin = connection->to_server.written;
     packet->end = packet->begin + len;
+    if (connect) {
+        connection->aliases.maximum = connect->alias_maximum;
+    }
     log_push(&connection->sent, packet);
     stream_write(&connection->to_server, bytes, len);
     free(bytes);
@@ -243,7 +246,7 @@ void network_on_written(struct connection *connection, const uint8_t *bytes, siz
     while ((size = wire_decode(
                 connection->version,
                 slice_of(stream->data + connection->decoded, stream->written - connection->decoded),
-                &packet)) > 0) {
+                &connection->aliases, &packet)) > 0) {
         packet.begin = connection->decoded;
         packet.end = connection->decoded + size;
         connection->decoded = packet.end;

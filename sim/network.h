@@ -63,6 +63,7 @@ struct connection {
     struct packet_log sent;     /* by the client */
     struct packet_log received; /* from the server; `read` is what the client has looked at */
     size_t decoded;             /* bytes of to_client that are in `received` */
+    struct wire_aliases aliases;
 };
 
 void network_start(const struct network_params *params);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "client/server.h"
+#include "core/shard.h"
 #include "sim/actor.h"
 #include "sim/fail.h"
 #include "sim/memory_count.h"
@@ -46,7 +47,14 @@ static unsigned pick(struct choice *choice, const unsigned *values, unsigned len
 static void draw_limits(struct choice *choice, struct run_params *params)
 {
     params->max_queued = choice_chance(choice, 100) ? choice_between(choice, 1, 20) : 0;
+    params->max_queued_bytes = choice_chance(choice, 50) ? choice_between(choice, 20, 5000) : 0;
+    params->queue_policy = PICK(choice, SETTINGS_QUEUE_DROP_NEWEST, SETTINGS_QUEUE_DROP_OLDEST,
+                                SETTINGS_QUEUE_DISCONNECT);
+    params->upgrades_qos = choice_chance(choice, 100);
+    params->queues_plain = choice_chance(choice, 200);
     params->max_inflight = PICK(choice, 0, 1, 3, 20, 20);
+    params->max_inflight_bytes = choice_chance(choice, 100) ? choice_between(choice, 1, 200) : 0;
+    params->max_topic_alias = PICK(choice, 0, 1, 10);
     params->mail_high = PICK(choice, 1, 3, 10, 1000, 1000);
     params->mail_high_bytes = PICK(choice, 200, 5000, 1000000, 1000000);
     params->deliveries = PICK(choice, 1, 2, 5, 30, 4000);
@@ -70,7 +78,9 @@ static void calm_down(struct choice *choice, struct run_params *params)
     params->chaos = 0;
     params->churn = 0;
     params->max_queued = 0;
+    params->max_queued_bytes = 0;
     params->max_inflight = 20;
+    params->max_inflight_bytes = 0;
     params->deliveries = 4000;
     params->mail_high = 1000;
     params->mail_high_bytes = 1000000;
@@ -98,6 +108,7 @@ void run_draw(struct choice *choice, struct run_params *params)
         .window = PICK(choice, 100, 2000, 100000, 100000),
         .retained_permille = PICK(choice, 0, 200, 600),
         .large_permille = PICK(choice, 0, 0, 30),
+        .expiry_permille = PICK(choice, 0, 0, 100, 500),
         .echo_permille = PICK(choice, 0, 300, 900),
         .chaos = PICK(choice, 0, 1, 2, 6),
         .churn = PICK(choice, 0, 0, 2, 10),
@@ -116,6 +127,9 @@ void run_draw(struct choice *choice, struct run_params *params)
     if (choice_chance(choice, 500)) {
         calm_down(choice, params);
     }
+    if (params->stops_early) {
+        params->client_steps = choice_between(choice, 1, params->client_steps);
+    }
 }
 
 void run_print(const struct run_params *params)
@@ -130,9 +144,13 @@ void run_print(const struct run_params *params)
            params->cut_permille, params->short_permille, params->no_descriptors_permille,
            params->window, params->retained_permille, params->large_permille, params->echo_permille,
            params->chaos, params->churn);
-    printf("topics %u, filters %u, max queued %u, inflight %u, marks %u and %u bytes\n",
-           params->topics, params->filters, params->max_queued, params->max_inflight,
-           params->mail_high, params->mail_high_bytes);
+    printf("topics %u, filters %u, expiry %u, aliases %u, marks %u and %u bytes\n", params->topics,
+           params->filters, params->expiry_permille, params->max_topic_alias, params->mail_high,
+           params->mail_high_bytes);
+    printf("max queued %u and %u bytes (policy %u), inflight %u and %u bytes%s%s\n",
+           params->max_queued, params->max_queued_bytes, params->queue_policy, params->max_inflight,
+           params->max_inflight_bytes, params->upgrades_qos ? ", upgrades QoS" : "",
+           params->queues_plain ? ", queues QoS 0" : "");
     printf("deliveries %u, at once %u, cleanups %u, timers %u, reclaims %u, events %u%s%s%s\n",
            params->deliveries, params->at_once, params->cleanups, params->timers, params->reclaims,
            params->events, params->has_observer ? ", observer" : "",
@@ -146,6 +164,16 @@ static struct model *model_now(void)
 {
     model_set_time(self->model, scheduler_now_ms());
     return self->model;
+}
+
+static struct model *model_with_drops(void)
+{
+    struct shard_counts counts;
+
+    server_sum_counts(self->server, &counts);
+    model_set_drops(self->model, counts.dropped_queue_full + counts.dropped_busy +
+                                     counts.dropped_too_large + counts.dropped_no_memory);
+    return model_now();
 }
 
 static void on_read(struct connection *connection, const struct wire_packet *packet)
@@ -217,16 +245,27 @@ static void start_network(struct run *run)
     });
 }
 
+static unsigned draw_version(struct choice *choice)
+{
+    return PICK(choice, MQTT_3_1, MQTT_3_1_1, MQTT_3_1_1, MQTT_3_1_1, MQTT_5_0, MQTT_5_0, MQTT_5_0,
+                MQTT_5_0);
+}
+
 static void start_clients(struct run *run)
 {
     const struct run_params *params = run->params;
     const unsigned *message_len;
     const struct wire_message *messages;
 
+    bool may_drop = params->max_queued > 0 || params->max_queued_bytes > 0;
+
     run->model = model_new(&(struct model_params){
         .complain = complain,
-        .may_drop = params->max_queued > 0,
+        .may_drop = may_drop,
+        .may_overflow = may_drop && params->queue_policy == SETTINGS_QUEUE_DISCONNECT,
+        .upgrades_qos = params->upgrades_qos,
         .max_inflight = params->max_inflight,
+        .max_inflight_bytes = params->max_inflight_bytes,
     });
     messages = model_messages(run->model, &message_len);
     wire_set_messages(messages, message_len);
@@ -235,6 +274,7 @@ static void start_clients(struct run *run)
         .model = run->model,
         .retained_permille = params->retained_permille,
         .large_permille = params->large_permille,
+        .expiry_permille = params->expiry_permille,
         .chaos = params->chaos,
         .churn = params->churn,
         .topic_len = params->topics,
@@ -250,8 +290,7 @@ static void start_clients(struct run *run)
             &run->world,
             &(struct actor_params){
                 .number = i,
-                .version = choice_chance(run->choice, 500) ? MQTT_5_0 : MQTT_3_1_1,
-                .expiry_interval = PICK(run->choice, 0, 60, UINT32_MAX, UINT32_MAX),
+                .version = i == run->actor_len ? MQTT_5_0 : draw_version(run->choice),
                 .is_observer = is_observer,
                 .is_slow = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
                 .is_late = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
@@ -259,13 +298,23 @@ static void start_clients(struct run *run)
     }
 }
 
+static void set_limits(struct settings_limits *limits, const struct run_params *params)
+{
+    limits->max_queued_messages = params->max_queued;
+    limits->max_queued_bytes = params->max_queued_bytes;
+    limits->queue_qos0_messages = params->queues_plain;
+    limits->upgrade_outgoing_qos = params->upgrades_qos;
+    limits->max_inflight_messages = (uint16_t)params->max_inflight;
+    limits->max_inflight_bytes = params->max_inflight_bytes;
+}
+
 static void make_settings(struct run *run)
 {
     if (settings_new(&run->settings) < 0) {
         sim_fail("no settings");
     }
-    run->settings->limits.max_queued_messages = run->params->max_queued;
-    run->settings->limits.max_inflight_messages = (uint16_t)run->params->max_inflight;
+    set_limits(&run->settings->limits, run->params);
+    run->settings->clients.retain_expiry_interval_min = 1;
     run->settings->clients.allow_anonymous = true;
     run->settings->log.types = sim_is_tracing() ? LOG_ALL : 0;
     run->settings->listeners = arena_alloc(&run->settings->arena, sizeof(struct listener_settings));
@@ -274,6 +323,8 @@ static void make_settings(struct run *run)
         sim_fail("no listener");
     }
     run->settings->listeners->allow_anonymous = true;
+    run->settings->listeners->queue_policy = (enum settings_queue_policy)run->params->queue_policy;
+    run->settings->listeners->max_topic_alias = (uint16_t)run->params->max_topic_alias;
     run->settings->listener_len = 1;
 }
 
@@ -357,7 +408,7 @@ static void check_quiet(struct run *run)
 {
     if (run->quiet_checks < 100 && !scheduler_can_step()) {
         run->quiet_checks++;
-        model_check_quiet(model_now(), is_eager, run);
+        model_check_quiet(model_with_drops(), is_eager, run);
     }
 }
 
@@ -425,12 +476,12 @@ static void finish(struct run *run, bool settles)
 static void settle(struct run *run)
 {
     finish(run, true);
-    model_check_quiet(model_now(), is_eager, run);
+    model_check_quiet(model_with_drops(), is_eager, run);
     for (unsigned i = 0; i < LAST_ROUNDS; i++) {
         scheduler_advance(choice_between(run->choice, 3000, 12000));
         finish(run, true);
     }
-    model_check_quiet(model_now(), is_eager, run);
+    model_check_quiet(model_with_drops(), is_eager, run);
 }
 
 static void look_around(struct run *run)
@@ -450,7 +501,7 @@ static void look_around(struct run *run)
         scheduler_advance(1000);
         finish(run, true);
     }
-    model_check_end(model_now(), is_eager, run, connection->number);
+    model_check_end(model_with_drops(), is_eager, run, connection->number);
 }
 
 /* What waits for others to move on takes some short sleeps. */

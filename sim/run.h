@@ -32,13 +32,20 @@ struct run_params {
     unsigned window; /* bytes that a client's kernel takes */
     unsigned retained_permille;
     unsigned large_permille;
+    unsigned expiry_permille;
     unsigned echo_permille; /* how often somebody publishes as soon as somebody has heard */
     unsigned chaos;
     unsigned churn;
     unsigned topics;
     unsigned filters;
     unsigned max_queued;
+    unsigned max_queued_bytes;
+    unsigned queue_policy;
     unsigned max_inflight;
+    unsigned max_inflight_bytes;
+    bool upgrades_qos;
+    bool queues_plain; /* QoS 0 for who is away */
+    unsigned max_topic_alias;
     unsigned mail_high; /* entries; the low mark is below it */
     unsigned mail_high_bytes;
     unsigned deliveries; /* budgets of an iteration */

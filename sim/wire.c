@@ -161,6 +161,9 @@ static struct slice connect_properties(const struct wire_connect *connect, uint8
     if (connect->receive_maximum) {
         at = mqtt_put_property_number(at, MQTT_RECEIVE_MAXIMUM, connect->receive_maximum);
     }
+    if (connect->alias_maximum) {
+        at = mqtt_put_property_number(at, MQTT_TOPIC_ALIAS_MAXIMUM, connect->alias_maximum);
+    }
     return slice_of(bytes, (size_t)(at - bytes));
 }
 
@@ -201,12 +204,28 @@ static uint8_t *encode_connect(unsigned version, const struct wire_packet *packe
     return bytes;
 }
 
+static struct slice publish_properties(const struct wire_packet *packet, uint8_t *bytes)
+{
+    uint32_t expiry = messages[packet->message].expiry;
+    uint8_t *at = bytes;
+
+    if (expiry) {
+        at = mqtt_put_property_number(at, MQTT_MESSAGE_EXPIRY_INTERVAL, expiry);
+    }
+    if (packet->alias) {
+        at = mqtt_put_property_number(at, MQTT_TOPIC_ALIAS, packet->alias);
+    }
+    return slice_of(bytes, (size_t)(at - bytes));
+}
+
 static uint8_t *encode_publish(unsigned version, const struct wire_packet *packet, size_t *len_out)
 {
     const struct wire_message *message = &messages[packet->message];
     uint8_t *payload = must_have(malloc(message->size + 1));
+    uint8_t properties[16];
     struct mqtt_publish publish = {
-        .topic = slice_of_text(topics[message->topic]),
+        .topic = slice_of_text(packet->is_alias_alone ? "" : topics[message->topic]),
+        .properties.raw = publish_properties(packet, properties),
         .payload = slice_of(payload, message->size),
         .packet_id = packet->packet_id,
         .qos = packet->qos,
@@ -225,17 +244,23 @@ static uint8_t *encode_publish(unsigned version, const struct wire_packet *packe
 static uint8_t *encode_filters(unsigned version, const struct wire_packet *packet, size_t *len_out)
 {
     bool is_subscribe = packet->type == MQTT_SUBSCRIBE;
-    uint32_t size = 2 + (version == MQTT_5_0 ? 1u : 0u);
+    uint8_t properties[8];
+    uint8_t *end = properties;
+    uint32_t size;
     uint8_t *bytes;
     uint8_t *at;
 
+    if (packet->identifier) {
+        end = mqtt_put_property_number(end, MQTT_SUBSCRIPTION_IDENTIFIER, packet->identifier);
+    }
+    size = 2 + (version == MQTT_5_0 ? 1 + (uint32_t)(end - properties) : 0);
     for (unsigned i = 0; i < packet->filter_len; i++) {
         size += 2 + (uint32_t)strlen(filters[packet->filters[i]]) + (is_subscribe ? 1u : 0u);
     }
     bytes = must_have(malloc(size + 5));
     at = mqtt_put_two(mqtt_put_header(bytes, packet->type, 2, size), packet->packet_id);
     if (version == MQTT_5_0) {
-        at = mqtt_put_byte(at, 0);
+        at = mqtt_put_properties(at, slice_of(properties, (size_t)(end - properties)));
     }
     for (unsigned i = 0; i < packet->filter_len; i++) {
         at = mqtt_put_field(at, slice_of_text(filters[packet->filters[i]]));
@@ -249,11 +274,22 @@ static uint8_t *encode_filters(unsigned version, const struct wire_packet *packe
 
 static size_t encode_disconnect(unsigned version, const struct wire_packet *packet, uint8_t *bytes)
 {
+    uint8_t property[8];
+    uint8_t *at;
+
     if (version < MQTT_5_0) {
         return mqtt_encode_disconnect_3(bytes);
     }
-    return mqtt_encode_disconnect(bytes, (enum mqtt_reason)packet->code, slice_of(NULL, 0),
-                                  slice_of(NULL, 0));
+    if (!packet->has_expiry) {
+        return mqtt_encode_disconnect(bytes, (enum mqtt_reason)packet->code, slice_of(NULL, 0),
+                                      slice_of(NULL, 0));
+    }
+    at = mqtt_put_property_number(property, MQTT_SESSION_EXPIRY_INTERVAL, packet->expiry);
+    at = mqtt_put_properties(
+        mqtt_put_byte(mqtt_put_header(bytes, MQTT_DISCONNECT, 0, 2 + (uint32_t)(at - property)),
+                      packet->code),
+        slice_of(property, (size_t)(at - property)));
+    return (size_t)(at - bytes);
 }
 
 static uint8_t *encode_small(unsigned version, const struct wire_packet *packet, size_t *len_out)
@@ -293,21 +329,56 @@ static enum mqtt_reason decode_connack(unsigned version, struct slice body,
     if (mqtt_properties_has(&connack.properties, MQTT_RECEIVE_MAXIMUM)) {
         packet->receive_maximum = connack.properties.receive_maximum;
     }
+    if (mqtt_properties_has(&connack.properties, MQTT_TOPIC_ALIAS_MAXIMUM)) {
+        packet->alias_maximum = connack.properties.topic_alias_maximum;
+    }
     return reason;
 }
 
-static enum mqtt_reason decode_publish(unsigned version, uint8_t flags, struct slice body,
+/* The topic of a PUBLISH, by its name or its alias. */
+static unsigned resolve_topic(const struct mqtt_publish *publish, struct wire_aliases *aliases)
+{
+    unsigned alias = publish->properties.topic_alias;
+    unsigned topic;
+
+    if (!mqtt_properties_has(&publish->properties, MQTT_TOPIC_ALIAS)) {
+        return find_topic(publish->topic);
+    }
+    if (alias > aliases->maximum) {
+        sim_fail("a PUBLISH with topic alias %u, the maximum is %u", alias, aliases->maximum);
+    }
+    if (publish->topic.len == 0) {
+        if (!aliases->topics[alias - 1]) {
+            sim_fail("a PUBLISH with topic alias %u, which stands for nothing", alias);
+        }
+        return aliases->topics[alias - 1] - 1u;
+    }
+    topic = find_topic(publish->topic);
+    aliases->topics[alias - 1] = (uint8_t)(topic + 1);
+    return topic;
+}
+
+static enum mqtt_reason decode_publish(unsigned version, const struct mqtt_frame *frame,
+                                       struct slice body, struct wire_aliases *aliases,
                                        struct wire_packet *packet)
 {
     struct mqtt_publish publish;
-    enum mqtt_reason reason = mqtt_decode_publish(version, flags, body, true, &publish);
+    enum mqtt_reason reason = mqtt_decode_publish(version, frame->flags, body, true, &publish);
 
-    if (reason == MQTT_SUCCESS) {
-        packet->packet_id = publish.packet_id;
-        packet->qos = publish.qos;
-        packet->dup = publish.dup;
-        packet->retain = publish.retain;
-        packet->message = find_message(find_topic(publish.topic), publish.payload);
+    if (reason != MQTT_SUCCESS) {
+        return reason;
+    }
+    packet->packet_id = publish.packet_id;
+    packet->qos = publish.qos;
+    packet->dup = publish.dup;
+    packet->retain = publish.retain;
+    packet->message = find_message(resolve_topic(&publish, aliases), publish.payload);
+    if (mqtt_properties_has(&publish.properties, MQTT_MESSAGE_EXPIRY_INTERVAL)) {
+        packet->has_expiry = true;
+        packet->expiry = publish.properties.message_expiry_interval;
+    }
+    if (mqtt_properties_has(&publish.properties, MQTT_SUBSCRIPTION_IDENTIFIER)) {
+        packet->identifier = publish.properties.subscription_identifier;
     }
     return reason;
 }
@@ -350,11 +421,12 @@ static enum mqtt_reason decode_disconnect(unsigned version, struct slice body,
 }
 
 static enum mqtt_reason decode_body(unsigned version, const struct mqtt_frame *frame,
-                                    struct slice body, struct wire_packet *packet)
+                                    struct slice body, struct wire_aliases *aliases,
+                                    struct wire_packet *packet)
 {
     switch (frame->type) {
     case MQTT_CONNACK: return decode_connack(version, body, packet);
-    case MQTT_PUBLISH: return decode_publish(version, frame->flags, body, packet);
+    case MQTT_PUBLISH: return decode_publish(version, frame, body, aliases, packet);
     case MQTT_PUBACK:
     case MQTT_PUBREC:
     case MQTT_PUBREL:
@@ -367,7 +439,8 @@ static enum mqtt_reason decode_body(unsigned version, const struct mqtt_frame *f
     }
 }
 
-size_t wire_decode(unsigned version, struct slice bytes, struct wire_packet *packet_out)
+size_t wire_decode(unsigned version, struct slice bytes, struct wire_aliases *aliases,
+                   struct wire_packet *packet_out)
 {
     struct mqtt_frame frame;
     enum mqtt_frame_verdict verdict = mqtt_frame_decode(bytes, version, &frame);
@@ -381,7 +454,7 @@ size_t wire_decode(unsigned version, struct slice bytes, struct wire_packet *pac
     }
     *packet_out = (struct wire_packet){.type = frame.type, .message = WIRE_NO_MESSAGE};
     body = slice_of(bytes.data + frame.header_size, frame.body_size);
-    if (decode_body(version, &frame, body, packet_out) != MQTT_SUCCESS) {
+    if (decode_body(version, &frame, body, aliases, packet_out) != MQTT_SUCCESS) {
         sim_fail("the server sent a %s that it must not send", mqtt_packet_name(frame.type));
     }
     return frame.header_size + (size_t)frame.body_size;
@@ -406,9 +479,10 @@ const char *wire_describe(const struct wire_packet *packet)
 
     switch (packet->type) {
     case MQTT_PUBLISH:
-        snprintf(at, cap, " message %u on %s, QoS %u, id %u%s%s", packet->message,
-                 topics[messages[packet->message].topic], packet->qos, packet->packet_id,
-                 packet->dup ? ", dup" : "", packet->retain ? ", retain" : "");
+        snprintf(at, cap, " message %u on %s, QoS %u, id %u%s%s, expiry %u, subscription %u",
+                 packet->message, topics[messages[packet->message].topic], packet->qos,
+                 packet->packet_id, packet->dup ? ", dup" : "", packet->retain ? ", retain" : "",
+                 packet->expiry, packet->identifier);
         break;
     case MQTT_CONNECT:
         snprintf(at, cap, "%s, will %d", packet->is_clean ? ", clean" : "", (int)packet->message);
@@ -418,7 +492,7 @@ const char *wire_describe(const struct wire_packet *packet)
         break;
     case MQTT_SUBSCRIBE:
     case MQTT_UNSUBSCRIBE:
-        len = snprintf(at, cap, " id %u", packet->packet_id);
+        len = snprintf(at, cap, " id %u, subscription %u,", packet->packet_id, packet->identifier);
         describe_filters(packet, at + len, cap - (size_t)len);
         break;
     default: snprintf(at, cap, " id %u, code %u", packet->packet_id, packet->code);

@@ -25,6 +25,12 @@ struct wire_packet {
     uint8_t code;             /* CONNACK, acknowledgements, DISCONNECT */
     uint32_t message;         /* PUBLISH */
     uint16_t receive_maximum; /* CONNACK; 0: none given */
+    uint16_t alias_maximum;   /* CONNACK: topic aliases that the client may use */
+    uint16_t alias;           /* PUBLISH of a client; 0: none */
+    bool is_alias_alone;      /* without the topic, which the alias stands for */
+    bool has_expiry;          /* PUBLISH of a server, DISCONNECT */
+    uint32_t expiry;          /* seconds; of the message, or that the session is to have */
+    uint32_t identifier;      /* SUBSCRIBE, PUBLISH of a server; 0: none */
     unsigned filter_len;      /* SUBSCRIBE, UNSUBSCRIBE, and the codes of their answers */
     uint8_t filters[WIRE_FILTER_CAP];
     uint8_t codes[WIRE_FILTER_CAP]; /* SUBSCRIBE: the options byte */
@@ -40,6 +46,7 @@ struct wire_connect {
     uint32_t expiry_interval; /* 5.0; 0: not sent */
     uint32_t will;            /* a message, or WIRE_NO_MESSAGE */
     uint32_t will_delay;      /* 5.0 */
+    uint16_t alias_maximum;   /* 5.0: topic aliases that the server may use */
 };
 
 /* The universe: what topics and filters there are. */
@@ -57,9 +64,18 @@ bool world_matches(unsigned filter, unsigned topic);
 
 struct wire_message {
     unsigned topic;
-    uint32_t size; /* of the payload; 0: clears the topic's retained message */
+    uint32_t size;   /* of the payload; 0: clears the topic's retained message */
+    uint32_t expiry; /* 5.0: seconds; 0: none */
     uint8_t qos;
     bool retain;
+};
+
+/* What a server's topic aliases stand for on one connection. */
+#define WIRE_ALIAS_CAP 8
+
+struct wire_aliases {
+    uint16_t maximum;
+    uint8_t topics[WIRE_ALIAS_CAP]; /* 1 + topic; 0: not set */
 };
 
 /* The caller keeps them; valid until the next call. */
@@ -71,7 +87,8 @@ uint8_t *wire_encode(unsigned version, const struct wire_packet *packet,
 
 /* Decodes one packet of the server; its size, or 0 when it is not whole. Fails the run when the
  * bytes are no packet, or not one that a server may send. */
-size_t wire_decode(unsigned version, struct slice bytes, struct wire_packet *packet_out);
+size_t wire_decode(unsigned version, struct slice bytes, struct wire_aliases *aliases,
+                   struct wire_packet *packet_out);
 
 /* One line for the trace. */
 const char *wire_describe(const struct wire_packet *packet);

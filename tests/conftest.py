@@ -58,19 +58,30 @@ def workers(request):
     return getattr(request, "param", 2)
 
 
+def meetings(brokers):
+    """What is wrong with these brokers, which ran with a number of workers that nobody chose."""
+    return [f"{len(ids)} clients in one broker ({', '.join(sorted(ids)[:4])}): mark it workers"
+            for ids in (broker.client_ids() for broker in brokers) if len(ids) > 1]
+
+
 @pytest.fixture
 def start_broker(request, tmp_path, workers):
     """Starts brokers that are checked and stopped at the end of the scenario."""
     kind = request.config.getoption("broker")
-    started = []
+    started, unchosen = [], []
 
     def start(text=DEFAULT, **options):
         folder = tmp_path / f"broker{len(started) + 1}"
         folder.mkdir()
+        # Without a configuration there is no line to choose it in.
+        is_chosen = text is None or "workers" in options or \
+            request.node.get_closest_marker("workers")
         options.setdefault("workers", workers)
         broker = Broker.__new__(Broker)
         started.append(broker)
         broker.__init__(kind, folder, text, **options)
+        if not is_chosen:
+            unchosen.append(broker)
         return broker
 
     yield start
@@ -81,6 +92,7 @@ def start_broker(request, tmp_path, workers):
                 broker.finish()
             except AssertionError as error:
                 errors.append(str(error))
+    errors += meetings(unchosen)
     assert not errors, "\n".join(errors)
 
 

@@ -1,18 +1,23 @@
 #include "app/broker.h"
 
 #include "app/logging.h"
+#include "app/privileges.h"
 #include "app/process.h"
+#include "app/signals.h"
+#include "app/systemd.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "client/server.h"
+#include "loop/clock.h"
 #include "net/listener.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #define WORKER_STACK ((size_t)1024 * 1024)
+
+/* So often in the time that the service manager's watchdog gives us, it is fed. */
+#define FEEDS 4
 
 /* Owner: main. */
 struct broker {
@@ -23,9 +28,12 @@ struct broker {
     pthread_t *threads;
     unsigned worker_len;
     unsigned thread_len;
+    struct privileges privileges;
     bool has_pid_file;
     pthread_mutex_t gate; /* held while threads are made */
     bool may_run;         /* all of them are there; under the gate */
+    uint64_t feed_ms;     /* between two looks whether the watchdog may be fed; 0: there is none */
+    uint64_t next_feed_ms;
 };
 
 struct worker_start {
@@ -186,13 +194,24 @@ static int open_server(struct broker *broker)
     return say_failed("make workers", server_new(&params, &broker->server));
 }
 
+static int find_user(struct broker *broker)
+{
+    char error[PRIVILEGES_ERROR_CAP];
+    int r = privileges_find(broker->settings->process.user, &broker->privileges, error);
+
+    if (r != PRIVILEGES_OK) {
+        log_line(LOG_ERROR, "Error: %s", error);
+    }
+    return r;
+}
+
 static int drop_privileges(const struct broker *broker)
 {
-    const char *user = broker->settings->process.user;
-    int r = process_become(user);
+    char error[PRIVILEGES_ERROR_CAP];
+    int r = privileges_drop(&broker->privileges, error);
 
     if (r < 0) {
-        log_line(LOG_ERROR, "Error: Unable to become user '%s': %s.", user, strerror(-r));
+        log_line(LOG_ERROR, "Error: %s", error);
     }
     return r;
 }
@@ -200,7 +219,7 @@ static int drop_privileges(const struct broker *broker)
 static int write_pid(struct broker *broker)
 {
     const char *path = broker->settings->process.pid_file;
-    int r = path ? process_write_pid(path) : 0;
+    int r = path ? process_write_pid(path, broker->privileges.uid, broker->privileges.gid) : 0;
 
     if (r < 0) {
         log_line(LOG_ERROR, "Error: Unable to write pid file '%s': %s.", path, strerror(-r));
@@ -209,10 +228,9 @@ static int write_pid(struct broker *broker)
     return r;
 }
 
-static int start(struct broker *broker)
+static void make_room(struct broker *broker)
 {
     unsigned workers = broker->settings->process.workers;
-    int r;
 
     broker->worker_len = workers ? workers : MIN(process_core_len(), (unsigned)WORKER_CAP);
     broker->threads = memory_must_alloc_zero(broker->worker_len, sizeof(pthread_t));
@@ -220,6 +238,16 @@ static int start(struct broker *broker)
         memory_must_alloc_zero(MAX(broker->settings->listener_len, 1u), sizeof(struct listener));
     log_line(LOG_INFORMATION, "Using %u workers and up to %lu open files.", broker->worker_len,
              process_raise_file_limit());
+}
+
+static int start(struct broker *broker)
+{
+    int r = find_user(broker);
+
+    if (r != PRIVILEGES_OK) {
+        return r;
+    }
+    make_room(broker);
     r = open_server(broker);
     if (r == 0) {
         r = say_failed("publish the log", server_open_lines(broker->server));
@@ -233,6 +261,7 @@ static int start(struct broker *broker)
         r = write_pid(broker);
     }
     if (r == 0) {
+        logging_give_file(broker->privileges.uid, broker->privileges.gid);
         r = drop_privileges(broker);
     }
     if (r < 0) {
@@ -257,44 +286,76 @@ static void finish(struct broker *broker)
         listener_close(&broker->listeners[i]);
     }
     if (broker->has_pid_file) {
-        unlink(broker->settings->process.pid_file);
+        process_remove_pid(broker->settings->process.pid_file);
     }
     memory_free(broker->listeners);
     memory_free(broker->threads);
 }
 
-/* Signals that are not for the end are told to be without effect, rather than end the process. */
-static void wait_for_end(const struct broker *broker)
+/* A worker that hangs is not covered up: then the manager starts us anew. */
+static void feed_watchdog(struct broker *broker)
 {
-    for (;;) {
-        int number = process_wait_signal();
-
-        if (number == SIGTERM || number == SIGINT) {
-            return;
+    if (broker->feed_ms > 0 && clock_now_ms() >= broker->next_feed_ms) {
+        if (server_has_passed(broker->server)) {
+            systemd_feed();
         }
-        if (number == SIGHUP || number == SIGRTMIN) {
-            logging_reopen(broker->settings);
-        }
-        if (number == SIGHUP || number == SIGUSR1 || number == SIGUSR2) {
-            log_line(LOG_WARNING, "Warning: Signal %d is not supported yet.", number);
-        }
+        broker->next_feed_ms = clock_now_ms() + broker->feed_ms;
     }
 }
 
-int broker_run(struct settings *settings)
+static void handle_signal(const struct broker *broker, int number)
+{
+    if (number == SIGHUP || number == SIGRTMIN) {
+        logging_reopen(broker->settings);
+    }
+    if (number == SIGUSR1) {
+        log_line(LOG_WARNING, "Warning: SIGUSR1 saves nothing: persistence is not built in.");
+    } else if (number == SIGRTMIN) {
+        log_line(LOG_NOTICE, "The log was asked to be opened again.");
+    } else if (number == SIGHUP || number == SIGUSR2) {
+        log_line(LOG_WARNING, "Warning: Signal %d is not supported yet.", number);
+    }
+}
+
+static void serve(struct broker *broker)
+{
+    struct signals signals = {0};
+    int number = 0;
+
+    while (number != SIGTERM && number != SIGINT) {
+        handle_signal(broker, number);
+        feed_watchdog(broker);
+        number = signals_wait(&signals, broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX);
+    }
+}
+
+static void run(struct broker *broker, struct daemon *daemon)
+{
+    logging_say_life(LOG_EVENT_BROKER_RUNNING, "running");
+    daemon_detach(daemon);
+    systemd_notify(SYSTEMD_READY);
+    broker->feed_ms = (systemd_watchdog_ms() + FEEDS - 1) / FEEDS;
+    serve(broker);
+    systemd_notify(SYSTEMD_STOPPING);
+    logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
+    stop_workers(broker);
+}
+
+int broker_run(struct settings *settings, struct daemon *daemon)
 {
     struct broker broker = {.settings = settings, .gate = PTHREAD_MUTEX_INITIALIZER};
     int r;
 
-    process_block_signals();
+    signals_block();
     process_tune_memory();
+    memory_set_limit(settings->limits.memory_limit);
     r = start(&broker);
     if (r == 0) {
-        logging_say_life(LOG_EVENT_BROKER_RUNNING, "running");
-        wait_for_end(&broker);
-        logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
-        stop_workers(&broker);
+        run(&broker, daemon);
     }
     finish(&broker);
+    if (r == PRIVILEGES_ENVIRONMENT) {
+        return EXIT_CONFIG;
+    }
     return r == 0 ? EXIT_OK : EXIT_START;
 }

@@ -7,6 +7,7 @@
  * takes everything down again.
  */
 
+#include "app/daemon.h"
 #include "config/settings.h"
 
 /* Exit codes, as Mosquitto's. */
@@ -16,5 +17,5 @@ enum exit_code {
     EXIT_CONFIG = 3 /* configuration or arguments */
 };
 
-/* Answers the exit code. The log is set up. */
-int broker_run(struct settings *settings);
+/* Answers the exit code. The log is set up. `daemon` hears when the broker serves. */
+int broker_run(struct settings *settings, struct daemon *daemon);

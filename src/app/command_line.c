@@ -6,6 +6,7 @@
 
 enum flag_id {
     FLAG_CONFIG,
+    FLAG_DAEMON,
     FLAG_PORT,
     FLAG_VERBOSE,
     FLAG_QUIET,
@@ -26,6 +27,7 @@ static const struct flag {
     const char *text;
 } flags[] = {
     {"-c", "--config-file", "FILE",   FLAG_CONFIG,      "Read the configuration from FILE."                 },
+    {"-d", "--daemon",      NULL,     FLAG_DAEMON,      "Go into the background once clients are served."   },
     {"-p", "--port",        "PORT",   FLAG_PORT,
      "Listen on this port of the loopback addresses. Up to 10 times; not with listeners in FILE."           },
     {"-v", "--verbose",     NULL,     FLAG_VERBOSE,     "Write every type of log line, whatever FILE says." },
@@ -35,20 +37,19 @@ static const struct flag {
     {NULL, "--format",      "FORMAT", FLAG_FORMAT,      "How to print it: md (the default) or json."        },
     {"-h", "--help",        NULL,     FLAG_HELP,        "Print this."                                       },
     {NULL, "--version",     NULL,     FLAG_VERSION,     "Print the version."                                },
-    {"-d", "--daemon",      NULL,     FLAG_UNSUPPORTED, "Not supported yet."                                },
     {NULL, "--tls-keylog",  "FILE",   FLAG_UNSUPPORTED, "Not supported yet."                                },
 };
 
-void command_line_usage(const char *name)
+void command_line_usage(FILE *file, const char *name)
 {
-    printf("Usage: %s [OPTION]...\n\n", name);
+    fprintf(file, "Usage: %s [OPTION]...\n\n", name);
     for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
         char left[64];
 
         snprintf(left, sizeof(left), "%s%s%s %s", flags[i].brief ? flags[i].brief : "",
                  flags[i].brief ? ", " : "    ", flags[i].full,
                  flags[i].argument ? flags[i].argument : "");
-        printf("  %-26s %s\n", left, flags[i].text);
+        fprintf(file, "  %-26s %s\n", left, flags[i].text);
     }
 }
 
@@ -91,6 +92,7 @@ static int apply(struct command_line *line, const struct flag *flag, const char 
 {
     switch (flag->id) {
     case FLAG_CONFIG: line->config_path = argument; break;
+    case FLAG_DAEMON: line->is_daemon = true; break;
     case FLAG_PORT: return add_port(line, argument);
     case FLAG_VERBOSE: line->verbose = true; break;
     case FLAG_QUIET: line->quiet = true; break;
@@ -116,7 +118,8 @@ int command_line_parse(int count, char **arguments, struct command_line *line_ou
         const struct flag *flag = find_flag(arguments[i]);
 
         if (!flag) {
-            return complain("Error: Unknown option '%s'.\n", arguments[i]);
+            fprintf(stderr, "Error: Unknown option '%s'.\n", arguments[i]);
+            return COMMAND_LINE_UNKNOWN;
         }
         if (flag->argument && i + 1 == count) {
             return complain("Error: %s argument given but no value specified.\n", flag->full);
@@ -125,7 +128,7 @@ int command_line_parse(int count, char **arguments, struct command_line *line_ou
     }
     if (r == COMMAND_LINE_OK && line_out->command == COMMAND_TEST_CONFIG &&
         !line_out->config_path) {
-        return complain("Error: %s needs a configuration file.\n", "--test-config");
+        return complain("Error: Please provide a %s file to test.\n", "configuration");
     }
     return r;
 }

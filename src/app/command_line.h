@@ -8,11 +8,14 @@
 
 #include "config/reader.h"
 
+#include <stdio.h>
+
 enum command { COMMAND_RUN, COMMAND_TEST_CONFIG, COMMAND_HELP, COMMAND_VERSION, COMMAND_DESCRIBE };
 
 struct command_line {
     enum command command;
     const char *config_path; /* NULL: none */
+    bool is_daemon;
     bool verbose;
     bool quiet;
     uint16_t ports[CONFIG_PORT_MAX];
@@ -23,9 +26,10 @@ struct command_line {
 
 enum command_line_verdict {
     COMMAND_LINE_OK,
-    COMMAND_LINE_INVALID /* the reason stands on stderr */
+    COMMAND_LINE_INVALID, /* the reason stands on stderr */
+    COMMAND_LINE_UNKNOWN  /* the same, for an option that there is not */
 };
 
 int command_line_parse(int count, char **arguments, struct command_line *line_out) MUST_CHECK;
 
-void command_line_usage(const char *name);
+void command_line_usage(FILE *file, const char *name);

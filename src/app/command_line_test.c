@@ -1,6 +1,7 @@
 #include "app/command_line.h"
 #include "base/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -101,6 +102,40 @@ static void test_ports(void **state)
     assert_int_equal(line.port_len, CONFIG_PORT_MAX);
 }
 
+static void test_the_background(void **state)
+{
+    struct command_line line;
+
+    (void)state;
+    assert_int_equal(parse("n -c f", &line), COMMAND_LINE_OK);
+    assert_false(line.is_daemon);
+    assert_int_equal(parse("n -d -c f", &line), COMMAND_LINE_OK);
+    assert_true(line.is_daemon);
+    assert_int_equal(parse("n --daemon", &line), COMMAND_LINE_OK);
+    assert_true(line.is_daemon);
+}
+
+/* Every option has its line, after the name that the program was started by. */
+static void test_usage(void **state)
+{
+    static const char *const names[] = {"-c, --config-file", "-d, --daemon",  "-p, --port",
+                                        "-q, --quiet",       "-v, --verbose", "-h, --help",
+                                        "--test-config",     "--version",     "--describe"};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *file = open_memstream(&text, &len);
+
+    (void)state;
+    assert(file);
+    command_line_usage(file, "mosquitto");
+    fclose(file);
+    assert_ptr_equal(strstr(text, "Usage: mosquitto "), text);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        assert_non_null(strstr(text, names[i]));
+    }
+    free(text);
+}
+
 static void test_describing(void **state)
 {
     struct command_line line;
@@ -134,8 +169,7 @@ static void test_what_is_refused(void **state)
         {"n -p x",                                                     "Invalid port specified (x)"         },
         {"n -p 0x75b",                                                 "Invalid port specified (0x75b)"     },
         {"n -p 99999999999999999999999",                               "Invalid port specified (9"          },
-        {"n --test-config",                                            "--test-config needs a configuration"},
-        {"n -d",                                                       "--daemon is not supported yet"      },
+        {"n --test-config",                                            "Please provide a configuration file"},
         {"n --tls-keylog f",                                           "--tls-keylog is not supported yet"  },
         {"n -p 1 -p 2 -p 3 -p 4 -p 5 -p 6 -p 7 -p 8 -p 9 -p 10 -p 11", "Only 10 ports"                      },
     };
@@ -144,7 +178,9 @@ static void test_what_is_refused(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char said[256];
 
-        assert_int_equal(parse_quietly(rows[i].text, said, sizeof(said)), COMMAND_LINE_INVALID);
+        assert_int_equal(parse_quietly(rows[i].text, said, sizeof(said)),
+                         strstr(rows[i].says, "Unknown") ? COMMAND_LINE_UNKNOWN
+                                                         : COMMAND_LINE_INVALID);
         if (!strstr(said, rows[i].says) || strncmp(said, "Error: ", 7) != 0) {
             fail_msg("%s: %s", rows[i].text, said);
         }
@@ -155,10 +191,9 @@ static void test_what_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_is_understood),
-        cmocka_unit_test(test_ports),
-        cmocka_unit_test(test_describing),
-        cmocka_unit_test(test_what_is_refused),
+        cmocka_unit_test(test_what_is_understood), cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_the_background),     cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_describing),         cmocka_unit_test(test_what_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,6 @@
 #include "app/logging.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,31 +11,16 @@
  * know, and no line is without a file.
  */
 static int file_fd = -1;
+static bool file_is_ours; /* made by us */
 
-/* A file that root makes here would be closed to us after a rotation without another file. */
-static void give_away(int fd, const struct settings *settings)
-{
-    const char *user = settings->process.user;
-    const struct passwd *entry = geteuid() == 0 && user ? getpwnam(user) : NULL;
-
-    if (entry && fchown(fd, entry->pw_uid, entry->pw_gid) < 0) {
-        log_line(LOG_WARNING, "Warning: Unable to give log file %s to user %s: %s.",
-                 settings->log.file, user, strerror(errno));
-    }
-}
-
-/*
- * Only one that we make ourselves is given away: a name may be a link to anything. It may also be a
- * pipe, and then we don't wait for somebody to open its other end.
- */
+/* The name may be that of a pipe: then we don't wait for somebody to open its other end. */
 static int open_file(const struct settings *settings)
 {
     int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     int fd = open(settings->log.file, flags | O_CREAT | O_EXCL, 0640);
 
-    if (fd >= 0) {
-        give_away(fd, settings);
-    } else if (errno == EEXIST) {
+    file_is_ours = fd >= 0;
+    if (fd < 0 && errno == EEXIST) {
         fd = open(settings->log.file, flags | O_CREAT, 0640);
     }
     if (fd < 0) {
@@ -106,6 +90,13 @@ int logging_open(const struct command_line *line, const struct settings *setting
     return 0;
 }
 
+void logging_give_file(uid_t uid, gid_t gid)
+{
+    if (geteuid() == 0 && file_fd >= 0 && file_is_ours && fchown(file_fd, uid, gid) < 0) {
+        log_line(LOG_WARNING, "Warning: Unable to give the log file away: %s.", strerror(errno));
+    }
+}
+
 void logging_reopen(const struct settings *settings)
 {
     int fd = file_fd >= 0 ? open_file(settings) : -1;
@@ -128,11 +119,12 @@ void logging_say_life(enum log_event event, const char *word)
     log_event(LOG_INFORMATION, &facts, "nightjar version " NIGHTJAR_VERSION " %s", word);
 }
 
-/* The other threads go on while the handler runs: the log's has time to write. */
+/* The other threads go on while the handler runs: the log's has time to write. Then we end as we
+ * would have. */
 static void on_abort(int number)
 {
-    (void)number;
     log_rescue();
+    raise(number);
 }
 
 int logging_start(const struct settings *settings)

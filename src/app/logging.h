@@ -9,14 +9,19 @@
 #include "app/command_line.h"
 #include "base/log.h"
 
-/*
- * Opens the destinations. Before the process gives up its rights; a log file that is made then
- * belongs to the user of the settings. -errno; the reason was logged.
- */
+#include <sys/types.h>
+
+/* Opens the destinations. Before the process gives up its rights. -errno; the reason was logged. */
 int logging_open(const struct command_line *line, const struct settings *settings) MUST_CHECK;
 
 /* "nightjar version X WORD" */
 void logging_say_life(enum log_event event, const char *word);
+
+/*
+ * As root: a log file that was made here will belong to who we become, or it could not be opened
+ * anew. One that was there stays as it is: its name may be a link to anything.
+ */
+void logging_give_file(uid_t uid, gid_t gid);
 
 /* Starts the log's thread: before the workers, after the last fork. -errno; it was logged. */
 int logging_start(const struct settings *settings) MUST_CHECK;

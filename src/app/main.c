@@ -1,12 +1,14 @@
 #include "app/broker.h"
 #include "app/command_line.h"
 #include "app/logging.h"
+#include "app/privileges.h"
 #include "app/process.h"
 #include "base/log.h"
 #include "config/describe.h"
 #include "config/reader.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void on_config_line(void *context, enum log_type type, const char *text)
@@ -50,6 +52,40 @@ static void say_start(const struct command_line *line, const struct settings *se
     }
 }
 
+/* Before any file is made and any thread. */
+static int prepare(void)
+{
+    if (process_set_umask() != PROCESS_OK) {
+        log_line(LOG_ERROR, "Error: Invalid UMASK_SET value (%s).", getenv("UMASK_SET"));
+        return EXIT_CONFIG;
+    }
+    if (privileges_forbid_new() < 0) {
+        log_line(LOG_ERROR, "Error: Unable to give up new privileges: %s.", strerror(errno));
+        return EXIT_START;
+    }
+    return EXIT_OK;
+}
+
+/* From here on everything is done by the process in the background, if there is to be one. */
+static int go_on(const struct command_line *line, struct settings *settings)
+{
+    struct daemon daemon = DAEMON_NONE;
+    int r = line->is_daemon ? daemon_fork(&daemon) : 0;
+
+    if (r < 0) {
+        log_line(LOG_ERROR, "Error: Unable to go into the background: %s.", strerror(-r));
+        return EXIT_START;
+    }
+    daemon.keeps_stdout = (settings->log.destinations & SETTINGS_LOG_TO_STDOUT) != 0;
+    daemon.keeps_stderr =
+        (settings->log.destinations & SETTINGS_LOG_TO_STDERR) != 0 || line->verbose;
+    if (logging_open(line, settings) < 0) {
+        return EXIT_START;
+    }
+    say_start(line, settings);
+    return broker_run(settings, &daemon);
+}
+
 static int run(const struct command_line *line)
 {
     struct config_request request = {
@@ -58,8 +94,11 @@ static int run(const struct command_line *line)
         .report = {.on_line = on_config_line},
     };
     CLEANUP(settings_unref) struct settings *settings = NULL;
-    int r;
+    int r = prepare();
 
+    if (r != EXIT_OK) {
+        return r;
+    }
     memcpy(request.ports, line->ports, sizeof(request.ports));
     r = config_read(&request, &settings);
     if (r != 0) {
@@ -74,25 +113,26 @@ static int run(const struct command_line *line)
     if (line->command == COMMAND_TEST_CONFIG) {
         return EXIT_OK;
     }
-    if (logging_open(line, settings) < 0) {
-        return EXIT_START;
-    }
-    say_start(line, settings);
-    return broker_run(settings);
+    return go_on(line, settings);
 }
 
 int main(int count, char **arguments)
 {
     struct command_line line;
+    int r;
 
     if (process_open_standard() < 0) {
         return EXIT_START;
     }
-    if (command_line_parse(count, arguments, &line) != COMMAND_LINE_OK) {
+    r = command_line_parse(count, arguments, &line);
+    if (r == COMMAND_LINE_UNKNOWN) {
+        command_line_usage(stderr, arguments[0]);
+    }
+    if (r != COMMAND_LINE_OK) {
         return EXIT_CONFIG;
     }
     switch (line.command) {
-    case COMMAND_HELP: command_line_usage(arguments[0]); return EXIT_OK;
+    case COMMAND_HELP: command_line_usage(stdout, arguments[0]); return EXIT_OK;
     case COMMAND_VERSION: puts("nightjar version " NIGHTJAR_VERSION); return EXIT_OK;
     case COMMAND_DESCRIBE: return describe(&line);
     case COMMAND_RUN:

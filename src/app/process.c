@@ -1,16 +1,12 @@
 #include "app/process.h"
 
-#include "base/log.h"
-
 #include <fcntl.h>
-#include <grp.h>
 #include <malloc.h>
-#include <pwd.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int process_open_standard(void)
@@ -58,63 +54,58 @@ void process_tune_memory(void)
     mallopt(M_TOP_PAD, 1 << 20);
 }
 
-int process_write_pid(const char *path)
+int process_write_pid(const char *path, uid_t uid, gid_t gid)
 {
-    FILE *file = fopen(path, "we");
-    int written;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    bool is_new = fd >= 0;
+    ssize_t written = 0;
+    char text[32];
+    int len;
 
-    if (!file) {
+    if (fd < 0 && errno == EEXIST) {
+        fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    }
+    if (fd < 0) {
         return -errno;
     }
-    written = fprintf(file, "%ld\n", (long)getpid());
-    return fclose(file) == 0 && written > 0 ? 0 : -EIO;
+    len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    written = write(fd, text, (size_t)len);
+    /* Whatever was there before may be anybody's, and stays theirs. */
+    if (is_new) {
+        int r = fchown(fd, uid, gid);
+
+        (void)r; /* a folder may give files to nobody */
+    }
+    return close(fd) == 0 && written == len ? 0 : -EIO;
 }
 
-static int become(const struct passwd *entry)
+void process_remove_pid(const char *path)
 {
-    if (initgroups(entry->pw_name, entry->pw_gid) < 0 || setgid(entry->pw_gid) < 0 ||
-        setuid(entry->pw_uid) < 0) {
-        return -errno;
+    struct stat file;
+
+    if (lstat(path, &file) < 0 || !(S_ISREG(file.st_mode) || S_ISLNK(file.st_mode))) {
+        return;
     }
-    return 0;
+    if (unlink(path) < 0) {
+        int r = truncate(path, 0);
+
+        (void)r;
+    }
 }
 
-int process_become(const char *user)
+int process_set_umask(void)
 {
-    const struct passwd *entry;
+    const char *text = getenv("UMASK_SET");
+    unsigned long mask;
+    char *end;
 
-    if (geteuid() != 0 || !user) {
-        return 0;
+    if (!text) {
+        return PROCESS_OK;
     }
-    if (strcmp(user, "root") == 0) {
-        log_line(LOG_WARNING, "Warning: Running as root: use an ordinary user in production.");
-        return 0;
+    mask = strtoul(text, &end, 8);
+    if (*text < '0' || *text > '7' || *end != '\0' || mask > 0777) {
+        return PROCESS_BAD_UMASK;
     }
-    entry = getpwnam(user);
-    if (!entry && strcmp(user, "mosquitto") == 0) {
-        entry = getpwnam("nobody");
-    }
-    if (!entry) {
-        return -ENOENT;
-    }
-    return become(entry);
-}
-
-void process_block_signals(void)
-{
-    sigset_t all;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, NULL);
-}
-
-int process_wait_signal(void)
-{
-    sigset_t all;
-    int number = 0;
-
-    sigfillset(&all);
-    while (sigwait(&all, &number) != 0) {
-    }
-    return number;
+    umask((mode_t)mask);
+    return PROCESS_OK;
 }

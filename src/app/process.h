@@ -3,10 +3,12 @@
 /*
  * Process
  *
- * What the broker does as a process of the system: limits, user, pid file, signals.
+ * What the broker does as a process of the system: limits, memory, pid file.
  */
 
-#include "config/settings.h"
+#include "base/base.h"
+
+#include <sys/types.h>
 
 /*
  * Before anything else is opened: a standard descriptor that the parent has closed is opened on
@@ -23,17 +25,22 @@ unsigned long process_raise_file_limit(void);
 /* Keeps the allocator from giving memory back and asking for it again with every large message. */
 void process_tune_memory(void);
 
-/* Writes the pid file. -errno. */
-int process_write_pid(const char *path) MUST_CHECK;
+/*
+ * Writes the pid file over whatever is there. A new one becomes the property of who we will be:
+ * there are folders where only the owner of a file may remove it. -errno.
+ */
+int process_write_pid(const char *path, uid_t uid, gid_t gid) MUST_CHECK;
 
 /*
- * Becomes `user` when started as root, for good. The name "mosquitto" falls back to "nobody" where
- * there is no such user, as Mosquitto does. -errno.
+ * Where the file can't be removed it is emptied, so that it names no other process later. A device
+ * is left alone.
  */
-int process_become(const char *user) MUST_CHECK;
+void process_remove_pid(const char *path);
 
-/* Blocks all signals for this thread and those that it makes: main waits for them. */
-void process_block_signals(void);
+enum process_verdict {
+    PROCESS_OK,
+    PROCESS_BAD_UMASK /* UMASK_SET is not octal */
+};
 
-/* Waits for the next signal. */
-int process_wait_signal(void);
+/* The umask of the environment's UMASK_SET, if it is there: before any file is made. */
+int process_set_umask(void) MUST_CHECK;

@@ -1,38 +1,111 @@
 #include "base/memory.h"
 
+#include <malloc.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/*
+ * Without a bound nothing is counted. With one, a thread counts for itself what it took and gave
+ * back, and tells the others only when that has come to a step: no allocation writes to memory that
+ * other threads read. What was allocated before the bound was set is not in the count, which may
+ * therefore be below 0 at the end.
+ */
+
+#define TOLD_STEP (64 * 1024)
+
+static int64_t limit; /* 0: none */
+static _Atomic int64_t told;
+static _Thread_local int64_t untold;
+
 static _Thread_local unsigned long fail_countdown;
 
-static bool is_failing(void)
+static int64_t used_now(void)
 {
-    return unlikely(fail_countdown != 0) && --fail_countdown == 0;
+    return atomic_load_explicit(&told, memory_order_relaxed) + untold;
+}
+
+static void count(int64_t size)
+{
+    untold += size;
+    if (untold > TOLD_STEP || untold < -TOLD_STEP) {
+        atomic_fetch_add_explicit(&told, untold, memory_order_relaxed);
+        untold = 0;
+    }
+}
+
+static void *counted(void *memory)
+{
+    if (unlikely(limit > 0)) {
+        count((int64_t)malloc_usable_size(memory));
+    }
+    return memory;
+}
+
+static void uncount(void *memory)
+{
+    if (unlikely(limit > 0)) {
+        count(-(int64_t)malloc_usable_size(memory));
+    }
+}
+
+void memory_set_limit(uint64_t bytes)
+{
+    limit = (int64_t)MIN(bytes, (uint64_t)INT64_MAX);
+    atomic_store_explicit(&told, 0, memory_order_relaxed);
+    untold = 0;
+}
+
+bool memory_is_short(void)
+{
+    return unlikely(limit > 0) && used_now() > limit - limit / 16;
+}
+
+static bool is_over(size_t size)
+{
+    return unlikely(limit > 0) && (size > (uint64_t)limit || used_now() > limit - (int64_t)size);
+}
+
+static bool is_failing(size_t size)
+{
+    return (unlikely(fail_countdown != 0) && --fail_countdown == 0) || is_over(size);
 }
 
 void *memory_alloc(size_t size)
 {
-    return is_failing() ? NULL : malloc(size);
+    return is_failing(size) ? NULL : counted(malloc(size));
 }
 
-void *memory_alloc_zero(size_t count, size_t size)
+void *memory_alloc_zero(size_t len, size_t size)
 {
-    return is_failing() ? NULL : calloc(count, size);
+    size_t whole;
+
+    if (__builtin_mul_overflow(len, size, &whole)) {
+        return NULL;
+    }
+    return is_failing(whole) ? NULL : counted(calloc(len, size));
 }
 
 void *memory_resize(void *memory, size_t size)
 {
-    return is_failing() ? NULL : realloc(memory, size);
+    int64_t before = unlikely(limit > 0) ? (int64_t)malloc_usable_size(memory) : 0;
+    void *resized = is_failing(size) ? NULL : realloc(memory, size);
+
+    if (resized && unlikely(limit > 0)) {
+        count((int64_t)malloc_usable_size(resized) - before);
+    }
+    return resized;
 }
 
 char *memory_copy_text(const char *text)
 {
-    return is_failing() ? NULL : strdup(text);
+    return is_failing(strlen(text)) ? NULL : counted(strdup(text));
 }
 
 void *memory_free(void *memory)
 {
+    uncount(memory);
     free(memory);
     return NULL;
 }
@@ -47,7 +120,7 @@ static void *aligned_zero(size_t size)
 
 void *memory_alloc_aligned(size_t size)
 {
-    return is_failing() ? NULL : aligned_zero(size);
+    return is_failing(size) ? NULL : counted(aligned_zero(size));
 }
 
 static void *must_have(void *memory)
@@ -61,17 +134,17 @@ static void *must_have(void *memory)
 
 void *memory_must_alloc(size_t size)
 {
-    return must_have(malloc(size));
+    return counted(must_have(malloc(size)));
 }
 
-void *memory_must_alloc_zero(size_t count, size_t size)
+void *memory_must_alloc_zero(size_t len, size_t size)
 {
-    return must_have(calloc(count, size));
+    return counted(must_have(calloc(len, size)));
 }
 
 void *memory_must_alloc_aligned(size_t size)
 {
-    return must_have(aligned_zero(size));
+    return counted(must_have(aligned_zero(size)));
 }
 
 void memory_fail_after(unsigned long n)

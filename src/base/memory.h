@@ -11,7 +11,7 @@
 #include "base/base.h"
 
 void *memory_alloc(size_t size) MUST_CHECK;
-void *memory_alloc_zero(size_t count, size_t size) MUST_CHECK;
+void *memory_alloc_zero(size_t len, size_t size) MUST_CHECK;
 void *memory_resize(void *memory, size_t size) MUST_CHECK;
 char *memory_copy_text(const char *text) MUST_CHECK;
 
@@ -22,8 +22,22 @@ void *memory_free(void *memory);
 void *memory_alloc_aligned(size_t size) MUST_CHECK;
 
 void *memory_must_alloc(size_t size);
-void *memory_must_alloc_zero(size_t count, size_t size);
+void *memory_must_alloc_zero(size_t len, size_t size);
 void *memory_must_alloc_aligned(size_t size);
+
+/*
+ * The bound on what is allocated through these in all threads together, in bytes as the allocator
+ * rounds them; 0: none. To be set before any other thread runs. Above it memory_alloc() and its kin
+ * answer NULL. Threads tell each other of what they took in steps of 64 KiB, so by so much each may
+ * be wrong.
+ */
+void memory_set_limit(uint64_t limit);
+
+/*
+ * Whether the bound is near: what asks for more memory to be kept should be refused now, while
+ * there is still room to answer it. Never without a bound.
+ */
+bool memory_is_short(void);
 
 /*
  * For tests: the n-th allocation from now on fails (1 = the next one), once; 0 switches it off.

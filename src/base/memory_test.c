@@ -151,6 +151,117 @@ static void no_size_wraps_around(void **state)
     assert_null(memory_alloc_aligned(SIZE_MAX - CACHE_LINE + 2));
 }
 
+/* The bound */
+
+#define LIMIT (1024u * 1024)
+
+/* Blocks of `size` bytes until none is to be had; answers how many. */
+static unsigned take_all(void **blocks, unsigned cap, size_t size)
+{
+    unsigned len = 0;
+
+    while (len < cap && (blocks[len] = memory_alloc(size)) != NULL) {
+        len++;
+    }
+    return len;
+}
+
+static void free_all(void **blocks, unsigned len)
+{
+    for (unsigned i = 0; i < len; i++) {
+        memory_free(blocks[i]);
+    }
+}
+
+/* As much as the bound allows, each time; short shortly before. */
+static void a_bound_holds(void **state)
+{
+    static void *blocks[2 * LIMIT / 1000];
+
+    (void)state;
+    memory_set_limit(LIMIT);
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned len;
+
+        assert_false(memory_is_short());
+        len = take_all(blocks, ARRAY_LEN(blocks), 1000);
+        assert_in_range(len, LIMIT / 1100, LIMIT / 1000);
+        assert_true(memory_is_short());
+        assert_null(memory_alloc_zero(10, 100));
+        assert_null(memory_alloc_aligned(1000));
+        free_all(blocks, len);
+    }
+    assert_null(memory_alloc(LIMIT + 1));
+    assert_null(memory_alloc_zero(SIZE_MAX / 2, 4));
+    assert_false(memory_is_short());
+    memory_set_limit(0);
+}
+
+static void growing_counts_once(void **state)
+{
+    void *memory = NULL;
+
+    (void)state;
+    memory_set_limit(LIMIT);
+    for (unsigned i = 0; i < 10; i++) {
+        for (size_t size = 1000; size < LIMIT / 2; size *= 2) {
+            void *grown = memory_resize(memory, size);
+
+            assert_non_null(grown);
+            memory = grown;
+        }
+        memory = memory_resize(memory, 10);
+        assert_non_null(memory);
+    }
+    assert_null(memory_resize(memory, LIMIT));
+    memory_free(memory);
+    memory_set_limit(0);
+}
+
+static void *fill_up(void *argument)
+{
+    static void *blocks[2 * LIMIT / 1000];
+    unsigned *len = argument;
+
+    *len = take_all(blocks, ARRAY_LEN(blocks), 1000);
+    free_all(blocks, *len);
+    return NULL;
+}
+
+/* What one thread has taken another one can't have, but for a step. */
+static void a_bound_is_for_all_threads(void **state)
+{
+    static void *blocks[LIMIT / 2 / 1000];
+    pthread_t thread;
+    unsigned len;
+    unsigned other_len;
+
+    (void)state;
+    memory_set_limit(LIMIT);
+    len = take_all(blocks, ARRAY_LEN(blocks), 1000);
+    assert_int_equal(len, ARRAY_LEN(blocks));
+    assert_int_equal(pthread_create(&thread, NULL, fill_up, &other_len), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_in_range(other_len, (LIMIT / 2 - 66 * 1024) / 1100, (LIMIT / 2 + 66 * 1024) / 1000);
+    free_all(blocks, len);
+    memory_set_limit(0);
+}
+
+/* What was taken before there was a bound may be given back under it. */
+static void earlier_memory_may_be_freed(void **state)
+{
+    void *early = memory_alloc(LIMIT);
+    void *late;
+
+    (void)state;
+    memory_set_limit(LIMIT);
+    memory_free(early);
+    late = memory_alloc(LIMIT / 2);
+    assert_non_null(late);
+    assert_null(memory_free(late));
+    memory_set_limit(0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -161,6 +272,10 @@ int main(void)
         cmocka_unit_test(zeroed_is_zero_and_aligned_is_aligned),
         cmocka_unit_test(text_is_copied_whole),
         cmocka_unit_test(no_size_wraps_around),
+        cmocka_unit_test(a_bound_holds),
+        cmocka_unit_test(growing_counts_once),
+        cmocka_unit_test(a_bound_is_for_all_threads),
+        cmocka_unit_test(earlier_memory_may_be_freed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

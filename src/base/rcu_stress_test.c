@@ -160,12 +160,18 @@ static void iterate(struct thread *thread, unsigned number)
     }
 }
 
+/* On a busy machine a thread may sleep for as long as the test is to last. */
+static bool goes_on(bool has_done_something)
+{
+    return stress_now_ms() < end_ms || !has_done_something;
+}
+
 static void work(unsigned number)
 {
     struct thread *thread = &threads[number];
 
     rcu_online(&thread->reader);
-    while (stress_now_ms() < end_ms) {
+    while (goes_on(thread->freed > 0 && thread->seen > 0)) {
         for (unsigned i = 0; i < 100; i++) {
             iterate(thread, number);
         }
@@ -247,7 +253,7 @@ static void read_first(struct thread *thread)
 {
     uint64_t *far = stress_far_new();
 
-    while (stress_now_ms() < end_ms) {
+    while (goes_on(thread->seen > 0)) {
         for (unsigned i = 0; i < 100; i++) {
             come_and_read(thread, far);
         }
@@ -280,7 +286,7 @@ static void read_or_replace(unsigned number)
         return;
     }
     rcu_online(&thread->reader);
-    while (stress_now_ms() < end_ms) {
+    while (goes_on(thread->freed > 0)) {
         for (unsigned i = 0; i < 100; i++) {
             replace(thread);
         }

@@ -29,17 +29,21 @@ static uint64_t load_word(const uint8_t *at)
     return word;
 }
 
+static bool is_character(uint32_t point)
+{
+    return point <= 0x10FFFF && (point < 0xD800 || point > 0xDFFF);
+}
+
 static bool is_allowed(uint32_t point)
 {
     bool is_control = point < 0x20 || (point >= 0x7F && point <= 0x9F);
-    bool is_surrogate = point >= 0xD800 && point <= 0xDFFF;
     bool is_non_character = (point >= 0xFDD0 && point <= 0xFDEF) || (point & 0xFFFE) == 0xFFFE;
 
-    return !is_control && !is_surrogate && !is_non_character && point <= 0x10FFFF;
+    return !is_control && !is_non_character && is_character(point);
 }
 
 /* Bytes of the character at the front of `at`, which has at least one; 0 when it is refused. */
-static size_t character_size(const uint8_t *at, size_t len)
+static size_t character_size(const uint8_t *at, size_t len, bool (*allows)(uint32_t))
 {
     static const uint32_t least[] = {[2] = 0x80, [3] = 0x800, [4] = 0x10000};
     uint8_t lead = at[0];
@@ -47,7 +51,7 @@ static size_t character_size(const uint8_t *at, size_t len)
     uint32_t point = lead & (0x7Fu >> size);
 
     if (lead < 0x80) {
-        return is_allowed(lead) ? 1 : 0;
+        return allows(lead) ? 1 : 0;
     }
     if (lead < 0xC0 || lead > 0xF7 || size > len) {
         return 0;
@@ -58,10 +62,10 @@ static size_t character_size(const uint8_t *at, size_t len)
         }
         point = point << 6 | (at[i] & 0x3Fu);
     }
-    return point >= least[size] && is_allowed(point) ? size : 0;
+    return point >= least[size] && allows(point) ? size : 0;
 }
 
-bool utf8_is_valid(struct slice text)
+static bool has_only(struct slice text, bool (*allows)(uint32_t))
 {
     size_t i = 0;
 
@@ -70,7 +74,7 @@ bool utf8_is_valid(struct slice text)
         size_t size = sizeof(uint64_t);
 
         if (left < size || !is_plain(load_word(text.data + i))) {
-            size = character_size(text.data + i, left);
+            size = character_size(text.data + i, left, allows);
         }
         if (size == 0) {
             return false;
@@ -78,4 +82,14 @@ bool utf8_is_valid(struct slice text)
         i += size;
     }
     return true;
+}
+
+bool utf8_is_valid(struct slice text)
+{
+    return has_only(text, is_allowed);
+}
+
+bool utf8_is_well_formed(struct slice text)
+{
+    return has_only(text, is_character);
 }

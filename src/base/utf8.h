@@ -16,3 +16,6 @@
  * empty text is valid. Pure: any thread.
  */
 bool utf8_is_valid(struct slice text);
+
+/* Whether a payload is text: well-formed UTF-8 (RFC 3629), whatever its characters. */
+bool utf8_is_well_formed(struct slice text);

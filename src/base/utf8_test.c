@@ -53,6 +53,32 @@ static void test_texts(void **state)
     }
 }
 
+/* Of a payload only the form counts: every character passes. */
+static void test_payloads(void **state)
+{
+    static const struct text_case cases[] = {
+        {"",                                 true },
+        {"a\tb\r\nc\x7F",                    true },
+        {"\xC2\x80\xEF\xB7\x90\xEF\xBF\xBF", true },
+        {"\xF0\x9F\x90\xA6",                 true },
+        {"\xF4\x8F\xBF\xBF",                 true },
+        {"\xC3",                             false},
+        {"abcdefgh\xFF",                     false},
+        {"\xC0\x80",                         false},
+        {"\xED\xA0\x80",                     false},
+        {"\xF4\x90\x80\x80",                 false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct slice copy = bytes_copy(slice_of_text(cases[i].text));
+
+        assert_int_equal(utf8_is_well_formed(copy), cases[i].valid);
+        bytes_free(copy);
+    }
+    assert_true(utf8_is_well_formed(slice_of("\0", 1)));
+}
+
 /* Every byte at every place of words that are otherwise plain. */
 static void test_each_byte_in_words(void **state)
 {
@@ -114,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_payloads),
         cmocka_unit_test(test_each_byte_in_words),
         cmocka_unit_test(test_each_code_point),
     };

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "client/aliases.h"
 #include "client/hub.h"
 #include "client/login.h"
 #include "net/socket.h"
@@ -228,6 +229,7 @@ void client_free(struct client *client)
     proxy_info_free(facts->proxy);
     login_free(facts->login);
     client_aliases_free(client);
+    aliases_free(client->aliases);
     memory_free(facts->username);
     memory_free(facts);
     memory_free(client);

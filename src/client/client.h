@@ -17,6 +17,7 @@
 #include "net/output.h"
 #include "net/proxy.h"
 
+struct aliases;
 struct hub;
 struct hub_listener;
 struct login;
@@ -77,11 +78,14 @@ struct client {
     struct client_input *input;
     struct client_facts *facts;
     uint32_t max_packet_size;   /* that the peer accepts */
+    uint16_t alias_max;         /* topic aliases that it may be sent */
+    bool wants_reasons;         /* asked for texts beside reason codes */
+    struct aliases *aliases;    /* those that it was sent; NULL until one is */
     struct client_pause *pause; /* not read: a mailbox is over its mark */
 };
 
 static_assert(sizeof(struct client) <= 160, "an idle connection is paid for a million times");
-static_assert(sizeof(struct client_facts) <= 112, "an idle connection is paid for a million times");
+static_assert(sizeof(struct client_facts) <= 128, "an idle connection is paid for a million times");
 
 /* Takes a descriptor that was accepted, and its place at the listener. Without memory it is closed.
  */
@@ -143,6 +147,9 @@ void client_stop(struct client *client);
 
 /* The PROXY header is not to be had: one line, with the real address where it is known. */
 void client_refuse_header(struct client *client, enum proxy_refusal refusal);
+
+/* A text beside the reason code, for a peer that asked for texts; else empty. */
+struct slice client_reason_text(const struct client *client, enum mqtt_reason reason);
 
 /* Refuses a CONNECT: CONNACK and close. */
 void client_refuse(struct client *client, enum mqtt_reason reason);

@@ -2,10 +2,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "client/client.h"
 #include "client/forward.h"
 #include "client/hub.h"
 #include "client/login.h"
+#include "client/mount.h"
 #include "client/trace.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
@@ -61,30 +63,75 @@ static struct slice assign_id(struct client *client, char id[PREFIX_CAP + ASSIGN
 
 /* Checks */
 
+static enum mqtt_reason check_version(const struct client *client,
+                                      const struct mqtt_connect *connect)
+{
+    unsigned accepted = client->facts->listener->settings->accept_versions;
+
+    return (accepted >> connect->version & 1) != 0 ? MQTT_SUCCESS
+                                                   : MQTT_UNSUPPORTED_PROTOCOL_VERSION;
+}
+
+static bool has_prefix(struct slice id, const char *prefix)
+{
+    size_t len = strlen(prefix);
+
+    return id.len >= len && memcmp(id.data, prefix, len) == 0;
+}
+
+/* As Mosquitto: the prefixes are for the id that was sent or assigned, whatever the user name makes
+ * of it. */
 static enum mqtt_reason check_id(const struct client *client, const struct mqtt_connect *connect)
 {
-    if (connect->client_id.len > 0) {
-        return MQTT_SUCCESS;
-    }
-    if (connect->version == MQTT_3_1 || (connect->version == MQTT_3_1_1 && !connect->clean_start) ||
-        !client->hub->settings->clients.allow_zero_length_clientid) {
+    const struct settings_clients *clients = &client->hub->settings->clients;
+    struct slice id = connect->client_id;
+
+    if (id.len == 0 && (connect->version == MQTT_3_1 ||
+                        (connect->version == MQTT_3_1_1 && !connect->clean_start) ||
+                        !clients->allow_zero_length_clientid)) {
         return MQTT_CLIENT_ID_NOT_VALID;
+    }
+    if (id.len == 0) {
+        id = slice_of(client->facts->login->id, client->facts->login->id_len);
+    }
+    if (clients->clientid_prefixes && !has_prefix(id, clients->clientid_prefixes)) {
+        return MQTT_NOT_AUTHORIZED;
+    }
+    if (client->facts->listener->settings->use_username_as_clientid && connect->username.len == 0) {
+        return MQTT_NOT_AUTHORIZED;
     }
     return MQTT_SUCCESS;
 }
 
+static bool is_text_wrong(const struct client *client, const struct mqtt_will *will)
+{
+    return client->hub->settings->clients.check_payload_format &&
+           mqtt_properties_has(&will->properties, MQTT_PAYLOAD_FORMAT_INDICATOR) &&
+           will->properties.payload_format_indicator == 1 && !utf8_is_well_formed(will->payload);
+}
+
 static enum mqtt_reason check_will(const struct client *client, const struct mqtt_connect *connect)
 {
+    struct slice topic = connect->will.topic;
+    enum mqtt_reason reason;
+
     if (!connect->has_will) {
         return MQTT_SUCCESS;
     }
-    if (!mqtt_topic_is_valid(connect->will.topic)) {
+    if (!mqtt_topic_is_valid(topic)) {
         return MQTT_TOPIC_NAME_INVALID;
+    }
+    if (connect->will.qos > client->facts->listener->settings->max_qos) {
+        return MQTT_QOS_NOT_SUPPORTED;
     }
     if (connect->will.retain && !client->hub->settings->clients.retain_available) {
         return MQTT_RETAIN_NOT_SUPPORTED;
     }
-    return access_publish(connect->will.topic);
+    if (is_text_wrong(client, &connect->will)) {
+        return MQTT_PAYLOAD_FORMAT_INVALID;
+    }
+    reason = mount_topic(client, &topic);
+    return reason == MQTT_SUCCESS ? access_publish(topic) : reason;
 }
 
 /* A keep alive above the operator's bound, or none at all where there is one. */
@@ -112,6 +159,8 @@ static enum mqtt_reason check_connect(const struct client *client,
     }
     if (reason == MQTT_SUCCESS && connect->version < MQTT_5_0 &&
         keep_alive_is_over(client, connect->keep_alive)) {
+        /* Version 3 can't be told another keep alive; the code is Mosquitto's. */
+        client->hub->counts.keep_alive++;
         reason = MQTT_CLIENT_ID_NOT_VALID;
     }
     if (reason == MQTT_SUCCESS) {
@@ -130,7 +179,6 @@ static int take_will(struct client *client, const struct mqtt_connect *connect)
     struct message_parts parts = {
         .topic = will->topic,
         .payload = will->payload,
-        .topic_hash = (uint32_t)shard_topic_hash(hub->shard, will->topic),
         .expires_at = MESSAGE_NEVER,
         .qos = will->qos,
         .retain = will->retain,
@@ -140,6 +188,11 @@ static int take_will(struct client *client, const struct mqtt_connect *connect)
     if (!connect->has_will) {
         return 0;
     }
+    /* What could be wrong with it was seen by check_will(). */
+    if (mount_topic(client, &parts.topic) != MQTT_SUCCESS) {
+        return -ENOMEM;
+    }
+    parts.topic_hash = (uint32_t)shard_topic_hash(hub->shard, parts.topic);
     if (mqtt_properties_has(&will->properties, MQTT_WILL_DELAY_INTERVAL)) {
         login->will_delay = will->properties.will_delay_interval;
     }
@@ -166,17 +219,44 @@ static int take_username(struct client *client, const struct mqtt_connect *conne
     return 0;
 }
 
+static struct slice choose_id(struct client *client, const struct mqtt_connect *connect,
+                              char assigned[PREFIX_CAP + ASSIGNED_LEN])
+{
+    if (client->facts->listener->settings->use_username_as_clientid && connect->username.len > 0) {
+        return connect->username;
+    }
+    return connect->client_id.len > 0 ? connect->client_id : assign_id(client, assigned);
+}
+
 /* The name of the client is known from here on, also to the log. */
 static int take_id(struct client *client, const struct mqtt_connect *connect)
 {
     char assigned[PREFIX_CAP + ASSIGNED_LEN];
-    struct slice id = connect->client_id.len ? connect->client_id : assign_id(client, assigned);
+    struct slice id = choose_id(client, connect, assigned);
     int r = login_new(connect, id, &client->facts->login);
 
     if (r == 0) {
         client->facts->login->id_is_assigned = connect->client_id.len == 0;
     }
     return r;
+}
+
+/* What the peer bears and wants: known before it is refused, and told why. */
+static void take_peer(struct client *client, const struct mqtt_connect *connect)
+{
+    const struct mqtt_properties *properties = &connect->properties;
+
+    client->version = connect->version;
+    if (mqtt_properties_has(properties, MQTT_MAXIMUM_PACKET_SIZE)) {
+        client->max_packet_size = properties->maximum_packet_size;
+    }
+    if (mqtt_properties_has(properties, MQTT_TOPIC_ALIAS_MAXIMUM)) {
+        client->alias_max =
+            (uint16_t)MIN(properties->topic_alias_maximum,
+                          client->facts->listener->settings->max_topic_alias_broker);
+    }
+    client->wants_reasons = mqtt_properties_has(properties, MQTT_REQUEST_PROBLEM_INFORMATION) &&
+                            properties->request_problem_information == 1;
 }
 
 static int take_connect(struct client *client, const struct mqtt_connect *connect)
@@ -186,9 +266,6 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
 
     if (keep_alive_is_over(client, connect->keep_alive)) {
         login->server_keep_alive = client->hub->settings->limits.max_keepalive_s;
-    }
-    if (mqtt_properties_has(&connect->properties, MQTT_MAXIMUM_PACKET_SIZE)) {
-        client->max_packet_size = connect->properties.maximum_packet_size;
     }
     r = take_will(client, connect);
     return r < 0 ? r : take_username(client, connect);
@@ -212,6 +289,8 @@ static struct mqtt_connack_out connack_of(const struct client *client, bool sess
         .version = client->version,
         .reason = MQTT_SUCCESS,
         .session_present = session_present && client->version > MQTT_3_1,
+        .has_maximum_qos = client->facts->listener->settings->max_qos < 2,
+        .maximum_qos = client->facts->listener->settings->max_qos,
         .retain_unavailable = !client->hub->settings->clients.retain_available,
         .server_keep_alive = login->server_keep_alive,
         .has_session_expiry = expiry_interval != login->expiry_interval,
@@ -237,9 +316,11 @@ static bool connack_fits(const struct client *client)
 
 /* Moving */
 
+/* Version 3 has no code for a quota. */
 static void refuse_without_memory(struct client *client)
 {
-    client_refuse(client, MQTT_SERVER_UNAVAILABLE);
+    client_refuse(client,
+                  client->version < MQTT_5_0 ? MQTT_SERVER_UNAVAILABLE : MQTT_QUOTA_EXCEEDED);
 }
 
 /* Nothing of the client may be touched once it is posted. */
@@ -285,11 +366,10 @@ static void go_home(struct client *client, struct slice rest)
     }
 }
 
-/* Another protocol is closed without a word; an unknown version of this one is told so, in the
- * form of 3.1.1, which all of them know. */
-static void refuse_version(struct client *client, const struct mqtt_connect *connect)
+/* In the form of 3.1.1, which all versions know [MQTT-3.1.2-2]. */
+static void refuse_version(struct client *client)
 {
-    client->version = connect->version == 0 ? 0 : MQTT_3_1_1;
+    client->version = MQTT_3_1_1;
     client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
 }
 
@@ -299,17 +379,21 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
     enum mqtt_reason reason = mqtt_decode_connect(body, &connect);
 
     if (reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION) {
-        refuse_version(client, &connect);
+        refuse_version(client);
         return;
     }
     if (reason != MQTT_SUCCESS) {
         client_fail(client, reason);
         return;
     }
-    client->version = connect.version;
+    take_peer(client, &connect);
     client_say_new(client);
     trace_will(&connect);
-    if (take_id(client, &connect) < 0) {
+    if (check_version(client, &connect) != MQTT_SUCCESS) {
+        client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
+        return;
+    }
+    if (memory_is_short() || take_id(client, &connect) < 0) {
         refuse_without_memory(client);
         return;
     }
@@ -383,7 +467,7 @@ static int open_session(struct client *client)
     };
     int r = session_connect(client->hub->shard, client, &request, &client->session);
 
-    if (r > 0) {
+    if (r == SESSION_CREATED || r == SESSION_RESUMED) {
         login->will = NULL;
     }
     return r;
@@ -415,6 +499,10 @@ void client_arrive(struct client *client)
     }
     if (r < 0) {
         refuse_without_memory(client);
+        return;
+    }
+    if (r == SESSION_TOO_MANY) {
+        client_refuse(client, MQTT_SERVER_BUSY);
         return;
     }
     client->last_seen = MAX(client->last_seen, shard_now(client->hub->shard));

@@ -55,7 +55,7 @@ static void test_what_goes_on(void **state)
         assert_bytes(forwarded, rows[i].goes);
         bytes_free(bytes);
     }
-    memory_free(hub->scratch);
+    memory_free(hub->scratch.bytes);
     memory_free(hub);
 }
 
@@ -72,7 +72,7 @@ static void test_without_memory(void **state)
     assert_int_equal(forward_properties(hub, &properties, &forwarded), 0);
     assert_bytes(forwarded, "26'a''1'");
     bytes_free(bytes);
-    memory_free(hub->scratch);
+    memory_free(hub->scratch.bytes);
     memory_free(hub);
 }
 

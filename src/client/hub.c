@@ -65,15 +65,36 @@ void hub_on_descriptor(struct hub *hub)
     }
 }
 
-/* One of max_connections; taken first and looked at then, since all workers take. */
-static bool take_place(const struct hub_listener *listener)
+/* Taken first and looked at then, since all workers take. */
+static bool take_one(_Atomic uint32_t *len, int32_t max)
 {
-    int32_t max = listener->settings->max_connections;
-    uint32_t before =
-        atomic_fetch_add_explicit(listener->shared->connection_len, 1, memory_order_relaxed);
+    uint32_t before = atomic_fetch_add_explicit(len, 1, memory_order_relaxed);
 
     if (max >= 0 && before >= (uint32_t)max) {
-        hub_give_place(listener);
+        atomic_fetch_sub_explicit(len, 1, memory_order_relaxed);
+        return false;
+    }
+    return true;
+}
+
+static void give_one(_Atomic uint32_t *len)
+{
+    atomic_fetch_sub_explicit(len, 1, memory_order_relaxed);
+}
+
+/* One of max_connections and of global_max_connections. */
+static bool take_place(const struct hub_listener *listener)
+{
+    struct hub *hub = listener->hub;
+
+    if (!take_one(server_connection_len(hub->server),
+                  hub->settings->limits.global_max_connections)) {
+        hub->counts.broker_full++;
+        return false;
+    }
+    if (!take_one(listener->shared->connection_len, listener->settings->max_connections)) {
+        give_one(server_connection_len(hub->server));
+        hub->counts.listener_full++;
         return false;
     }
     return true;
@@ -81,7 +102,8 @@ static bool take_place(const struct hub_listener *listener)
 
 void hub_give_place(const struct hub_listener *listener)
 {
-    atomic_fetch_sub_explicit(listener->shared->connection_len, 1, memory_order_relaxed);
+    give_one(listener->shared->connection_len);
+    give_one(server_connection_len(listener->hub->server));
 }
 
 static void accept_some(struct hub_listener *listener)
@@ -277,19 +299,29 @@ void hub_flush(struct hub *hub)
     }
 }
 
-uint8_t *hub_scratch(struct hub *hub, size_t size)
+static uint8_t *reserve_scratch(struct scratch *scratch, size_t size)
 {
-    if (hub->scratch_cap < size || !hub->scratch) {
-        uint8_t *scratch = memory_alloc(MAX(size, (size_t)256));
+    if (scratch->cap < size || !scratch->bytes) {
+        size_t cap = MAX(size, (size_t)256);
+        uint8_t *bytes = memory_alloc(cap);
 
-        if (!scratch) {
+        if (!bytes) {
             return NULL;
         }
-        memory_free(hub->scratch);
-        hub->scratch = scratch;
-        hub->scratch_cap = MAX(size, (size_t)256);
+        memory_free(scratch->bytes);
+        *scratch = (struct scratch){bytes, cap};
     }
-    return hub->scratch;
+    return scratch->bytes;
+}
+
+uint8_t *hub_scratch(struct hub *hub, size_t size)
+{
+    return reserve_scratch(&hub->scratch, size);
+}
+
+uint8_t *hub_name(struct hub *hub, size_t size)
+{
+    return reserve_scratch(&hub->name, size);
 }
 
 uint64_t hub_draw(struct hub *hub)
@@ -333,7 +365,8 @@ struct hub *hub_free(struct hub *hub)
         hub->shard = shard_free(hub->shard);
         output_pool_deinit(&hub->pool);
         memory_free(hub->listeners);
-        memory_free(hub->scratch);
+        memory_free(hub->scratch.bytes);
+        memory_free(hub->name.bytes);
         memory_free(hub);
     }
     return NULL;
@@ -353,6 +386,8 @@ int hub_listen(struct hub *hub, const struct server_listener *listeners, unsigne
         listener->source = SOURCE_LISTENER;
         listener->shared = &listeners[i];
         listener->settings = &hub->settings->listeners[listeners[i].index];
+        listener->mount =
+            slice_of_text(listener->settings->mount_point ? listener->settings->mount_point : "");
         listener->hub = hub;
         wheel_timer_init(&listener->timer, HUB_TIMER_LISTENER);
         r = watch_listener(listener);

@@ -34,8 +34,28 @@ struct hub_listener {
     bool is_polled;
     const struct server_listener *shared;
     const struct listener_settings *settings;
+    struct slice mount; /* its mount_point; empty: none */
     struct hub *hub;
     struct wheel_timer timer; /* to look again when descriptors had run out */
+};
+
+/* Codes of MQTT 5.0; what a client of version 3 is refused is counted by the same. */
+#define HUB_REASON_CAP 256
+
+/* What limits have refused. One writer: the worker; read by others when it has stopped. */
+struct hub_counts {
+    uint64_t listener_full;           /* closed on accept: max_connections */
+    uint64_t broker_full;             /* closed on accept: global_max_connections */
+    uint64_t keep_alive;              /* CONNECTs of version 3 above max_keepalive */
+    uint64_t refused[HUB_REASON_CAP]; /* CONNECTs */
+    uint64_t ended[HUB_REASON_CAP];   /* connections that were ended from here */
+    uint64_t dropped[HUB_REASON_CAP]; /* PUBLISH packets that went nowhere */
+};
+
+/* Memory that grows to what was asked of it, and is used again. */
+struct scratch {
+    uint8_t *bytes;
+    size_t cap;
 };
 
 /* Owner: its worker. */
@@ -51,9 +71,10 @@ struct hub {
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */
     struct hub_listener *listeners;
     unsigned listener_len;
-    uint64_t drawn;   /* state of the generator of client ids */
-    uint8_t *scratch; /* properties that are put together anew */
-    size_t scratch_cap;
+    uint64_t drawn;         /* state of the generator of client ids */
+    struct scratch scratch; /* properties that are put together anew */
+    struct scratch name;    /* a topic or filter behind its mount point */
+    struct hub_counts counts;
     uint8_t buffer[HUB_READ_CAP];
 };
 
@@ -73,6 +94,9 @@ void hub_give_place(const struct hub_listener *listener);
 /* At least `size` bytes that last until the next call; NULL without memory. */
 uint8_t *hub_scratch(struct hub *hub, size_t size);
 
+/* The same, and apart from it, for the name that mount_topic() and mount_filter() make. */
+uint8_t *hub_name(struct hub *hub, size_t size);
+
 /* Writes all dirty outputs now, after their posts: when this iteration put too much into them. */
 void hub_flush(struct hub *hub);
 
@@ -80,6 +104,10 @@ void hub_flush(struct hub *hub);
 uint64_t hub_draw(struct hub *hub);
 
 struct worker_group *server_group(const struct server *server);
+/* The sum of what the hubs count, in a moment in which no worker runs. */
+void server_sum_refusals(const struct server *server, struct hub_counts *counts_out);
+
+_Atomic uint32_t *server_connection_len(struct server *server);
 struct core *server_core(const struct server *server);
 const struct settings *server_settings(const struct server *server);
 

@@ -22,8 +22,8 @@ void client_on_pingreq(struct client *client, struct slice body)
     }
 }
 
-/* A session that was to end with the connection can't be given a longer life at its end
- * [MQTT-3.14.2-2]. */
+/* A session that was to end with the connection can't be given a longer life at its end (MQTT 5.0
+ * section 3.14.2.2.2). */
 static enum mqtt_reason change_expiry(struct client *client, uint32_t interval)
 {
     if (interval != 0 && client->session->expiry_interval == 0) {

@@ -1,5 +1,7 @@
+#include "client/aliases.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/mount.h"
 #include "client/trace.h"
 #include "mqtt/encode.h"
 #include "net/socket.h"
@@ -158,25 +160,35 @@ void client_flush(struct client *client)
 void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                      enum mqtt_reason reason)
 {
-    uint8_t *at = client_reserve(client, MQTT_ACK_SIZE_MAX);
+    struct slice text = client_reason_text(client, reason);
+    bool is_told = text.len > 0 && mqtt_told_ack_size(reason, text) <= client->max_packet_size;
+    uint8_t *at =
+        client_reserve(client, is_told ? mqtt_told_ack_size(reason, text) : MQTT_ACK_SIZE_MAX);
+    size_t size;
 
     trace_sending_ack(client, type, packet_id, reason);
     if (at) {
-        client_commit(client, at + mqtt_encode_ack(at, client->version, type, packet_id, reason));
+        size = is_told ? mqtt_encode_told_ack(at, type, packet_id, reason, text)
+                       : mqtt_encode_ack(at, client->version, type, packet_id, reason);
+        client_commit(client, at + size);
     }
 }
 
 void client_send_disconnect(struct client *client, enum mqtt_reason reason)
 {
     struct slice none = slice_of(NULL, 0);
+    struct slice text = client_reason_text(client, reason);
     uint8_t *at;
 
     if (client->version < MQTT_5_0) {
         return;
     }
-    at = client_reserve(client, mqtt_disconnect_size(reason, none, none));
+    if (mqtt_disconnect_size(reason, text, none) > client->max_packet_size) {
+        text = none;
+    }
+    at = client_reserve(client, mqtt_disconnect_size(reason, text, none));
     if (at) {
-        client_commit(client, at + mqtt_encode_disconnect(at, reason, none, none));
+        client_commit(client, at + mqtt_encode_disconnect(at, reason, text, none));
     }
 }
 
@@ -184,11 +196,16 @@ void client_send_disconnect(struct client *client, enum mqtt_reason reason)
 
 /* How a PUBLISH for this peer is laid out. */
 struct publish_form {
-    uint32_t expiry; /* seconds that are left, with has_expiry */
+    struct slice topic; /* empty where the alias stands for it */
+    uint32_t expiry;    /* seconds that are left, with has_expiry */
     uint32_t properties_size;
     uint32_t body_size;
+    uint16_t alias; /* 0: none */
     bool has_expiry;
 };
+
+/* A topic alias as a property. */
+#define ALIAS_SIZE 3
 
 static uint32_t seconds_left(const struct client *client, uint32_t expires_at)
 {
@@ -198,34 +215,84 @@ static uint32_t seconds_left(const struct client *client, uint32_t expires_at)
     return ends_ms > now_ms + 1000 ? (uint32_t)((ends_ms - now_ms) / 1000) : 1;
 }
 
-static struct publish_form form_of(const struct client *client, const struct message_parts *parts,
-                                   const struct delivery_head *head)
+static void measure_properties(const struct client *client, struct publish_form *form,
+                               const struct message_parts *parts, const struct delivery_head *head)
 {
-    struct publish_form form = {.body_size = (uint32_t)(2 + parts->topic.len + parts->payload.len)};
-
-    if (head->qos > 0) {
-        form.body_size += 2;
-    }
-    if (client->version < MQTT_5_0) {
-        return form;
-    }
-    form.properties_size = (uint32_t)parts->properties.len;
+    form->properties_size = (uint32_t)parts->properties.len;
     if (parts->expires_at != MESSAGE_NEVER) {
-        form.has_expiry = true;
-        form.expiry = seconds_left(client, parts->expires_at);
-        form.properties_size += 5;
+        form->has_expiry = true;
+        form->expiry = seconds_left(client, parts->expires_at);
+        form->properties_size += 5;
     }
     if (head->identifier) {
-        form.properties_size += 1 + mqtt_variable_size(head->identifier);
+        form->properties_size += 1 + mqtt_variable_size(head->identifier);
     }
-    form.body_size += mqtt_variable_size(form.properties_size) + form.properties_size;
+    if (form->alias) {
+        form->properties_size += ALIAS_SIZE;
+    }
+}
+
+static void measure(const struct client *client, struct publish_form *form,
+                    const struct message_parts *parts, const struct delivery_head *head)
+{
+    form->body_size =
+        (uint32_t)(2 + form->topic.len + parts->payload.len + (head->qos > 0 ? 2 : 0));
+    if (client->version >= MQTT_5_0) {
+        measure_properties(client, form, parts, head);
+        form->body_size += mqtt_variable_size(form->properties_size) + form->properties_size;
+    }
+}
+
+static struct publish_form form_of(const struct client *client, struct slice topic,
+                                   const struct message_parts *parts,
+                                   const struct delivery_head *head)
+{
+    struct publish_form form = {.topic = topic};
+
+    if (client->alias_max > 0) {
+        form.alias = aliases_find(client->aliases, form.topic, parts->topic_hash);
+    }
+    if (form.alias) {
+        form.topic = slice_of(NULL, 0);
+    }
+    measure(client, &form, parts, head);
     return form;
+}
+
+static bool fits(const struct client *client, const struct publish_form *form)
+{
+    return mqtt_packet_size(form->body_size) <= client->max_packet_size &&
+           form->body_size <= MQTT_REMAINING_MAX;
+}
+
+/* A topic that has no alias gets one with this packet, if one is left and the packet may be as much
+ * longer. */
+static void introduce_alias(struct client *client, struct publish_form *form,
+                            const struct message_parts *parts, const struct delivery_head *head)
+{
+    struct publish_form longer = *form;
+
+    if (client->alias_max == 0 || form->alias || form->topic.len < ALIASES_TOPIC_MIN) {
+        return;
+    }
+    longer.alias = 1;
+    measure(client, &longer, parts, head);
+    if (!fits(client, &longer)) {
+        return;
+    }
+    longer.alias = aliases_add(&client->aliases, client->alias_max, form->topic, parts->topic_hash);
+    if (longer.alias) {
+        *form = longer;
+    }
 }
 
 static uint8_t *put_properties(uint8_t *at, const struct publish_form *form,
                                const struct message_parts *parts, const struct delivery_head *head)
 {
     at = mqtt_put_variable(at, form->properties_size);
+    if (form->alias) {
+        at = mqtt_put_two(mqtt_put_byte(at, MQTT_TOPIC_ALIAS), form->alias);
+    }
     if (form->has_expiry) {
         at = mqtt_put_four(mqtt_put_byte(at, MQTT_MESSAGE_EXPIRY_INTERVAL), form->expiry);
     }
@@ -241,7 +308,7 @@ static uint8_t *put_front(uint8_t *at, const struct client *client, const struct
     uint8_t flags = (uint8_t)(head->dup << 3 | head->qos << 1 | (head->retain ? 1 : 0));
 
     at = mqtt_put_header(at, MQTT_PUBLISH, flags, form->body_size);
-    at = mqtt_put_field(at, parts->topic);
+    at = mqtt_put_field(at, form->topic);
     if (head->qos > 0) {
         at = mqtt_put_two(at, head->packet_id);
     }
@@ -259,7 +326,7 @@ static void put_publish(struct client *client, const struct publication *publica
 {
     const struct message_parts *parts = &publication->parts;
     bool refers = is_referenced(publication);
-    size_t front = PUBLISH_EXTRA + parts->topic.len + form->properties_size;
+    size_t front = PUBLISH_EXTRA + form->topic.len + form->properties_size;
     uint8_t *at = client_reserve(client, front + (refers ? 0 : parts->payload.len));
 
     if (!at) {
@@ -279,16 +346,21 @@ static enum peer_verdict peer_publish(struct client *client, const struct public
                                       const struct delivery_head *head)
 {
     uint32_t max_queued = client->hub->settings->limits.max_queued_messages;
-    struct publish_form form = form_of(client, &publication->parts, head);
+    struct slice topic = publication->parts.topic;
+    struct publish_form form;
 
-    if (mqtt_packet_size(form.body_size) > client->max_packet_size ||
-        form.body_size > MQTT_REMAINING_MAX) {
+    if (!mount_strip(client, &topic)) {
+        return PEER_OUTSIDE;
+    }
+    form = form_of(client, topic, &publication->parts, head);
+    if (!fits(client, &form)) {
         return PEER_TOO_LARGE;
     }
     if (head->qos == 0 && client->is_blocked && max_queued &&
         client->output.packet_len >= max_queued) {
         return PEER_BUSY;
     }
+    introduce_alias(client, &form, &publication->parts, head);
     trace_sending_publish(client, &publication->parts, head);
     put_publish(client, publication, &form, head);
     return PEER_SENT;

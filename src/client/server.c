@@ -14,6 +14,7 @@ struct server {
     struct server_listener *listeners;
     unsigned listener_len;
     _Atomic uint32_t *connection_lens; /* one for each of the settings' listeners */
+    _Atomic uint32_t connection_len;   /* of all listeners */
     bool is_listening;
     struct lines *lines; /* of the log; NULL: not published */
 };
@@ -46,6 +47,11 @@ struct core *server_core(const struct server *server)
     return server->core;
 }
 
+_Atomic uint32_t *server_connection_len(struct server *server)
+{
+    return &server->connection_len;
+}
+
 const struct settings *server_settings(const struct server *server)
 {
     return server->settings;
@@ -71,10 +77,12 @@ static int make_parts(struct server *server, const struct server_params *params)
         .max_queued_bytes = limits->max_queued_bytes,
         .max_inflight_bytes = limits->max_inflight_bytes,
         .queue_plain = limits->queue_qos0_messages,
+        .merges = !server->settings->clients.allow_duplicate_messages,
         .upgrade_qos = limits->upgrade_outgoing_qos,
         .delivery_budget = params->budgets.deliveries,
         .at_once = params->budgets.at_once,
         .cleanup_budget = params->budgets.cleanups,
+        .max_sessions = (uint32_t)MAX(limits->global_max_clients, 0),
         .sweep_interval_s = server->settings->clients.retain_expiry_interval_min * 60,
     };
     int r = worker_group_new(params->worker_len, &params->budgets.worker, &server->group);
@@ -145,6 +153,10 @@ struct server *server_free(struct server *server)
         owner_self = &server->hubs[i]->shard->owner;
         hub_free(server->hubs[i]);
     }
+    for (unsigned i = 0; server->connection_lens && i < server->settings->listener_len; i++) {
+        assert(server->connection_lens[i] == 0);
+    }
+    assert(server->connection_len == 0);
     owner_self = owner;
     core_free(server->core);
     worker_group_free(server->group);
@@ -199,6 +211,40 @@ void server_run_worker(struct server *server, unsigned worker)
 {
     assert(server->is_listening && worker < server->worker_len);
     worker_run(server->hubs[worker]->worker);
+}
+
+bool server_has_passed(struct server *server)
+{
+    return worker_group_has_passed(server->group);
+}
+
+/* Counts are numbers of one size, and nothing else. */
+/* Counts are structs of nothing but 64-bit numbers. */
+static void add_counts(void *sums, const void *counts, size_t size)
+{
+    uint64_t *sum = sums;
+    const uint64_t *count = counts;
+
+    assert(size % sizeof(*sum) == 0);
+    for (size_t i = 0; i < size / sizeof(*sum); i++) {
+        sum[i] += count[i];
+    }
+}
+
+void server_sum_counts(const struct server *server, struct shard_counts *counts_out)
+{
+    memset(counts_out, 0, sizeof(*counts_out));
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        add_counts(counts_out, &server->hubs[i]->shard->counts, sizeof(*counts_out));
+    }
+}
+
+void server_sum_refusals(const struct server *server, struct hub_counts *counts_out)
+{
+    memset(counts_out, 0, sizeof(*counts_out));
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        add_counts(counts_out, &server->hubs[i]->counts, sizeof(*counts_out));
+    }
 }
 
 void server_stop(struct server *server)

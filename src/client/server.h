@@ -12,6 +12,7 @@
 #include "loop/worker.h"
 
 struct server;
+struct shard_counts;
 
 /* What an iteration may do at most, and where back pressure begins. */
 struct server_budgets {
@@ -56,6 +57,12 @@ int server_listen(struct server *server) MUST_CHECK;
 
 /* The life of one worker: returns after server_stop(), when all workers have finished. */
 void server_run_worker(struct server *server, unsigned worker);
+
+/* Whether every worker has passed an iteration since this last answered true. Main. */
+bool server_has_passed(struct server *server);
+
+/* The sum of what the workers count, a moment in which none of them runs. */
+void server_sum_counts(const struct server *server, struct shard_counts *counts_out);
 
 /* Asks all workers to end: clients are told, wills are sent. Any thread. */
 void server_stop(struct server *server);

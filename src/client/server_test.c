@@ -1,281 +1,9 @@
-#include "base/log.h"
-#include "client/server.h"
-#include "config/reader.h"
-#include "mqtt/encode.h"
-#include "mqtt/wire_test.h"
+#include "client/broker_test.h"
+#include "client/hub.h"
 
-#include <netinet/in.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <unistd.h>
+/* The whole broker but for the process. The test's thread is all clients. */
 
-/*
- * The whole broker but for the process, on threads of its own, spoken to over loopback. The test's
- * thread is all clients.
- */
-
-#define WORKER_MAX 4
-#define PACKET_CAP 65536
-#define PATIENCE_S 10
-#define ASKED_MAX  (64u * 1024 * 1024) /* bytes; far more than sockets and the broker hold */
-
-struct broker;
-
-struct broker_thread {
-    struct broker *broker;
-    unsigned worker;
-    unsigned long fail_after; /* of the thread's allocations; 0: never */
-    bool has_failed;          /* one of them did fail */
-    pthread_t thread;
-};
-
-struct broker {
-    struct settings *settings;
-    struct server *server;
-    struct broker_thread threads[WORKER_MAX];
-    unsigned worker_len;
-    int listener_fd;
-    struct sockaddr_in address;
-};
-
-/* A client: its socket, and the last packet that it got. */
-struct peer {
-    int fd;
-    uint8_t type;
-    uint8_t body[PACKET_CAP];
-    size_t len;
-};
-
-/* The broker */
-
-/* A failure that has not come by the end comes now. */
-static bool failure_came(void)
-{
-    for (unsigned i = 0; i < 100000; i++) {
-        void *memory = memory_alloc(1);
-
-        if (!memory) {
-            return false;
-        }
-        memory_free(memory);
-    }
-    return true;
-}
-
-static void *run_worker(void *argument)
-{
-    struct broker_thread *thread = argument;
-
-    memory_fail_after(thread->fail_after);
-    server_run_worker(thread->broker->server, thread->worker);
-    thread->has_failed = thread->fail_after > 0 && failure_came();
-    return NULL;
-}
-
-static void ignore_line(void *context, enum log_type type, const char *text)
-{
-    (void)context;
-    (void)type;
-    (void)text;
-}
-
-static void open_listener(struct broker *broker)
-{
-    socklen_t len = sizeof(broker->address);
-
-    broker->listener_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    broker->address = (struct sockaddr_in){.sin_family = AF_INET};
-    broker->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(bind(broker->listener_fd, (struct sockaddr *)&broker->address, len), 0);
-    assert_int_equal(listen(broker->listener_fd, 100), 0);
-    assert_int_equal(getsockname(broker->listener_fd, (struct sockaddr *)&broker->address, &len),
-                     0);
-}
-
-static struct broker *broker_new(const char *options, unsigned worker_len, unsigned long fail_after)
-{
-    struct broker *broker = memory_must_alloc_zero(1, sizeof(*broker));
-    struct config_request request = {.report = {.on_line = ignore_line}};
-    struct server_params params = {.worker_len = worker_len, .budgets = server_budgets_default};
-    char text[512];
-
-    snprintf(text, sizeof(text), "listener 1883\nallow_anonymous true\n%s", options);
-    request.path = "x.conf";
-    request.text = slice_of_text(text);
-    assert_int_equal(config_read(&request, &broker->settings), 0);
-    open_listener(broker);
-    params.settings = broker->settings;
-    hash_key_make(&params.hash_key, 1);
-    assert_int_equal(server_new(&params, &broker->server), 0);
-    assert_int_equal(server_add_listener(broker->server, broker->listener_fd, 0), 0);
-    assert_int_equal(server_listen(broker->server), 0);
-    broker->worker_len = worker_len;
-    for (unsigned i = 0; i < worker_len; i++) {
-        struct broker_thread *thread = &broker->threads[i];
-
-        *thread = (struct broker_thread){.broker = broker, .worker = i, .fail_after = fail_after};
-        assert_int_equal(pthread_create(&thread->thread, NULL, run_worker, thread), 0);
-    }
-    return broker;
-}
-
-/* Answers whether an allocation of any worker was made to fail. */
-static bool broker_free(struct broker *broker)
-{
-    bool has_failed = false;
-
-    server_stop(broker->server);
-    for (unsigned i = 0; i < broker->worker_len; i++) {
-        pthread_join(broker->threads[i].thread, NULL);
-        has_failed = has_failed || broker->threads[i].has_failed;
-    }
-    server_free(broker->server);
-    settings_unref(broker->settings);
-    close(broker->listener_fd);
-    memory_free(broker);
-    return has_failed;
-}
-
-/* Clients */
-
-static struct peer *peer_new(const struct broker *broker)
-{
-    struct peer *peer = memory_must_alloc_zero(1, sizeof(*peer));
-    struct timeval patience = {.tv_sec = PATIENCE_S};
-
-    peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    assert_int_equal(
-        connect(peer->fd, (const struct sockaddr *)&broker->address, sizeof(broker->address)), 0);
-    return peer;
-}
-
-static struct peer *peer_free(struct peer *peer)
-{
-    close(peer->fd);
-    memory_free(peer);
-    return NULL;
-}
-
-/* A peer that has closed is noticed when we read. */
-static void put_bytes(struct peer *peer, const void *data, size_t len)
-{
-    const uint8_t *at = data;
-
-    while (len > 0) {
-        ssize_t sent = send(peer->fd, at, len, MSG_NOSIGNAL);
-
-        if (sent <= 0) {
-            return;
-        }
-        at += sent;
-        len -= (size_t)sent;
-    }
-}
-
-/* A packet with up to 127 bytes behind its header. */
-static void put(struct peer *peer, uint8_t type, const char *body)
-{
-    struct slice bytes = bytes_parse(body);
-    uint8_t packet[2 + 127] = {type, (uint8_t)bytes.len};
-
-    assert_true(bytes.len < 128);
-    if (bytes.len) {
-        memcpy(packet + 2, bytes.data, bytes.len);
-    }
-    put_bytes(peer, packet, 2 + bytes.len);
-    bytes_free(bytes);
-}
-
-/* In two pieces: `front`, then zeros up to `size` bytes behind the header, then `back`. */
-static void put_large(struct peer *peer, uint8_t type, const char *front, uint32_t size,
-                      const char *back)
-{
-    struct slice before = bytes_parse(front);
-    struct slice after = bytes_parse(back);
-    uint8_t *packet = memory_must_alloc_zero(1, size + 5 + after.len);
-    size_t len = 0;
-
-    packet[len++] = type;
-    len = (size_t)(mqtt_put_variable(packet + len, size) - packet);
-    memcpy(packet + len, before.data, before.len);
-    len += size;
-    memcpy(packet + len, after.data, after.len);
-    len += after.len;
-    put_bytes(peer, packet, len / 2);
-    usleep(2000);
-    put_bytes(peer, packet + len / 2, len - len / 2);
-    memory_free(packet);
-    bytes_free(before);
-    bytes_free(after);
-}
-
-static bool get_bytes(struct peer *peer, void *data, size_t len)
-{
-    uint8_t *at = data;
-
-    while (len > 0) {
-        ssize_t got = recv(peer->fd, at, len, 0);
-
-        if (got < 0 && errno == EAGAIN) {
-            fail_msg("nothing came for %u s", PATIENCE_S);
-        }
-        if (got <= 0) {
-            return false;
-        }
-        at += got;
-        len -= (size_t)got;
-    }
-    return true;
-}
-
-/* The next packet. False: the broker has closed. */
-static bool get(struct peer *peer)
-{
-    uint8_t byte = 0x80;
-
-    peer->len = 0;
-    if (!get_bytes(peer, &peer->type, 1)) {
-        return false;
-    }
-    for (unsigned shift = 0; (byte & 0x80) != 0; shift += 7) {
-        if (!get_bytes(peer, &byte, 1)) {
-            return false;
-        }
-        peer->len |= (size_t)(byte & 0x7F) << shift;
-    }
-    assert_true(peer->len <= PACKET_CAP);
-    return get_bytes(peer, peer->body, peer->len);
-}
-
-/* Passes over deliveries until a packet of this first byte comes. False: the broker has closed. */
-static bool await(struct peer *peer, uint8_t type)
-{
-    while (get(peer)) {
-        if (peer->type == type) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool say(struct peer *peer, uint8_t type, const char *body, uint8_t answer)
-{
-    put(peer, type, body);
-    return await(peer, answer);
-}
-
-static bool is_alive(struct peer *peer)
-{
-    return say(peer, 0xC0, "", 0xD0);
-}
-
-static void assert_answer(struct peer *peer, uint8_t type, const char *body)
-{
-    assert_true(get(peer));
-    assert_int_equal(peer->type, type);
-    assert_bytes(slice_of(peer->body, peer->len), body);
-}
+#define ASKED_MAX (64u * 1024 * 1024) /* bytes; far more than sockets and the broker hold */
 
 /* Without memory */
 
@@ -332,6 +60,7 @@ static bool fail_nth(unsigned long n, unsigned worker_len)
     return broker_free(broker);
 }
 
+/* Holds 3.1.1: MQTT-4.8.0-2. */
 static void test_one_worker_without_memory(void **state)
 {
     unsigned long n = 1;
@@ -390,7 +119,7 @@ static void test_what_ends_a_connection(void **state)
         {0xE0, "8e",                                  0xE0, "82"},
         {0xE0, "87",                                  0xE0, "82"},
         {0xE0, "a2",                                  0xE0, "82"},
-        {0xE0, "00 05 11 00000005",                   0xE0, "82"}, /* [MQTT-3.14.2-2] */
+        {0xE0, "00 05 11 00000005",                   0xE0, "82"}, /* section 3.14.2.2.2 */
         {0x10, "'MQTT' 05 02 0000 00 'x'",            0xE0, "82"}, /* [MQTT-3.1.0-2] */
         {0xF0, "",                                    0xE0, "82"}, /* AUTH without a method */
         {0x20, "0000 00",                             0xE0, "82"}, /* CONNACK from a client */
@@ -398,6 +127,8 @@ static void test_what_ends_a_connection(void **state)
         {0xC1, "",                                    0xE0, "81"},
         {0x36, "'a' 0001 00",                         0xE0, "81"}, /* QoS 3 */
         {0x30, "'a/#' 00",                            0xE0, "90"},
+        {0x30, "0001 ff 00",                          0xE0, "81"}, /* [MQTT-1.5.4-1] */
+        {0x30, "0001 ff 03 230001",                   0xE0, "81"},
         {0x30, "'a' 03 230000",                       0xE0, "94"},
         {0x30, "'a' 03 23000b",                       0xE0, "94"},
         {0x30, "'' 03 230001",                        0xE0, "82"},
@@ -447,6 +178,7 @@ static void test_connack(void **state)
         {"",                                  "'MQTT' 04 00 0000 ''",                    "0002"                            },
         {"",                                  "'MQIsdp' 03 02 0000 ''",                  "0002"                            },
         {"",                                  "'MQTT' 06 02 0000 00 'x'",                "0001"                            },
+        {"",                                  "'MQTT' 00 02 0000 'x'",                   "0001"                            }, /* [MQTT-3.1.2-2] */
         {"",                                  "'MQTX' 04 02 0000 'x'",                   NULL                              },
         {"",                                  "'MQTT' 05 02 0000 04 15'm' 'x'",          "008c 00"                         },
         {"",                                  "'MQTT' 05 06 0000 00 'x' 00 '$SYS/x' ''", "0087 00"                         },
@@ -491,6 +223,71 @@ static void test_max_connections(void **state)
             peer_free(peers[i]);
         }
     }
+    broker_free(broker);
+}
+
+/* What limits refuse */
+
+/* Says `connect`, must get `answer` and a close. */
+static void expect_refused(struct broker *broker, const char *connect, const char *answer)
+{
+    struct peer *peer = peer_new(broker);
+
+    put(peer, 0x10, connect);
+    assert_answer(peer, 0x20, answer);
+    assert_false(get(peer));
+    peer_free(peer);
+}
+
+/* A client of 5.0 that sends this packet, must get `answer` and a close. */
+static void expect_ended(struct broker *broker, uint8_t type, const char *body, const char *answer)
+{
+    struct peer *peer = peer_new(broker);
+
+    assert_true(say(peer, 0x10, "'MQTT' 05 02 0000 00 'a'", 0x20));
+    put(peer, type, body);
+    assert_answer(peer, 0xE0, answer);
+    assert_false(get(peer));
+    peer_free(peer);
+}
+
+static void refuse_one_each(struct broker *broker)
+{
+    struct peer *peer = peer_new(broker);
+
+    assert_true(say(peer, 0x10, "'MQTT' 05 02 0000 00 'kept'", 0x20));
+    put(peer, 0x32, "'t' 0001 00 313233");
+    assert_answer(peer, 0x40, "0001 83"); /* message_size_limit */
+    expect_refused(broker, "'MQIsdp' 03 02 0000 'a'", "00 01");
+    expect_refused(broker, "'MQTT' 04 02 0000 ''", "00 02"); /* max_keepalive */
+    expect_refused(broker, "'MQTT' 05 02 0001 03 15 0000 'a'", "00 8c 00");
+    expect_ended(broker, 0x34, "'t' 0001 00", "9b"); /* max_qos */
+    expect_ended(broker, 0x30, "'t' 03 230063", "94");
+    put(peer, 0xE0, "");
+    assert_false(get(peer));
+    peer_free(peer);
+}
+
+/* Each by its reason, and nothing else. */
+static void test_refusals_are_counted(void **state)
+{
+    struct broker *broker = broker_new(
+        "max_qos 1\nmax_keepalive 60\nmessage_size_limit 2\naccept_protocol_versions 4, 5\n", 2, 0);
+    struct hub_counts expected = {
+        .keep_alive = 1,
+        .refused = {[MQTT_CLIENT_ID_NOT_VALID] = 1,
+                    [MQTT_BAD_AUTHENTICATION_METHOD] = 1,
+                    [MQTT_UNSUPPORTED_PROTOCOL_VERSION] = 1},
+        .ended = {[MQTT_QOS_NOT_SUPPORTED] = 1, [MQTT_TOPIC_ALIAS_INVALID] = 1},
+        .dropped = {[MQTT_IMPLEMENTATION_SPECIFIC_ERROR] = 1           },
+    };
+    struct hub_counts counts;
+
+    (void)state;
+    refuse_one_each(broker);
+    broker_stop(broker);
+    server_sum_refusals(broker->server, &counts);
+    assert_memory_equal(&counts, &expected, sizeof(counts));
     broker_free(broker);
 }
 
@@ -548,6 +345,7 @@ int main(void)
         cmocka_unit_test(test_what_ends_a_connection),
         cmocka_unit_test(test_connack),
         cmocka_unit_test(test_max_connections),
+        cmocka_unit_test(test_refusals_are_counted),
         cmocka_unit_test(test_answers_that_nobody_reads),
     };
 

@@ -1,24 +1,32 @@
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/mount.h"
 #include "client/trace.h"
 #include "core/replay.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
 
-/* Invalid filters end the connection, as in Mosquitto; shared ones are refused one by one. */
-static enum mqtt_reason check_filter(struct slice filter, bool *is_shared_out)
-{
-    struct slice group;
-    struct slice inner;
-    enum mqtt_share_verdict verdict = mqtt_share_parse(filter, &group, &inner);
+/* A filter taken apart. */
+struct target {
+    struct slice group; /* empty: an ordinary subscription */
+    struct slice filter;
+};
 
-    *is_shared_out = verdict == MQTT_SHARE_GROUP;
-    if (verdict == MQTT_SHARE_INVALID || !mqtt_filter_is_valid(inner)) {
-        return MQTT_MALFORMED_PACKET;
+/* Invalid filters end the connection, as in Mosquitto; shared ones are refused one by one. */
+static enum mqtt_reason check_filter(struct slice filter, struct target *target_out)
+{
+    enum mqtt_share_verdict verdict =
+        mqtt_share_parse(filter, &target_out->group, &target_out->filter);
+
+    if (verdict == MQTT_SHARE_NONE) {
+        return mqtt_filter_is_valid(filter) ? MQTT_SUCCESS : MQTT_MALFORMED_PACKET;
     }
-    return MQTT_SUCCESS;
+    return verdict == MQTT_SHARE_GROUP && mqtt_filter_is_valid(target_out->filter)
+               ? MQTT_SUCCESS
+               : MQTT_TOPIC_FILTER_INVALID;
 }
 
 static void say_filter(const struct client *client, enum log_type type, const char *qos,
@@ -66,27 +74,34 @@ static int replay(struct client *client, const struct mqtt_filter *filter, uint3
     return replay_start(client->hub->shard, client->session, &request);
 }
 
-/* One filter; the answer is its code in SUBACK. */
-static enum mqtt_reason subscribe(struct client *client, const struct mqtt_filter *filter,
-                                  uint32_t identifier)
+/* -ENOMEM: nothing has changed. */
+static int subscribe(struct client *client, const struct mqtt_filter *filter, uint32_t identifier)
 {
     struct shard *shard = client->hub->shard;
     struct subscriber row = {client->session, identifier, options_of(client, filter)};
     struct subscribed subscribed;
     uint32_t node;
+    int r = router_subscribe(shard, filter->filter, row, &subscribed);
 
-    if (router_subscribe(shard, filter->filter, row, &subscribed) < 0) {
-        return MQTT_QUOTA_EXCEEDED;
+    if (r < 0) {
+        return r;
     }
-    if (replay(client, filter, identifier, &subscribed) < 0) {
-        if (!subscribed.replaced) {
-            router_unsubscribe(shard, client->session, filter->filter, &node);
-        }
-        return MQTT_QUOTA_EXCEEDED;
+    r = replay(client, filter, identifier, &subscribed);
+    if (r < 0 && !subscribed.replaced) {
+        router_unsubscribe(shard, client->session, filter->filter, &node);
     }
-    say_filter(client, LOG_SUBSCRIBE, (const char *[]){"0 ", "1 ", "2 "}[filter->qos],
-               filter->filter);
-    return (enum mqtt_reason)filter->qos;
+    return r;
+}
+
+/* Nothing is replayed (MQTT 5.0 section 4.8.2). */
+static int join(struct client *client, const struct mqtt_filter *filter,
+                const struct target *target, uint32_t identifier)
+{
+    uint8_t options = options_of(client, filter) & (uint8_t)~SUBSCRIBE_NO_LOCAL;
+    struct subscriber row = {client->session, identifier, options};
+    struct subscribed subscribed;
+
+    return share_subscribe(client->hub->shard, target->group, target->filter, row, &subscribed);
 }
 
 /* All filters are looked at before the first is acted upon. */
@@ -97,11 +112,10 @@ static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
     struct mqtt_filter filter;
 
     while (next(&filters, &filter)) {
-        bool is_shared;
-        enum mqtt_reason reason = check_filter(filter.filter, &is_shared);
+        struct target target;
 
-        if (reason != MQTT_SUCCESS) {
-            return reason;
+        if (check_filter(filter.filter, &target) == MQTT_MALFORMED_PACKET) {
+            return MQTT_MALFORMED_PACKET;
         }
     }
     return MQTT_SUCCESS;
@@ -128,16 +142,31 @@ static void send_codes(struct client *client, enum mqtt_packet_type type, uint16
     }
 }
 
-static enum mqtt_reason subscribe_one(struct client *client, const struct mqtt_filter *filter,
+/* One filter; the answer is its code in SUBACK. */
+static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter *filter,
                                       const struct mqtt_subscribe *packet)
 {
-    bool is_shared;
-    enum mqtt_reason reason = check_filter(filter->filter, &is_shared);
+    uint32_t identifier = packet->properties.subscription_identifier;
+    struct target target;
+    enum mqtt_reason reason =
+        memory_is_short() ? MQTT_QUOTA_EXCEEDED : mount_filter(client, &filter->filter);
+    int r;
 
-    assert(reason == MQTT_SUCCESS);
-    /* Shared subscriptions come with issue 3. */
-    return is_shared ? MQTT_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
-                     : subscribe(client, filter, packet->properties.subscription_identifier);
+    if (reason == MQTT_SUCCESS) {
+        reason = check_filter(filter->filter, &target);
+    }
+    if (reason != MQTT_SUCCESS) {
+        return reason;
+    }
+    filter->qos = (uint8_t)MIN(filter->qos, client->facts->listener->settings->max_qos);
+    r = target.group.len > 0 ? join(client, filter, &target, identifier)
+                             : subscribe(client, filter, identifier);
+    if (r < 0) {
+        return MQTT_QUOTA_EXCEEDED;
+    }
+    say_filter(client, LOG_SUBSCRIBE, (const char *[]){"0 ", "1 ", "2 "}[filter->qos],
+               filter->filter);
+    return (enum mqtt_reason)filter->qos;
 }
 
 void client_on_subscribe(struct client *client, struct slice body)
@@ -167,15 +196,38 @@ void client_on_subscribe(struct client *client, struct slice body)
     send_codes(client, MQTT_SUBACK, packet.packet_id, slice_of(codes, len));
 }
 
-static enum mqtt_reason unsubscribe_one(struct client *client, struct slice filter)
+static bool unsubscribe(struct client *client, struct slice filter)
 {
     struct shard *shard = client->hub->shard;
     uint32_t node;
 
     if (!router_unsubscribe(shard, client->session, filter, &node)) {
-        return MQTT_NO_SUBSCRIPTION_EXISTED;
+        return false;
     }
     replay_stop(shard, client->session, node);
+    return true;
+}
+
+static bool leave(struct client *client, const struct target *target)
+{
+    return share_unsubscribe(client->hub->shard, client->session, target->group, target->filter);
+}
+
+static enum mqtt_reason unsubscribe_one(struct client *client, struct slice filter)
+{
+    struct target target;
+    enum mqtt_reason reason = mount_filter(client, &filter);
+
+    if (reason == MQTT_SUCCESS) {
+        reason = check_filter(filter, &target);
+    }
+    if (reason != MQTT_SUCCESS) {
+        /* UNSUBACK has no code for a quota. */
+        return reason == MQTT_QUOTA_EXCEEDED ? MQTT_UNSPECIFIED_ERROR : reason;
+    }
+    if (target.group.len > 0 ? !leave(client, &target) : !unsubscribe(client, filter)) {
+        return MQTT_NO_SUBSCRIPTION_EXISTED;
+    }
     say_filter(client, LOG_UNSUBSCRIBE, "", filter);
     return MQTT_SUCCESS;
 }

@@ -1,5 +1,6 @@
 #include "config/custom.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 struct word_bit {
@@ -57,6 +58,50 @@ static int parse_log_file(struct option_target *target)
     return log->file ? 0 : -ENOMEM;
 }
 
+/* clang-format off */
+static const struct word_bit destinations[] = {
+    {"none",   0                     },
+    {"stdout", SETTINGS_LOG_TO_STDOUT},
+    {"stderr", SETTINGS_LOG_TO_STDERR},
+    {"file",   SETTINGS_LOG_TO_FILE  },
+    {"syslog", SETTINGS_LOG_TO_SYSLOG},
+    {"topic",  SETTINGS_LOG_TO_TOPICS},
+    {0},
+};
+
+static const struct word_bit types[] = {
+    {"none",        0              },
+    {"all",         LOG_ALL        },
+    {"error",       LOG_ERROR      },
+    {"warning",     LOG_WARNING    },
+    {"notice",      LOG_NOTICE     },
+    {"information", LOG_INFORMATION},
+    {"debug",       LOG_DEBUG      },
+    {"subscribe",   LOG_SUBSCRIBE  },
+    {"unsubscribe", LOG_UNSUBSCRIBE},
+    {"websockets",  LOG_WEBSOCKETS },
+    {"internal",    LOG_INTERNAL   },
+    {0},
+};
+/* clang-format on */
+
+/* The words of all bits; the one for none where there is none. */
+static void put_words(FILE *out, const struct word_bit *bit, unsigned bits)
+{
+    const char *separator = "";
+
+    for (; bit->word; bit++) {
+        if (bits == bit->bits || (bit->bits != 0 && (bits & bit->bits) == bit->bits)) {
+            fprintf(out, "%s%s", separator, bit->word);
+            separator = " ";
+            bits &= ~bit->bits;
+        }
+        if (bits == 0) {
+            return;
+        }
+    }
+}
+
 /* Those of other systems are known and not built in. */
 static int refuse_log_dest(struct option_target *target, struct slice word)
 {
@@ -71,17 +116,6 @@ static int refuse_log_dest(struct option_target *target, struct slice word)
 
 int custom_parse_log_dest(struct option_target *target, const char *text)
 {
-    /* clang-format off */
-    static const struct word_bit destinations[] = {
-        {"none",   0                     },
-        {"stdout", SETTINGS_LOG_TO_STDOUT},
-        {"stderr", SETTINGS_LOG_TO_STDERR},
-        {"file",   SETTINGS_LOG_TO_FILE  },
-        {"syslog", SETTINGS_LOG_TO_SYSLOG},
-        {"topic",  SETTINGS_LOG_TO_TOPICS},
-        {0},
-    };
-    /* clang-format on */
     struct slice word = take_word(target, text);
     const struct word_bit *bit = find_bit(destinations, word);
 
@@ -101,22 +135,6 @@ int custom_parse_log_dest(struct option_target *target, const char *text)
 
 int custom_parse_log_type(struct option_target *target, const char *text)
 {
-    /* clang-format off */
-    static const struct word_bit types[] = {
-        {"none",        0              },
-        {"all",         LOG_ALL        },
-        {"error",       LOG_ERROR      },
-        {"warning",     LOG_WARNING    },
-        {"notice",      LOG_NOTICE     },
-        {"information", LOG_INFORMATION},
-        {"debug",       LOG_DEBUG      },
-        {"subscribe",   LOG_SUBSCRIBE  },
-        {"unsubscribe", LOG_UNSUBSCRIBE},
-        {"websockets",  LOG_WEBSOCKETS },
-        {"internal",    LOG_INTERNAL   },
-        {0},
-    };
-    /* clang-format on */
     const struct word_bit *bit = find_bit(types, take_word(target, text));
 
     if (!bit) {
@@ -226,4 +244,56 @@ int custom_parse_proxy_trusted(struct option_target *target, const char *text)
     }
     proxy->trusted[proxy->trusted_len++] = range;
     return 0;
+}
+
+void custom_format_log_dest(const struct option_source *source, FILE *out)
+{
+    const struct settings_log *log = &source->settings->log;
+
+    put_words(out, destinations, log->destinations);
+    if ((log->destinations & SETTINGS_LOG_TO_FILE) != 0) {
+        fprintf(out, " %s", log->file);
+    }
+}
+
+void custom_format_log_type(const struct option_source *source, FILE *out)
+{
+    put_words(out, types, source->settings->log.types);
+}
+
+void custom_format_expiration(const struct option_source *source, FILE *out)
+{
+    uint64_t seconds = source->settings->limits.persistent_client_expiration_s;
+
+    if (seconds > 0) {
+        fprintf(out, "%" PRIu64 "s", seconds);
+    }
+}
+
+void custom_format_versions(const struct option_source *source, FILE *out)
+{
+    const char *separator = "";
+
+    for (unsigned version = 3; version <= 5; version++) {
+        if ((source->listener->accept_versions & SETTINGS_VERSION(version)) != 0) {
+            fprintf(out, "%s%u", separator, version);
+            separator = ",";
+        }
+    }
+}
+
+void custom_format_proxy_trusted(const struct option_source *source, FILE *out)
+{
+    const struct settings_proxy *proxy = &source->listener->proxy;
+
+    for (unsigned i = 0; i < proxy->trusted_len; i++) {
+        char text[ADDRESS_TEXT_CAP] = "unix";
+
+        if (proxy->trusted[i].network.family == ADDRESS_UNIX) {
+            fprintf(out, "%s%s", i > 0 ? " " : "", text);
+            continue;
+        }
+        address_format(&proxy->trusted[i].network, text);
+        fprintf(out, "%s%s/%u", i > 0 ? " " : "", text, proxy->trusted[i].prefix_len);
+    }
 }

@@ -20,3 +20,10 @@ int custom_parse_versions(struct option_target *target, const char *text) MUST_C
 
 /* An address, a range in CIDR notation or `unix`. */
 int custom_parse_proxy_trusted(struct option_target *target, const char *text) MUST_CHECK;
+
+/* The values as texts: one line for options that repeat, with spaces between. */
+void custom_format_log_dest(const struct option_source *source, FILE *out);
+void custom_format_log_type(const struct option_source *source, FILE *out);
+void custom_format_expiration(const struct option_source *source, FILE *out);
+void custom_format_versions(const struct option_source *source, FILE *out);
+void custom_format_proxy_trusted(const struct option_source *source, FILE *out);

@@ -55,7 +55,10 @@
     FIELD(place, member, IS_OF(place, member, c_type) && sizeof(c_type) == sizeof(int), \
           "the field of a choice must be of the enum that the row names")
 
-#define CUSTOM(place, function) .type = OPTION_CUSTOM, .scope = SCOPE_##place, .parse = (function)
+/* Parsed and formatted by custom_parse_NAME() and custom_format_NAME(). */
+#define CUSTOM(place, name)                                                      \
+    .type = OPTION_CUSTOM, .scope = SCOPE_##place, .parse = custom_parse_##name, \
+    .format = custom_format_##name
 
 /* Without a field: nothing reads it yet. */
 #define PLAIN(kind, place) .type = (kind), .scope = SCOPE_##place
@@ -213,7 +216,7 @@ const struct option options[] = {
     { "max_keepalive", NUMBER(OPTION_SECONDS, global, limits.max_keepalive_s, 0, 65535),
       BUILT(OPTION_LIVE), .fallback = "0",
       .doc = "The longest keep-alive that a client may ask for; 0 means no limit." },
-    { "persistent_client_expiration", CUSTOM(global, custom_parse_expiration), BUILT(OPTION_LIVE),
+    { "persistent_client_expiration", CUSTOM(global, expiration), BUILT(OPTION_LIVE),
       .doc = "How long a durable session outlives its connection: a count with s, h, d, w, m (30 days) or y behind it." },
     { "retain_available", BOOL(global, clients.retain_available), BUILT(OPTION_LIVE), .fallback = "true",
       .doc = "Whether clients may publish retained messages." },
@@ -255,10 +258,10 @@ const struct option options[] = {
       .doc = "Whether autosave_interval counts changes instead of seconds." },
 
     /* Log */
-    { "log_dest", CUSTOM(global, custom_parse_log_dest), BUILT(OPTION_LIVE), .fallback = "stderr",
+    { "log_dest", CUSTOM(global, log_dest), BUILT(OPTION_LIVE), .fallback = "stderr",
       .repeats = true,
       .doc = "Where the log goes: none, stdout, stderr, syslog, topic or `file` and a path." },
-    { "log_type", CUSTOM(global, custom_parse_log_type), BUILT(OPTION_LIVE),
+    { "log_type", CUSTOM(global, log_type), BUILT(OPTION_LIVE),
       .fallback = "error warning notice information", .repeats = true,
       .doc = "What is logged: debug, error, warning, notice, information, subscribe, unsubscribe, websockets, internal, none or all." },
     { "log_timestamp", BOOL(global, log.timestamp), BUILT(OPTION_LIVE), .fallback = "true",
@@ -348,7 +351,7 @@ const struct option options[] = {
     { "protocol", PLAIN(OPTION_CHOICE, listener), ONLY(OPTION_NEVER, "mqtt"), .fallback = "mqtt",
       .choices = protocol_choices,
       .doc = "What the listener speaks." },
-    { "accept_protocol_versions", CUSTOM(listener, custom_parse_versions),
+    { "accept_protocol_versions", CUSTOM(listener, versions),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "3,4,5",
       .doc = "Which of the MQTT versions 3, 4 and 5 are allowed, separated by commas." },
     { "max_connections", NUMBER(OPTION_INTEGER, listener, max_connections, -1, COUNT_MAX),
@@ -388,7 +391,7 @@ const struct option options[] = {
     { "enable_proxy_protocol_v2", BOOL(listener, proxy.is_v2), BUILT(OPTION_RELOAD_LISTENER),
       .is_ours = true,
       .doc = "Another way to write enable_proxy_protocol 2." },
-    { "proxy_protocol_trusted", CUSTOM(listener, custom_parse_proxy_trusted),
+    { "proxy_protocol_trusted", CUSTOM(listener, proxy_trusted),
       BUILT(OPTION_RELOAD_LISTENER), .is_ours = true, .repeats = true,
       .doc = "An address, a range as ADDRESS/BITS, or `unix`, whose PROXY headers are believed; without it, everybody's." },
     { "proxy_protocol_untrusted",

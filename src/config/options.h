@@ -10,6 +10,8 @@
 
 #include "config/settings.h"
 
+#include <stdio.h>
+
 /* The longest text that a value may be, in bytes. */
 #define OPTION_TEXT_MAX 65535
 
@@ -88,6 +90,15 @@ enum option_verdict {
 
 typedef int option_parse_fn(struct option_target *target, const char *text);
 
+/* Where a value is read from that is to be shown. */
+struct option_source {
+    const struct settings *settings;
+    const struct listener_settings *listener; /* for options of a listener */
+};
+
+/* Writes a value of a format of its own as it would stand in the file; nothing for none. */
+typedef void option_format_fn(const struct option_source *source, FILE *out);
+
 struct option {
     const char *name;
     const char *alias_of; /* all else is then in the row of that name */
@@ -95,6 +106,7 @@ struct option {
     enum option_storage storage;
     size_t offset; /* of the field in the settings, or in the listener's */
     option_parse_fn *parse;
+    option_format_fn *format; /* with `parse` */
     enum option_scope scope;
     enum option_reload reload;
     enum option_status status;

@@ -1,5 +1,7 @@
 #include "config/values.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static bool read_bool(const char *text, int64_t *number_out)
@@ -82,6 +84,114 @@ static int store_text(const struct option *option, struct option_target *target,
         return -ENOMEM;
     }
     *(const char **)(void *)field_of(option, target) = copy;
+    return 0;
+}
+
+static const char *choice_name(const struct option *option, int value)
+{
+    for (const struct option_choice *choice = option->choices; choice->name; choice++) {
+        if (choice->value == value) {
+            return choice->name;
+        }
+    }
+    return "";
+}
+
+static const void *stored_at(const struct option *option, const struct option_source *source)
+{
+    const void *owner = option->scope == OPTION_GLOBAL ? (const void *)source->settings
+                                                       : (const void *)source->listener;
+
+    assert(owner);
+    return (const char *)owner + option->offset;
+}
+
+static int64_t stored_number(const struct option *option, const void *field)
+{
+    switch (option->storage) {
+    case OPTION_STORE_U8: return *(const uint8_t *)field;
+    case OPTION_STORE_U16: return *(const uint16_t *)field;
+    case OPTION_STORE_U32: return *(const uint32_t *)field;
+    case OPTION_STORE_U64: return (int64_t) * (const uint64_t *)field;
+    case OPTION_STORE_I32: return *(const int32_t *)field;
+    default: assert(false); return 0;
+    }
+}
+
+static void put_stored(const struct option *option, const void *field, FILE *out)
+{
+    const char *text;
+
+    switch (option->storage) {
+    case OPTION_STORE_BOOL: fputs(*(const bool *)field ? "true" : "false", out); return;
+    case OPTION_STORE_ENUM: fputs(choice_name(option, *(const int *)field), out); return;
+    case OPTION_STORE_TEXT:
+        text = *(const char *const *)field;
+        fputs(text ? text : "", out);
+        return;
+    default: break;
+    }
+    /* Below what may be written: not set. */
+    if (stored_number(option, field) >= option->min) {
+        fprintf(out, "%" PRId64, stored_number(option, field));
+    }
+}
+
+int value_format(const struct option *option, const struct option_source *source, char **text_out)
+{
+    size_t size;
+    FILE *out = open_memstream(text_out, &size);
+    bool has_failed;
+
+    if (!out) {
+        *text_out = NULL;
+        return -ENOMEM;
+    }
+    if (option->format) {
+        option->format(source, out);
+    } else {
+        put_stored(option, stored_at(option, source), out);
+    }
+    has_failed = ferror(out) != 0;
+    if (fclose(out) != 0 || has_failed) {
+        free(*text_out);
+        *text_out = NULL;
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static size_t storage_size(enum option_storage storage)
+{
+    switch (storage) {
+    case OPTION_STORE_BOOL: return sizeof(bool);
+    case OPTION_STORE_U8: return sizeof(uint8_t);
+    case OPTION_STORE_U16: return sizeof(uint16_t);
+    case OPTION_STORE_U32: return sizeof(uint32_t);
+    case OPTION_STORE_U64: return sizeof(uint64_t);
+    case OPTION_STORE_I32: return sizeof(int32_t);
+    case OPTION_STORE_ENUM: return sizeof(int);
+    default: return 0;
+    }
+}
+
+int value_copy(const struct option *option, const struct option_source *source,
+               struct option_target *target)
+{
+    const void *from = stored_at(option, source);
+    void *field = field_of(option, target);
+    const char *text;
+
+    assert(option->storage != OPTION_STORE_NONE);
+    if (option->storage != OPTION_STORE_TEXT) {
+        memcpy(field, from, storage_size(option->storage));
+        return 0;
+    }
+    text = *(const char *const *)from;
+    if (text && !(text = arena_copy_text(target->arena, text))) {
+        return -ENOMEM;
+    }
+    *(const char **)field = text;
     return 0;
 }
 

@@ -15,6 +15,17 @@
 int value_parse(const struct option *option, struct option_target *target,
                 const char *text) MUST_CHECK;
 
+/*
+ * The value as it would stand in the file, "" for one that is not set, on the heap: free().
+ * -ENOMEM.
+ */
+int value_format(const struct option *option, const struct option_source *source,
+                 char **text_out) MUST_CHECK;
+
+/* Takes over the value of an option with a field; texts are copied. -ENOMEM. */
+int value_copy(const struct option *option, const struct option_source *source,
+               struct option_target *target) MUST_CHECK;
+
 /* Whether two texts are the same value, such as `true` and `1`. */
 bool value_is_equal(const struct option *option, const char *a, const char *b);
 

@@ -2,8 +2,10 @@
 
 #include "base/memory.h"
 #include "base/point.h"
+#include "core/merge.h"
 #include "core/session.h"
 #include "core/shard.h"
+#include "core/share_post.h"
 
 /*
  * A publication is matched once. When its subscribers here fit into the budget they are served in
@@ -27,7 +29,9 @@ struct fanout_target {
 struct fanout_walk {
     struct shard *shard;
     struct publication *publication;
+    struct share_post *post;
     uint64_t total;
+    unsigned node_len;
     bool out_of_memory;
 };
 
@@ -37,6 +41,7 @@ static void count_visit(void *context, uint32_t node, uint64_t word)
 
     (void)node;
     walk->total += router_own(walk->shard, word).len;
+    walk->node_len++;
 }
 
 static void serve_visit(void *context, uint32_t node, uint64_t word)
@@ -109,6 +114,8 @@ void fanout_clear(struct shard *shard)
     fanout->cap = 0;
     fanout->len = 0;
     fanout->at = 0;
+    fanout->post = share_post_free(fanout->post);
+    fanout->serial = 0;
     fanout->message = message_unref(fanout->message);
 }
 
@@ -122,6 +129,20 @@ static void enter_target(struct fanout *fanout)
     }
 }
 
+/* Whether the filter tree has to be asked: a message that is handed on is for its group alone. */
+static bool matches(const struct fanout_walk *walk)
+{
+    return likely(!walk->post) || walk->post->matches;
+}
+
+static void match(struct fanout_walk *walk, router_visit_fn visit)
+{
+    if (matches(walk)) {
+        router_match(walk->shard, walk->publication->parts.topic, walk->publication->topic_hash,
+                     visit, walk);
+    }
+}
+
 static bool start(struct fanout_walk *walk)
 {
     struct shard *shard = walk->shard;
@@ -131,32 +152,100 @@ static bool start(struct fanout_walk *walk)
     if (publication_need_message(publication) < 0) {
         return false;
     }
-    router_match(shard, publication->parts.topic, publication->topic_hash, collect_visit, walk);
+    match(walk, collect_visit);
     fanout->message = message_ref(publication->message);
     fanout->topic_hash = publication->topic_hash;
     if (walk->out_of_memory) {
         fanout_clear(shard);
         return false;
     }
+    fanout->post = TAKE(walk->post);
     enter_target(fanout);
     return true;
 }
 
-void fanout_serve(struct shard *shard, struct publication *publication)
+static void serve_at_once(struct fanout_walk *walk)
 {
-    struct fanout_walk walk = {.shard = shard, .publication = publication};
+    while (walk->post && share_serve_next(walk->shard, walk->post, walk->publication)) {
+    }
+    match(walk, serve_visit);
+    walk->post = share_post_free(walk->post);
+}
+
+void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post)
+{
+    struct fanout_walk walk = {
+        .shard = shard, .publication = publication, .post = post, .total = post ? post->len : 0};
+    bool merges;
 
     assert(!fanout_is_active(&shard->fanout));
-    router_match(shard, publication->parts.topic, publication->topic_hash, count_visit, &walk);
+    match(&walk, count_visit);
     if (walk.total == 0) {
         return;
     }
-    if (walk.total > MAX(shard->budget, shard->core->limits.at_once) && start(&walk)) {
+    merges = shard->core->limits.merges && walk.node_len > 1;
+    if ((merges || walk.total > MAX(shard->budget, shard->core->limits.at_once)) && start(&walk)) {
+        shard->fanout.serial = merges ? ++shard->fanout.serials : 0;
         fanout_go_on(shard);
         return;
     }
     shard->budget -= (unsigned)MIN(walk.total, (uint64_t)shard->budget);
-    router_match(shard, publication->parts.topic, publication->topic_hash, serve_visit, &walk);
+    serve_at_once(&walk);
+}
+
+static void serve_turns(struct shard *shard, struct publication *publication)
+{
+    struct fanout *fanout = &shard->fanout;
+
+    while (shard->budget > 0 && fanout->post) {
+        if (!share_serve_next(shard, fanout->post, publication)) {
+            fanout->post = share_post_free(fanout->post);
+            return;
+        }
+        shard_charge(shard);
+    }
+}
+
+/* The session's row at a target that is still to be served; NULL when it has none there. */
+static struct subscriber *row_of(const struct session *session, struct fanout_target *target)
+{
+    const struct subscription *subscription;
+    struct subscriber *row;
+
+    if (!target->list) {
+        return target->single.session == session ? &target->single : NULL;
+    }
+    subscription = subscriptions_find(&session->subscriptions, target->node);
+    if (!subscription || subscription->place >= target->list->len) {
+        return NULL;
+    }
+    row = &target->list->rows[subscription->place];
+    return row->session == session ? row : NULL;
+}
+
+/* Where the session is met first it gets what all its subscriptions want, and no more later. */
+static void deliver_merged(struct shard *shard, struct publication *publication,
+                           struct session *session)
+{
+    struct fanout *fanout = &shard->fanout;
+    struct merge merge;
+
+    if (session->merged == fanout->serial) {
+        return;
+    }
+    session->merged = fanout->serial;
+    merge_init(&merge, session, publication);
+    for (uint32_t i = fanout->at; i < fanout->len; i++) {
+        struct subscriber *row = row_of(session, &fanout->targets[i]);
+
+        if (row) {
+            session_merge(shard, &merge, row, fanout->targets[i].node);
+        }
+    }
+    if (merge.is_any) {
+        session_deliver_merged(shard, &merge);
+    }
+    merge_deinit(&merge);
 }
 
 /* Serves the next row or session of the cursor. False: the target is finished. */
@@ -172,7 +261,9 @@ static bool serve_one(struct shard *shard, struct publication *publication)
         }
         row = &target->list->rows[fanout->borders.row++];
     }
-    if (row->session) {
+    if (row->session && fanout->serial != 0) {
+        deliver_merged(shard, publication, row->session);
+    } else if (row->session) {
         session_deliver(shard, row->session, publication, row, target->node);
     }
     shard->budget--;
@@ -188,6 +279,7 @@ void fanout_go_on(struct shard *shard)
         return;
     }
     publication_of(&publication, fanout->message, fanout->topic_hash);
+    serve_turns(shard, &publication);
     while (shard->budget > 0 && fanout->at < fanout->len) {
         if (!serve_one(shard, &publication)) {
             target_release(&fanout->targets[fanout->at++]);
@@ -195,7 +287,7 @@ void fanout_go_on(struct shard *shard)
         }
     }
     point("fan-out slice");
-    if (fanout->at == fanout->len) {
+    if (!fanout->post && fanout->at == fanout->len) {
         fanout_clear(shard);
     }
 }

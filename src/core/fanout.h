@@ -14,11 +14,11 @@ struct message;
 struct session;
 struct shard;
 struct publication;
+struct share_post;
 struct subscriber;
 struct subscriber_list;
 
 struct fanout_target;
-
 struct fanout_borders {
     uint32_t row;
     uint32_t end;
@@ -27,12 +27,15 @@ struct fanout_borders {
 /* Private to core/fanout.c. Owner: its worker. */
 struct fanout {
     struct message *message; /* NULL: no fan-out under way */
+    struct share_post *post; /* turns of groups, which come first; NULL: none left */
     uint64_t topic_hash;
     struct fanout_target *targets;
     uint32_t len;
     uint32_t cap;
     uint32_t at; /* the target that is being served */
     struct fanout_borders borders;
+    uint64_t serial;  /* of this fan-out, if it merges what goes to one session; else 0 */
+    uint64_t serials; /* given out so far */
 };
 
 static inline bool fanout_is_active(const struct fanout *fanout)
@@ -41,11 +44,12 @@ static inline bool fanout_is_active(const struct fanout *fanout)
 }
 
 /*
- * Serves this worker's subscribers of a publication: at once, as far as the budget reaches; the
+ * Serves the turns that groups have here (`post`, taken over; NULL: none) and, unless that says
+ * otherwise, this worker's subscribers of a publication: at once, as far as the budget reaches; the
  * rest becomes the active fan-out. None may be active yet. Never fails: without memory for a cursor
  * all are served at once.
  */
-void fanout_serve(struct shard *shard, struct publication *publication);
+void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post);
 
 /* Goes on with the active fan-out as far as the budget reaches. */
 void fanout_go_on(struct shard *shard);

@@ -62,6 +62,7 @@ struct fixture {
 struct sent {
     struct delivery_head head;
     uint32_t number;
+    size_t properties_len;
     bool is_pubrel;
     char topic[40];
 };
@@ -201,6 +202,7 @@ static inline enum peer_verdict fixture_on_publish(struct client *client,
     }
     sent = fixture_new_sent(client);
     sent->head = *head;
+    sent->properties_len = publication->parts.properties.len;
     memcpy(&sent->number, payload.data, MIN(payload.len, sizeof(sent->number)));
     memcpy(sent->topic, topic.data, MIN(topic.len, sizeof(sent->topic) - 1));
     if (client->writes_early) {
@@ -294,6 +296,8 @@ static inline void fixture_handle(struct shard *shard, const struct fixture_entr
 {
     if (entry->kind == POST_ECHO) {
         replay_on_echo(shard, entry->object);
+    } else if (entry->kind == POST_SHARED) {
+        shard_on_shared(shard, entry->object);
     } else {
         assert_int_equal(entry->kind, POST_MESSAGE);
         shard_on_message(shard, entry->object);
@@ -393,7 +397,7 @@ static inline int fixture_connect(struct client *client, const struct session_re
 
     whole.client_id = slice_of_text(client->id);
     r = session_connect(shard, client, &whole, &client->session);
-    if (r > 0) {
+    if (r == SESSION_CREATED || r == SESSION_RESUMED) {
         session_start(shard, client->session);
     }
     return r;
@@ -585,10 +589,11 @@ static inline void fixture_drop_mail(struct fixture *fixture, unsigned worker)
     struct shard *shard = fixture_enter(fixture, worker);
     struct fixture_entry entry;
 
-    fixture_push(&fixture->workers[worker]);
     while (fixture_queue_take(&fixture->workers[worker].mailbox, &entry)) {
         if (entry.kind == POST_ECHO) {
             replay_on_echo(shard, entry.object);
+        } else if (entry.kind == POST_SHARED) {
+            share_post_free(entry.object);
         } else {
             message_unref(entry.object);
         }
@@ -622,12 +627,17 @@ static inline struct fixture *fixture_free(struct fixture *fixture)
     assert_int_equal(tree_len(core->router.tree), 0);
     assert_int_equal(tree_len(core->retained.tree), 0);
     assert_int_equal(core->router.subscription_len, 0);
+    assert_int_equal(core->router.share_len, 0);
     assert_int_equal(core->retained.len, 0);
     for (unsigned i = 0; i < core->worker_len; i++) {
         struct shard *shard = fixture_enter(fixture, i);
 
         rcu_offline(&shard->reader);
         shard_flush(shard);
+    }
+    for (unsigned i = 0; i < core->worker_len; i++) {
+        fixture_enter(fixture, i);
+        fixture_push(&fixture->workers[i]);
     }
     for (unsigned i = 0; i < core->worker_len; i++) {
         struct fixture_worker *worker = &fixture->workers[i];

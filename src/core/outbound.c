@@ -1,6 +1,7 @@
 #include "core/outbound.h"
 
 #include "base/memory.h"
+#include "core/share.h"
 
 /*
  * A ring with holes: the packet id of a delivery is the running number of the oldest plus its
@@ -22,10 +23,18 @@ static uint64_t payload_len(const struct delivery *delivery)
     return delivery->message ? delivery->message->payload_len : 0;
 }
 
+void delivery_let_go(struct delivery *delivery)
+{
+    delivery->message = message_unref(delivery->message);
+    if (delivery->share) {
+        delivery->share = share_unref(delivery->share);
+    }
+}
+
 void outbound_deinit(struct outbound *outbound)
 {
     for (uint32_t i = 0; i < outbound->len; i++) {
-        message_unref(delivery_at(outbound, i)->message);
+        delivery_let_go(delivery_at(outbound, i));
     }
     outbound->ring = memory_free(outbound->ring);
     outbound->cap = 0;
@@ -140,7 +149,7 @@ static void let_go(struct outbound *outbound, struct delivery *delivery)
 {
     outbound->ring->queued_bytes -= payload_len(delivery);
     outbound->ring->plain -= delivery->qos == 0;
-    delivery->message = message_unref(delivery->message);
+    delivery_let_go(delivery);
     delivery->state = DELIVERY_DONE;
 }
 
@@ -190,7 +199,7 @@ void outbound_release(struct outbound *outbound, struct delivery *delivery)
 {
     assert(delivery->qos == 2 && delivery->state != DELIVERY_DONE);
     outbound->ring->unacked_bytes -= payload_len(delivery);
-    delivery->message = message_unref(delivery->message);
+    delivery_let_go(delivery);
     delivery->state = DELIVERY_RELEASED;
 }
 
@@ -198,8 +207,49 @@ void outbound_finish(struct outbound *outbound, struct delivery *delivery)
 {
     assert(delivery->state != DELIVERY_DONE && outbound->unacked > 0);
     outbound->ring->unacked_bytes -= payload_len(delivery);
-    delivery->message = message_unref(delivery->message);
+    delivery_let_go(delivery);
     delivery->state = DELIVERY_DONE;
     outbound->unacked--;
     pop_done(outbound);
+}
+
+bool outbound_has_shared(const struct outbound *outbound)
+{
+    for (uint32_t i = 0; i < outbound->len; i++) {
+        if (delivery_at(outbound, i)->share) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out)
+{
+    if (outbound->len == 0) {
+        return false;
+    }
+    *delivery_out = *delivery_at(outbound, 0);
+    outbound->head = (outbound->head + 1) & (outbound->cap - 1);
+    outbound->len--;
+    return true;
+}
+
+/* Nothing that was never sent has a packet identifier yet: those behind may move up. */
+void outbound_withdraw(struct outbound *outbound, const struct share *share,
+                       outbound_visit_fn visit, void *context)
+{
+    uint32_t kept = outbound->ring ? outbound->ring->flown : outbound->len;
+
+    for (uint32_t i = kept; i < outbound->len; i++) {
+        struct delivery *delivery = delivery_at(outbound, i);
+
+        if (delivery->share == share) {
+            outbound->ring->queued_bytes -= payload_len(delivery);
+            outbound->ring->plain -= delivery->qos == 0;
+            visit(context, delivery);
+        } else {
+            *delivery_at(outbound, kept++) = *delivery;
+        }
+    }
+    outbound->len = kept;
 }

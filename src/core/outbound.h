@@ -11,6 +11,8 @@
 
 #include "core/message.h"
 
+struct share;
+
 enum delivery_state {
     DELIVERY_QUEUED,   /* never sent */
     DELIVERY_SENT,     /* waits for PUBACK or PUBREC */
@@ -20,6 +22,7 @@ enum delivery_state {
 
 struct delivery {
     struct message *message; /* NULL once released or done */
+    struct share *share;     /* counted: the group whose turn it is; NULL once that is over */
     uint32_t identifier;     /* subscription identifier, 0 = none */
     uint8_t qos;
     uint8_t state; /* enum delivery_state */
@@ -54,7 +57,7 @@ struct outbound {
 
 void outbound_deinit(struct outbound *outbound);
 
-/* Takes one reference of the message. -ENOMEM: it did not. */
+/* Takes the references of the delivery. -ENOMEM: it did not. */
 int outbound_push(struct outbound *outbound, const struct delivery *delivery) MUST_CHECK;
 
 /* Deliveries that wait behind the window. */
@@ -101,6 +104,21 @@ bool outbound_drop_oldest(struct outbound *outbound) MUST_CHECK;
 
 /* The delivery in flight with this identifier; NULL when there is none. */
 struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id);
+
+/* Lets go of what a delivery holds. */
+void delivery_let_go(struct delivery *delivery);
+
+/* Whether any delivery is a group's. */
+bool outbound_has_shared(const struct outbound *outbound);
+
+/* Takes the oldest out, whatever its state, with what it holds. False: there is none. The session
+ * is over: packet identifiers mean nothing any more. */
+bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out);
+
+/* Takes out what was never sent of a group, in order: each is `visit`'s then. */
+typedef void (*outbound_visit_fn)(void *context, struct delivery *delivery);
+void outbound_withdraw(struct outbound *outbound, const struct share *share,
+                       outbound_visit_fn visit, void *context);
 
 /* PUBREC: the message is not needed any more, the identifier is. */
 void outbound_release(struct outbound *outbound, struct delivery *delivery);

@@ -124,6 +124,7 @@ static void test_skipped_takes_its_identifier_along(void **state)
     outbound_deinit(&outbound);
 }
 
+/* Holds 3.1.1: MQTT-2.3.1-4 5.0: MQTT-2.2.1-4. */
 static void test_packet_ids_wrap_past_zero(void **state)
 {
     static const uint32_t last = 3 * 65535;

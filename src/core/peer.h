@@ -23,8 +23,9 @@ struct delivery_head {
 
 enum peer_verdict {
     PEER_SENT = 1,
-    PEER_BUSY,     /* the peer is behind, and this delivery may be dropped */
-    PEER_TOO_LARGE /* more than the peer accepts */
+    PEER_BUSY,      /* the peer is behind, and this delivery may be dropped */
+    PEER_TOO_LARGE, /* more than the peer accepts */
+    PEER_OUTSIDE    /* the topic is none that the peer can see */
 };
 
 struct peer_ops {

@@ -15,6 +15,7 @@ struct message;
 /* What an entry of a mailbox is. */
 enum post_kind {
     POST_MESSAGE = 1, /* struct message, one reference: match it and serve your subscribers */
+    POST_SHARED,      /* struct share_post: turns of groups, and perhaps a message like that */
     POST_ECHO,        /* struct replay: comes back to its own worker behind all that stood there */
     POST_CLIENT,      /* struct client that moves to this worker */
     POST_CALL         /* struct post_call */

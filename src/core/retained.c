@@ -110,27 +110,37 @@ static int number_and_post(struct shard *shard, struct publication *publication)
 {
     struct message *message = publication->message;
     const struct post *post = &shard->post;
+    struct worker_set matched;
     struct worker_set workers;
+    bool has_subscribers;
     uint64_t number;
-    unsigned worker;
-    unsigned len;
 
     point("retained stored");
     number = atomic_fetch_add_explicit(&shard->core->retained.number, 1, memory_order_acq_rel) + 1;
     atomic_store_explicit(&message->retained_number, number | MESSAGE_UNPOSTED,
                           memory_order_release);
     point("retained numbered");
-    router_workers(shard, publication->parts.topic, publication->topic_hash, &workers);
-    len = worker_set_len(&workers);
-    if (len > 0) {
-        message_ref_many(message, len);
-    }
-    while ((worker = worker_set_pop(&workers)) < WORKER_CAP) {
-        post->ops->entry(post->context, worker, POST_MESSAGE, message, message_size(message));
-    }
+    router_workers(shard, publication->parts.topic, publication->topic_hash, &matched);
+    workers = matched;
+    worker_set_join(&workers, &shard->dealt.workers);
+    has_subscribers = worker_set_len(&workers) > 0;
+    shard_post(shard, publication, workers, &matched);
     post->ops->push(post->context);
     atomic_store_explicit(&message->retained_number, number, memory_order_release);
-    return len > 0 ? PUBLISH_MATCHED : PUBLISH_UNMATCHED;
+    return has_subscribers ? PUBLISH_MATCHED : PUBLISH_UNMATCHED;
+}
+
+/* Before anything is stored: nothing is to be undone without memory. A new member has no claim to a
+ * value that is stored while it subscribes, so it need not be under the stripe. */
+static int deal(struct shard *shard, const struct publication *publication)
+{
+    struct worker_set workers;
+
+    if (atomic_load_explicit(&shard->core->router.share_len, memory_order_acquire) == 0) {
+        return 0;
+    }
+    router_deal(shard, publication->parts.topic, publication->topic_hash, &workers);
+    return shard->dealt.out_of_memory ? -ENOMEM : 0;
 }
 
 int retained_publish(struct shard *shard, struct publication *publication)
@@ -142,7 +152,11 @@ int retained_publish(struct shard *shard, struct publication *publication)
     /* What this worker posted before must come before this everywhere. That takes the room, too. */
     shard->post.ops->push(shard->post.context);
     r = shard->post.ops->reserve(shard->post.context);
+    if (r == 0) {
+        r = deal(shard, publication);
+    }
     if (r < 0) {
+        share_dealt_drop(shard);
         return r;
     }
     lock_take(stripe);
@@ -155,6 +169,9 @@ int retained_publish(struct shard *shard, struct publication *publication)
         r = number_and_post(shard, publication);
     }
     lock_release(stripe);
+    if (r < 0) {
+        share_dealt_drop(shard);
+    }
     return r;
 }
 

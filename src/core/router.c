@@ -4,6 +4,8 @@
 #include "base/point.h"
 #include "core/session.h"
 #include "core/shard.h"
+#include "core/share_post.h"
+#include "core/share_set.h"
 #include "mqtt/topics.h"
 
 /*
@@ -12,7 +14,9 @@
  *   0                          nobody
  *   SINGLE  worker, options, pointer to the session     one subscriber, without identifier
  *   LIST    worker, pointer to the worker's list        one worker
- *   MULTI   pointer to an array of words, one a worker  several workers
+ *   MULTI   pointer to an array of words, one a worker  several workers, or groups: the array has
+ *           one word more for the set of them
+ *   SHARE   pointer to the group                        a group's own node (core/share_join.c)
  *
  * so memory for lists exists only where subscribers are. Words change under the tree's lock. Other
  * workers look at a word's kind and worker number alone; a pointer to a session or list is followed
@@ -21,6 +25,7 @@
  */
 
 #define KIND_BITS     3u
+#define KIND_SHARE    0u
 #define KIND_SINGLE   1u
 #define KIND_LIST     2u
 #define KIND_MULTI    3u
@@ -66,6 +71,7 @@ static void store(_Atomic uint64_t *word, uint64_t value)
 int router_init(struct router *router, const struct hash_key *key)
 {
     atomic_init(&router->subscription_len, 0);
+    atomic_init(&router->share_len, 0);
     atomic_init(&router->wildcard_version, 1);
     return tree_new(key, &router->tree);
 }
@@ -158,6 +164,28 @@ static void multi_free_late(void *context, void *multi)
     memory_free(multi);
 }
 
+/* The words of a node's workers and, at `worker_len`, of its groups. Under the lock. NULL without
+ * memory. */
+static _Atomic uint64_t *need_multi(struct shard *shard, uint32_t node)
+{
+    _Atomic uint64_t *slot = &tree_node(shard->core->router.tree, node)->word;
+    uint64_t word = load(slot);
+    _Atomic uint64_t *multi;
+
+    if (word != 0 && kind_of(word) == KIND_MULTI) {
+        return pointer_of(word);
+    }
+    multi = memory_alloc_zero(shard->core->worker_len + 1u, sizeof(*multi));
+    if (!multi) {
+        return NULL;
+    }
+    if (word != 0) {
+        store(&multi[worker_of(word)], word);
+    }
+    store(slot, make_word(KIND_MULTI, 0, 0, multi));
+    return multi;
+}
+
 /* The word that holds this worker's part of a node. Under the lock. NULL without memory. */
 static _Atomic uint64_t *own_slot(struct shard *shard, uint32_t node)
 {
@@ -168,17 +196,8 @@ static _Atomic uint64_t *own_slot(struct shard *shard, uint32_t node)
     if (word == 0 || (kind_of(word) != KIND_MULTI && worker_of(word) == shard->worker)) {
         return slot;
     }
-    if (kind_of(word) != KIND_MULTI) {
-        multi = memory_alloc_zero(shard->core->worker_len, sizeof(*multi));
-        if (!multi) {
-            return NULL;
-        }
-        store(&multi[worker_of(word)], word);
-        store(slot, make_word(KIND_MULTI, 0, 0, multi));
-    } else {
-        multi = pointer_of(word);
-    }
-    return &multi[shard->worker];
+    multi = need_multi(shard, node);
+    return multi ? &multi[shard->worker] : NULL;
 }
 
 /* A multi whose words are all empty goes. Under the lock. */
@@ -191,7 +210,7 @@ static void drop_empty_multi(struct shard *shard, uint32_t node)
     if (kind_of(word) != KIND_MULTI) {
         return;
     }
-    for (unsigned i = 0; i < shard->core->worker_len; i++) {
+    for (unsigned i = 0; i <= shard->core->worker_len; i++) {
         if (load(&multi[i]) != 0) {
             return;
         }
@@ -200,7 +219,7 @@ static void drop_empty_multi(struct shard *shard, uint32_t node)
     rcu_retire(&shard->reader, multi_free_late, NULL, multi);
 }
 
-static void raise_version(struct shard *shard, uint32_t node)
+void router_raise_version(struct shard *shard, uint32_t node)
 {
     struct router *router = &shard->core->router;
     UNINITIALIZED uint8_t path[UINT16_MAX];
@@ -215,6 +234,40 @@ static void raise_version(struct shard *shard, uint32_t node)
 
         atomic_fetch_add_explicit(&router->versions[hash % ROUTER_VERSION_LEN], 1,
                                   memory_order_acq_rel);
+    }
+}
+
+/* Groups */
+
+struct share *router_share(const struct shard *shard, uint32_t node)
+{
+    uint64_t word = load(&tree_node(shard->core->router.tree, node)->word);
+
+    return kind_of(word) == KIND_SHARE ? pointer_of(word) : NULL;
+}
+
+void router_set_share(struct shard *shard, uint32_t node, struct share *share)
+{
+    store(&tree_node(shard->core->router.tree, node)->word, make_word(KIND_SHARE, 0, 0, share));
+}
+
+_Atomic uint64_t *router_shares_slot(struct shard *shard, uint32_t node)
+{
+    _Atomic uint64_t *multi = need_multi(shard, node);
+
+    return multi ? &multi[shard->core->worker_len] : NULL;
+}
+
+bool router_has_subscribers(const struct shard *shard, uint32_t node)
+{
+    return load(&tree_node(shard->core->router.tree, node)->word) != 0;
+}
+
+void router_settle_node(struct shard *shard, uint32_t node)
+{
+    drop_empty_multi(shard, node);
+    if (!router_has_subscribers(shard, node)) {
+        router_raise_version(shard, node);
     }
 }
 
@@ -338,7 +391,7 @@ static int subscribe_at(struct shard *shard, uint32_t node, struct subscriber su
     atomic_fetch_add_explicit(&shard->core->router.subscription_len, 1, memory_order_relaxed);
     /* A cached match has a node that others subscribe to, and reads its word again. */
     if (is_first) {
-        raise_version(shard, node);
+        router_raise_version(shard, node);
     }
     return 0;
 }
@@ -389,14 +442,15 @@ void router_remove(struct shard *shard, struct session *session, uint32_t node)
     struct router *router = &shard->core->router;
 
     assert_owner(shard->worker);
+    if (router_share(shard, node)) {
+        share_leave(shard, session, node);
+        return;
+    }
     lock_take(tree_lock(router->tree));
     remove_own(shard, session, node);
     subscriptions_remove(&session->subscriptions, node);
-    drop_empty_multi(shard, node);
-    if (load(&tree_node(router->tree, node)->word) == 0) {
-        raise_version(shard, node);
-        tree_prune(router->tree, node);
-    }
+    router_settle_node(shard, node);
+    tree_prune(router->tree, node);
     atomic_fetch_sub_explicit(&router->subscription_len, 1, memory_order_relaxed);
     lock_release(tree_lock(router->tree));
 }
@@ -630,24 +684,31 @@ void router_match(struct shard *shard, struct slice topic, uint64_t topic_hash,
 }
 
 struct worker_walk {
-    const struct shard *shard;
+    struct shard *shard;
     struct worker_set *workers;
+    bool deals;
 };
 
 static void worker_visit(void *context, uint32_t node, uint64_t word)
 {
     struct worker_walk *walk = context;
+    unsigned worker_len = walk->shard->core->worker_len;
     _Atomic uint64_t *multi = pointer_of(word);
+    uint64_t shares;
 
     (void)node;
     if (kind_of(word) != KIND_MULTI) {
         worker_set_add(walk->workers, worker_of(word));
         return;
     }
-    for (unsigned i = 0; i < walk->shard->core->worker_len; i++) {
+    for (unsigned i = 0; i < worker_len; i++) {
         if (load(&multi[i]) != 0) {
             worker_set_add(walk->workers, i);
         }
+    }
+    shares = walk->deals ? load(&multi[worker_len]) : 0;
+    if (unlikely(shares != 0)) {
+        share_deal_all(walk->shard, share_set_of(shares));
     }
 }
 
@@ -655,6 +716,15 @@ void router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash
                     struct worker_set *workers_out)
 {
     struct worker_walk walk = {.shard = shard, .workers = workers_out};
+
+    *workers_out = (struct worker_set){0};
+    router_match(shard, topic, topic_hash, worker_visit, &walk);
+}
+
+void router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                 struct worker_set *workers_out)
+{
+    struct worker_walk walk = {.shard = shard, .workers = workers_out, .deals = true};
 
     *workers_out = (struct worker_set){0};
     router_match(shard, topic, topic_hash, worker_visit, &walk);

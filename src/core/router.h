@@ -14,6 +14,7 @@
 struct core;
 struct session;
 struct shard;
+struct share;
 
 /* Options of a subscription, packed; the low two bits are the QoS. */
 #define SUBSCRIBE_QOS          3u
@@ -41,6 +42,7 @@ struct subscriber_list {
 struct router {
     struct tree *tree;
     _Atomic size_t subscription_len;
+    _Atomic size_t share_len; /* groups */
     _Atomic uint64_t wildcard_version;
     _Atomic uint32_t versions[ROUTER_VERSION_LEN]; /* of exact filters, by hash of the topic */
 };
@@ -61,7 +63,7 @@ int router_subscribe(struct shard *shard, struct slice filter, struct subscriber
 bool router_unsubscribe(struct shard *shard, struct session *session, struct slice filter,
                         uint32_t *node_out);
 
-/* Removes one subscription of a session by its node. */
+/* Removes one subscription of a session by its node, which may be a group's. */
 void router_remove(struct shard *shard, struct session *session, uint32_t node);
 
 /* Matching */
@@ -80,9 +82,13 @@ typedef void (*router_visit_fn)(void *context, uint32_t node, uint64_t word);
 void router_match(struct shard *shard, struct slice topic, uint64_t topic_hash,
                   router_visit_fn visit, void *context);
 
-/* The workers that have subscribers for a topic. */
+/* The workers that have subscribers for a topic; members of groups are none. */
 void router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash,
                     struct worker_set *workers_out);
+
+/* The same, and deals a turn of each group that the topic matches (core/share_post.h). */
+void router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                 struct worker_set *workers_out);
 
 /* This worker's own part of a node's word: 0, one subscriber, or a list. */
 struct own_subscribers {
@@ -96,3 +102,20 @@ struct own_subscribers router_own(const struct shard *shard, uint64_t word);
 /* For fan-outs over several iterations. */
 void subscriber_list_pin(struct subscriber_list *list);
 void subscriber_list_unpin(struct subscriber_list *list);
+
+/* For groups (core/share_join.c), under the tree's lock but for router_share(). */
+
+/* The group whose own node this is; NULL when it is no group's. */
+struct share *router_share(const struct shard *shard, uint32_t node);
+void router_set_share(struct shard *shard, uint32_t node, struct share *share);
+
+/* Where the set of the groups at a filter's node is kept. NULL without memory. */
+_Atomic uint64_t *router_shares_slot(struct shard *shard, uint32_t node);
+
+bool router_has_subscribers(const struct shard *shard, uint32_t node);
+
+/* What was cached without this node is void. */
+void router_raise_version(struct shard *shard, uint32_t node);
+
+/* Something has left this node, and with it perhaps the last: the caller prunes it. */
+void router_settle_node(struct shard *shard, uint32_t node);

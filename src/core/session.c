@@ -3,8 +3,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "core/membership.h"
+#include "core/merge.h"
 #include "core/replay.h"
 #include "core/shard.h"
+#include "core/share_post.h"
 
 /*
  * Life of a session: connected, then perhaps away (its timer waits for the will's delay or the
@@ -35,6 +38,21 @@ static struct session *session_find(const struct shard *shard, struct slice id, 
         }
     }
     return NULL;
+}
+
+/* One of max_sessions. Taken first and looked at then, since all workers take; what replaces
+ * another one is not refused. */
+static bool take_place(struct core *core, bool replaces)
+{
+    uint32_t max = core->limits.max_sessions;
+    uint32_t before = atomic_fetch_add_explicit(&core->session_len, 1, memory_order_relaxed);
+
+    return replaces || max == 0 || before < max;
+}
+
+static void give_place(struct core *core)
+{
+    atomic_fetch_sub_explicit(&core->session_len, 1, memory_order_relaxed);
 }
 
 static int session_new(struct shard *shard, struct slice id, uint64_t hash,
@@ -116,13 +134,30 @@ void session_end(struct shard *shard, struct session *session)
 
     session->is_over = true;
     table_remove(&shard->sessions, &session->link);
+    give_place(shard->core);
     wheel_disarm(&session->timer);
     replay_stop(shard, session, 0);
-    outbound_deinit(&session->outbound);
+    if (!outbound_has_shared(&session->outbound)) {
+        outbound_deinit(&session->outbound);
+    }
     inbound_deinit(&session->inbound);
     session->will = message_unref(session->will);
     list_push(&shard->ended, &session->ended);
     session_clean_up(shard, MIN(shard->core->limits.cleanup_budget, 16u));
+}
+
+/* Not before the session has left its groups. Answers what is left of the budget. */
+static unsigned hand_on_deliveries(struct shard *shard, struct session *session, unsigned budget)
+{
+    struct delivery delivery;
+
+    for (; budget > 0 && outbound_pop(&session->outbound, &delivery); budget--) {
+        share_hand_on(shard, &delivery);
+    }
+    if (session->outbound.len == 0) {
+        outbound_deinit(&session->outbound);
+    }
+    return budget;
 }
 
 void session_clean_up(struct shard *shard, unsigned budget)
@@ -135,6 +170,10 @@ void session_clean_up(struct shard *shard, unsigned budget)
             router_remove(shard, session, subscriptions_any(&session->subscriptions, &cursor));
         }
         if (session->subscriptions.len > 0) {
+            return;
+        }
+        budget = hand_on_deliveries(shard, session, budget);
+        if (session->outbound.len > 0) {
             return;
         }
         list_remove(&session->ended);
@@ -191,6 +230,7 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
     } else if (session->will) {
         session->will_at = deadline_of(shard, session->will_delay);
     }
+    membership_on_disconnect(shard, session);
     if (session->will && (session->will_delay == 0 || session->expiry_interval == 0) &&
         send_will(shard, session) < 0) {
         session->will_at = shard->wheel.now + 1;
@@ -256,8 +296,11 @@ int session_connect(struct shard *shard, struct client *client,
 
     assert_owner(shard->worker);
     if (!resumes) {
-        r = session_new(shard, request->client_id, hash, &session);
-        if (r < 0) {
+        r = take_place(shard->core, old != NULL)
+                ? session_new(shard, request->client_id, hash, &session)
+                : SESSION_TOO_MANY;
+        if (r != 0) {
+            give_place(shard->core);
             return r;
         }
     }
@@ -265,6 +308,7 @@ int session_connect(struct shard *shard, struct client *client,
         r = take_over(shard, old, !resumes);
         if (r < 0 && !resumes) {
             table_remove(&shard->sessions, &session->link);
+            give_place(shard->core);
             memory_free(session);
         }
         if (r < 0) {
@@ -283,11 +327,13 @@ void session_start(struct shard *shard, struct session *session)
 {
     assert_owner(shard->worker);
     session_pump(shard, session);
+    membership_on_connect(shard, session);
     session_on_room(shard, session);
 }
 
 void session_on_room(struct shard *shard, struct session *session)
 {
+    membership_on_room(shard, session);
     if (!list_is_empty(&session->replays)) {
         replay_resume(shard, session);
     }
@@ -336,6 +382,7 @@ static bool pump_one(struct shard *shard, struct session *session, const struct 
     case PEER_SENT: break;
     case PEER_BUSY: shard->counts.dropped_busy++; break;
     case PEER_TOO_LARGE: shard->counts.dropped_too_large++; return false;
+    case PEER_OUTSIDE: shard->counts.dropped_outside++; return false;
     }
     return delivery->qos > 0;
 }
@@ -387,6 +434,7 @@ static void deliver_now(struct shard *shard, struct session *session,
         on_overflow(shard, session);
         break;
     case PEER_TOO_LARGE: shard->counts.dropped_too_large++; break;
+    case PEER_OUTSIDE: shard->counts.dropped_outside++; break;
     }
 }
 
@@ -430,21 +478,26 @@ static void deliver_later(struct shard *shard, struct session *session,
         return;
     }
     delivery.message = message_ref(publication->message);
+    delivery.share = publication->share ? share_ref(publication->share) : NULL;
     if (outbound_push(&session->outbound, &delivery) < 0) {
         shard->counts.dropped_no_memory++;
-        message_unref(delivery.message);
+        delivery_let_go(&delivery);
         return;
     }
     session_pump(shard, session);
 }
 
+/* Whether a delivery of QoS 0 is kept for the client, or waits behind one that is. */
+static bool plain_waits(const struct shard *shard, const struct session *session)
+{
+    return session->client ? outbound_has_plain(&session->outbound)
+                           : shard->core->limits.queue_plain && session->expiry_interval != 0;
+}
+
 static void deliver(struct shard *shard, struct session *session, struct publication *publication,
                     const struct delivery_head *head)
 {
-    bool waits = session->client ? outbound_has_plain(&session->outbound)
-                                 : shard->core->limits.queue_plain && session->expiry_interval != 0;
-
-    if (head->qos > 0 || waits) {
+    if (head->qos > 0 || plain_waits(shard, session)) {
         deliver_later(shard, session, publication, head);
     } else if (session->client) {
         deliver_now(shard, session, publication, head);
@@ -459,24 +512,97 @@ static uint8_t qos_of(const struct shard *shard, uint8_t published, uint8_t opti
     return published < asked && !shard->core->limits.upgrade_qos ? published : asked;
 }
 
-void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
-                     const struct subscriber *subscriber, uint32_t node)
+bool session_can_keep(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options)
 {
-    struct delivery_head head = {
+    return session->client || qos_of(shard, published, options) > 0 || plain_waits(shard, session);
+}
+
+bool session_can_take(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options)
+{
+    if (qos_of(shard, published, options) > 0 || plain_waits(shard, session)) {
+        return !is_queue_full(shard, session);
+    }
+    return session->client != NULL;
+}
+
+/* As much in the peer's output, and it does not keep up. */
+#define PENDING_HIGH ((size_t)64 * 1024)
+
+bool session_has_room(const struct shard *shard, const struct session *session)
+{
+    const struct outbound *outbound = &session->outbound;
+
+    return (session->window == 0 || outbound->unacked < session->window) &&
+           !is_window_full(shard, session) && outbound_queued(outbound) == 0 &&
+           shard->peer->pending(session->client) < PENDING_HIGH;
+}
+
+/* Whether a subscription gets a publication that its filter matches. */
+static bool takes(const struct session *session, const struct publication *publication,
+                  const struct subscriber *subscriber, uint32_t node)
+{
+    if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
+                             publication->parts.origin == session_origin(session))) {
+        return false;
+    }
+    return publication->retained_number == 0 || list_is_empty(&session->replays) ||
+           !replay_holds_back(session, node, publication->retained_number);
+}
+
+static struct delivery_head head_of(const struct shard *shard,
+                                    const struct publication *publication,
+                                    const struct subscriber *subscriber)
+{
+    return (struct delivery_head){
         .identifier = subscriber->identifier,
         .qos = qos_of(shard, publication->parts.qos, subscriber->options),
         .retain = publication->parts.retain && (subscriber->options & SUBSCRIBE_AS_PUBLISHED) != 0,
     };
+}
 
-    if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
-                             publication->parts.origin == session_origin(session))) {
+void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
+                     const struct subscriber *subscriber, uint32_t node)
+{
+    if (takes(session, publication, subscriber, node)) {
+        struct delivery_head head = head_of(shard, publication, subscriber);
+
+        deliver(shard, session, publication, &head);
+    }
+}
+
+void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
+                   uint32_t node)
+{
+    if (takes(merge->session, merge->publication, subscriber, node)) {
+        struct delivery_head head = head_of(shard, merge->publication, subscriber);
+
+        merge_add(merge, head.identifier, head.qos, head.retain);
+    }
+}
+
+void session_deliver_merged(struct shard *shard, const struct merge *merge)
+{
+    struct delivery_head head = {
+        .identifier = merge->len > 0 ? merge->identifiers[0] : 0,
+        .qos = merge->qos,
+        .retain = merge->retain,
+    };
+    struct publication merged;
+    uint8_t *properties;
+
+    if (merge->len < 2 && !merge->out_of_memory) {
+        deliver(shard, merge->session, merge->publication, &head);
         return;
     }
-    if (publication->retained_number != 0 && !list_is_empty(&session->replays) &&
-        replay_holds_back(session, node, publication->retained_number)) {
+    if (merge_publication(merge, &merged, &properties) < 0) {
+        shard->counts.dropped_no_memory++;
         return;
     }
-    deliver(shard, session, publication, &head);
+    deliver(shard, merge->session, &merged, &head);
+    publication_deinit(&merged);
+    memory_free(properties);
 }
 
 void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,

@@ -17,6 +17,8 @@
 #include "core/peer.h"
 #include "core/subscriptions.h"
 
+struct membership;
+struct merge;
 struct replay;
 struct subscriber;
 struct shard;
@@ -30,6 +32,7 @@ struct session {
     struct outbound outbound;
     struct inbound inbound;
     struct subscriptions subscriptions;
+    struct membership *membership; /* NULL: in no group */
     struct message *will;
     struct list_link replays;
     struct list_link ended; /* in the shard's list, once the session is over */
@@ -39,6 +42,7 @@ struct session {
     uint32_t will_expiry;     /* seconds from its publication on; SESSION_NEVER */
     uint32_t expires_at;      /* while nobody is connected: seconds, SESSION_NEVER */
     uint32_t will_at;
+    uint64_t merged; /* the latest fan-out that merged a delivery for it, by its serial number */
     uint32_t window; /* the peer's Receive Maximum or our own bound; 0 = no bound */
     uint32_t pins;   /* fan-outs that hold the session */
     bool is_over;
@@ -59,7 +63,11 @@ struct session_request {
     uint32_t will_expiry; /* seconds from its publication on; SESSION_NEVER */
 };
 
-enum session_verdict { SESSION_CREATED = 1, SESSION_RESUMED };
+enum session_verdict {
+    SESSION_CREATED = 1,
+    SESSION_RESUMED,
+    SESSION_TOO_MANY /* it would be new, and there are as many as may be: refuse the client */
+};
 
 /*
  * A CONNECT has arrived at home. An older connection with this id is told and closed, its will is
@@ -100,6 +108,24 @@ static inline uint64_t session_origin(const struct session *session)
  */
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node);
+
+/* One more subscription of the merge's session, if it takes the publication. */
+void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
+                   uint32_t node);
+
+/* The one copy for all subscriptions that were merged, at least one of them. */
+void session_deliver_merged(struct shard *shard, const struct merge *merge);
+
+/* Whether a copy of a message with this QoS would be sent or kept, were there no limits. */
+bool session_can_keep(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options);
+
+/* Whether it will be, and nothing else is dropped for it. */
+bool session_can_take(const struct shard *shard, const struct session *session, uint8_t published,
+                      uint8_t options);
+
+/* Whether what is delivered now goes out at once. The session has a client. */
+bool session_has_room(const struct shard *shard, const struct session *session);
 
 /* Sends what the window allows. */
 void session_pump(struct shard *shard, struct session *session);

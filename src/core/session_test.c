@@ -218,6 +218,65 @@ static void test_no_memory_to_connect(void **state)
     fixture_free(fixture);
 }
 
+static struct fixture *fixture_with_sessions(unsigned worker_len, uint32_t max_sessions)
+{
+    struct core_limits limits = {
+        .delivery_budget = 100, .cleanup_budget = 10, .max_sessions = max_sessions};
+
+    return fixture_new(worker_len, &limits);
+}
+
+static int try_to_connect(struct fixture *fixture, unsigned worker, const char *id,
+                          bool clean_start)
+{
+    struct session_request request = {.clean_start = clean_start, .expiry_interval = 100};
+
+    return fixture_connect(fixture_client(fixture, worker, id), &request);
+}
+
+/* Whatever worker they live on, and whether their clients are there or not. */
+static void test_so_many_sessions_and_no_more(void **state)
+{
+    struct fixture *fixture = fixture_with_sessions(2, 2);
+    struct client *away = fixture_client(fixture, 0, "away");
+    struct session_request request = {.expiry_interval = 100};
+
+    (void)state;
+    assert_int_equal(fixture_connect(away, &request), SESSION_CREATED);
+    fixture_disconnect(away, SESSION_LEAVE_QUIETLY);
+    assert_int_equal(try_to_connect(fixture, 1, "here", false), SESSION_CREATED);
+    assert_int_equal(try_to_connect(fixture, 0, "third", false), SESSION_TOO_MANY);
+    assert_int_equal(try_to_connect(fixture, 1, "third", true), SESSION_TOO_MANY);
+    assert_int_equal(try_to_connect(fixture, 0, "away", false), SESSION_RESUMED);
+    assert_int_equal(try_to_connect(fixture, 1, "here", true), SESSION_CREATED);
+    assert_int_equal(try_to_connect(fixture, 0, "third", false), SESSION_TOO_MANY);
+    assert_int_equal(fixture->core->session_len, 2);
+    fixture_free(fixture);
+}
+
+/* However a session ends, or fails to begin. */
+static void test_places_come_back(void **state)
+{
+    struct fixture *fixture = fixture_with_sessions(1, 1);
+    struct client *client;
+
+    (void)state;
+    for (unsigned long n = 1; n <= 2; n++) {
+        memory_fail_after(n);
+        assert_int_equal(try_to_connect(fixture, 0, "a", false), -ENOMEM);
+        memory_fail_after(0);
+    }
+    client = connect_with(fixture, "b", 0, 0, 0);
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    client = connect_with(fixture, "c", 5, 0, 0);
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    assert_int_equal(try_to_connect(fixture, 0, "d", false), SESSION_TOO_MANY);
+    fixture_wait(fixture, 6000);
+    assert_int_equal(fixture->core->session_len, 0);
+    assert_int_equal(try_to_connect(fixture, 0, "d", false), SESSION_CREATED);
+    fixture_free(fixture);
+}
+
 /* Wills */
 
 enum leaving {
@@ -621,6 +680,7 @@ static void publish_that_expires(struct fixture *fixture, uint32_t number, uint3
     publication_deinit(&publication);
 }
 
+/* Holds 5.0: MQTT-3.3.2-5. */
 static void test_expired_deliveries_are_skipped(void **state)
 {
     struct fixture *fixture = fixture_new(1, NULL);
@@ -641,6 +701,7 @@ static void test_expired_deliveries_are_skipped(void **state)
     fixture_free(fixture);
 }
 
+/* Holds 5.0: MQTT-3.1.2-25. */
 static void test_too_large_deliveries_are_skipped(void **state)
 {
     struct fixture *fixture = fixture_new(1, NULL);
@@ -657,6 +718,23 @@ static void test_too_large_deliveries_are_skipped(void **state)
     fixture_expect(client, "1q2@1 4q1@3");
     expect_dropped(fixture, (struct shard_counts){.dropped_too_large = 2});
     assert_int_equal(session_on_puback(shard_of(fixture), client->session, 2), ACK_UNKNOWN);
+    fixture_free(fixture);
+}
+
+static void test_what_a_peer_can_not_see_is_skipped(void **state)
+{
+    struct fixture *fixture = fixture_new(1, NULL);
+    struct client *client = connect_with(fixture, "a", 100, 0, 0);
+
+    (void)state;
+    fixture_subscribe(client, "t", 2);
+    client->verdict = PEER_OUTSIDE;
+    fixture_publish(fixture, 0, "t", 1, 0);
+    fixture_publish(fixture, 0, "t", 2, 2);
+    client->verdict = PEER_SENT;
+    fixture_publish(fixture, 0, "t", 3, 1);
+    fixture_expect(client, "3q1@2");
+    expect_dropped(fixture, (struct shard_counts){.dropped_outside = 2});
     fixture_free(fixture);
 }
 
@@ -702,6 +780,8 @@ int main(void)
         cmocka_unit_test(test_coming_back_stops_the_clock),
         cmocka_unit_test(test_large_session_ends_in_slices),
         cmocka_unit_test(test_no_memory_to_connect),
+        cmocka_unit_test(test_so_many_sessions_and_no_more),
+        cmocka_unit_test(test_places_come_back),
         cmocka_unit_test(test_wills),
         cmocka_unit_test(test_waiting_will_meets_a_new_connection),
         cmocka_unit_test(test_will_then_expiry),
@@ -715,6 +795,7 @@ int main(void)
         cmocka_unit_test(test_queue_limit),
         cmocka_unit_test(test_expired_deliveries_are_skipped),
         cmocka_unit_test(test_too_large_deliveries_are_skipped),
+        cmocka_unit_test(test_what_a_peer_can_not_see_is_skipped),
         cmocka_unit_test(test_busy_peers_lose_qos_0_alone),
         cmocka_unit_test(test_no_memory_for_the_queue),
     };

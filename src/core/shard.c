@@ -1,6 +1,7 @@
 #include "core/shard.h"
 
 #include "base/memory.h"
+#include "core/membership.h"
 #include "core/replay.h"
 #include "core/session.h"
 
@@ -41,6 +42,7 @@ void core_clear(struct core *core)
 struct core *core_free(struct core *core)
 {
     if (core) {
+        assert(core->session_len == 0);
         retained_deinit(&core->retained);
         router_deinit(&core->router);
         memory_free(core);
@@ -66,6 +68,8 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
     table_init(&shard->sessions);
     list_init(&shard->replays);
     list_init(&shard->ended);
+    list_init(&shard->filling);
+    share_dealt_init(&shard->dealt, core->worker_len);
     sweep_init(&shard->sweep, core, worker);
     shard->cache = match_cache_new();
     return shard;
@@ -84,7 +88,11 @@ void shard_clear(struct shard *shard)
     fanout_clear(shard);
     sweep_stop(shard);
     while ((link = table_any(&shard->sessions)) != NULL) {
-        session_end(shard, CONTAINER_OF(link, struct session, link));
+        struct session *session = CONTAINER_OF(link, struct session, link);
+
+        /* Nobody is left to hand anything on to. */
+        outbound_deinit(&session->outbound);
+        session_end(shard, session);
     }
     session_clean_up(shard, UINT32_MAX);
     assert(list_is_empty(&shard->ended));
@@ -101,6 +109,7 @@ struct shard *shard_free(struct shard *shard)
     if (shard) {
         table_deinit(&shard->sessions);
         shard->cache = match_cache_free(shard->cache);
+        share_dealt_deinit(&shard->dealt);
         memory_free(shard);
     }
     return NULL;
@@ -110,6 +119,7 @@ void shard_begin(struct shard *shard, uint64_t now_ms)
 {
     assert_owner(shard->worker);
     shard->now_ms = now_ms;
+    shard->iteration++;
     shard->budget = shard->core->limits.delivery_budget;
     wheel_advance(&shard->wheel, shard_now(shard));
 }
@@ -122,13 +132,15 @@ void shard_go_on(struct shard *shard)
     shard->budget = MAX(shard->budget, limits->delivery_budget / 4 + 1);
     replay_go_on(shard);
     session_clean_up(shard, limits->cleanup_budget);
+    membership_go_on(shard);
     sweep_go_on(shard, limits->cleanup_budget);
 }
 
 bool shard_has_work(const struct shard *shard)
 {
     return fanout_is_active(&shard->fanout) || !list_is_empty(&shard->replays) ||
-           !list_is_empty(&shard->ended) || sweep_is_under_way(&shard->sweep);
+           !list_is_empty(&shard->ended) || !list_is_empty(&shard->filling) ||
+           sweep_is_under_way(&shard->sweep);
 }
 
 void shard_on_message(struct shard *shard, struct message *message)
@@ -137,39 +149,84 @@ void shard_on_message(struct shard *shard, struct message *message)
 
     assert_owner(shard->worker);
     publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
-    fanout_serve(shard, &publication);
+    fanout_serve(shard, &publication, NULL);
     message_unref(message);
 }
 
-/* Posts to others, and serves our own: at once where nothing can be overtaken by that. */
-static int route(struct shard *shard, struct publication *publication, struct worker_set workers)
+void shard_on_shared(struct shard *shard, struct share_post *post)
+{
+    struct message *message = TAKE(post->message);
+    struct publication publication;
+
+    assert_owner(shard->worker);
+    publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
+    fanout_serve(shard, &publication, post);
+    message_unref(message);
+}
+
+void shard_post(struct shard *shard, const struct publication *publication,
+                struct worker_set workers, const struct worker_set *matched)
 {
     const struct post *post = &shard->post;
-    bool serves = worker_set_has(&workers, shard->worker);
-    bool at_once = serves && !shard_is_in_fanout(shard) && post->ops->is_quiet(post->context);
+    struct message *message = publication->message;
+    unsigned len = worker_set_len(&workers);
     unsigned worker;
-    unsigned len;
 
+    if (len > 0) {
+        message_ref_many(message, len);
+    }
+    while ((worker = worker_set_pop(&workers)) < WORKER_CAP) {
+        struct share_post *shared = share_dealt_take(shard, worker);
+
+        if (likely(!shared)) {
+            post->ops->entry(post->context, worker, POST_MESSAGE, message, message_size(message));
+            continue;
+        }
+        shared->message = message;
+        shared->matches = worker_set_has(matched, worker);
+        post->ops->entry(post->context, worker, POST_SHARED, shared,
+                         message_size(message) + share_post_size(shared));
+    }
+}
+
+static void serve_own(struct shard *shard, struct publication *publication,
+                      const struct worker_set *matched)
+{
+    struct share_post *shared = share_dealt_take(shard, shard->worker);
+
+    if (unlikely(shared != NULL)) {
+        shared->matches = worker_set_has(matched, shard->worker);
+    }
+    fanout_serve(shard, publication, shared);
+}
+
+/* Posts to others, and serves our own: at once where nothing can be overtaken by that. */
+static int route(struct shard *shard, struct publication *publication,
+                 const struct worker_set *matched)
+{
+    const struct post *post = &shard->post;
+    struct worker_set workers = *matched;
+    bool at_once;
+
+    if (unlikely(shard->dealt.len > 0)) {
+        worker_set_join(&workers, &shard->dealt.workers);
+    }
+    at_once = worker_set_has(&workers, shard->worker) && !shard_is_in_fanout(shard) &&
+              post->ops->is_quiet(post->context);
     if (at_once) {
         worker_set_remove(&workers, shard->worker);
     }
-    len = worker_set_len(&workers);
-    if (len > 0 || publication->parts.qos > 0) {
+    if (worker_set_len(&workers) > 0 || publication->parts.qos > 0) {
         int r = publication_need_message(publication);
 
         if (r < 0) {
+            share_dealt_drop(shard);
             return r;
         }
     }
-    if (len > 0) {
-        message_ref_many(publication->message, len);
-    }
-    while ((worker = worker_set_pop(&workers)) < WORKER_CAP) {
-        post->ops->entry(post->context, worker, POST_MESSAGE, publication->message,
-                         message_size(publication->message));
-    }
+    shard_post(shard, publication, workers, matched);
     if (at_once) {
-        fanout_serve(shard, publication);
+        serve_own(shard, publication, matched);
     }
     return PUBLISH_MATCHED;
 }
@@ -188,9 +245,13 @@ int shard_publish(struct shard *shard, struct publication *publication)
         r = publication_need_message(publication);
         return r < 0 ? r : retained_publish(shard, publication);
     }
-    router_workers(shard, publication->parts.topic, publication->topic_hash, &workers);
-    if (worker_set_len(&workers) == 0) {
+    router_deal(shard, publication->parts.topic, publication->topic_hash, &workers);
+    if (unlikely(shard->dealt.out_of_memory)) {
+        share_dealt_drop(shard);
+        return -ENOMEM;
+    }
+    if (worker_set_len(&workers) == 0 && shard->dealt.len == 0) {
         return PUBLISH_UNMATCHED;
     }
-    return route(shard, publication, workers);
+    return route(shard, publication, &workers);
 }

@@ -19,6 +19,7 @@
 #include "core/post.h"
 #include "core/retained.h"
 #include "core/router.h"
+#include "core/share_post.h"
 #include "core/sweep.h"
 
 /* Limits that are settings of the operator. */
@@ -28,12 +29,14 @@ struct core_limits {
     uint64_t
         max_inflight_bytes;   /* nothing more is sent while so many are in flight; 0 = no bound */
     bool queue_plain;         /* keep QoS 0, too, for durable sessions whose client is away */
+    bool merges;              /* overlapping subscriptions of a session get one copy together */
     bool upgrade_qos;         /* deliver at the QoS of the subscription, even above the message's */
     unsigned delivery_budget; /* deliveries and replayed values per iteration */
     unsigned at_once;         /* so few subscribers are served even when the budget is used up */
     unsigned cleanup_budget;  /* per iteration: subscriptions removed of ended sessions, and
                                  retained topics looked at by a sweep */
     uint32_t sweep_interval_s; /* between sweeps for expired retained values; 0 = none */
+    uint32_t max_sessions;     /* of all workers, connected or not; 0 = no bound */
 };
 
 /* Slots that client ids fall into. */
@@ -48,6 +51,7 @@ struct core {
     uint8_t homes[CORE_HOME_LEN]; /* the worker of each slot of client ids */
     struct router router;
     struct retained retained;
+    _Atomic uint32_t session_len; /* of all workers; changes when one is made or ends */
 };
 
 /* What a worker counts; read by others when it has stopped, summed by `metrics` otherwise. */
@@ -55,8 +59,10 @@ struct shard_counts {
     uint64_t dropped_queue_full; /* deliveries over max_queued or max_queued_bytes */
     uint64_t dropped_busy;       /* QoS 0 to a peer that does not keep up */
     uint64_t dropped_too_large;  /* over the peer's maximum packet size */
+    uint64_t dropped_outside;    /* no topic of the peer's, behind its mount point */
     uint64_t dropped_expired;
     uint64_t dropped_no_memory;
+    uint64_t dropped_unshared; /* groups of which nobody could take it */
     uint64_t sessions_expired;
     uint64_t retained_expired; /* values removed, by a sweep or when touched */
 };
@@ -84,7 +90,10 @@ struct shard {
     struct list_link replays; /* that can go on now */
     struct sweep sweep;       /* of the retained tree; one worker's only */
     struct list_link ended;   /* sessions that still have subscriptions to remove */
-    size_t echo_len;          /* replays on their way through a grace period and the mailbox */
+    struct list_link filling; /* memberships without room, since this iteration or the last */
+    uint32_t iteration;
+    struct share_dealt dealt;
+    size_t echo_len; /* replays on their way through a grace period and the mailbox */
     struct shard_counts counts;
 };
 
@@ -138,6 +147,7 @@ static inline bool shard_is_in_fanout(const struct shard *shard)
 
 /* An entry of the mailbox that is core's. */
 void shard_on_message(struct shard *shard, struct message *message);
+void shard_on_shared(struct shard *shard, struct share_post *post);
 
 /* A timer of kind SHARD_TIMER_SESSION. */
 void shard_on_timer(struct shard *shard, struct wheel_timer *timer);
@@ -155,6 +165,13 @@ enum publish_verdict {
  * The parts must be valid and `topic_hash` that of the topic.
  */
 int shard_publish(struct shard *shard, struct publication *publication) MUST_CHECK;
+
+/*
+ * Posts a publication to workers, those of `matched` and those that have a turn dealt; room was
+ * reserved and the message exists.
+ */
+void shard_post(struct shard *shard, const struct publication *publication,
+                struct worker_set workers, const struct worker_set *matched);
 
 static inline uint64_t shard_topic_hash(const struct shard *shard, struct slice topic)
 {

@@ -70,7 +70,7 @@ uint32_t tree_parent(const struct tree *tree, uint32_t number);
 size_t tree_path(const struct tree *tree, uint32_t number, uint8_t *path, size_t cap);
 
 /* One path cut into levels, each with its hash: cut once, looked up often. */
-#define TREE_LEVEL_CAP 201
+#define TREE_LEVEL_CAP 202
 
 struct tree_levels {
     unsigned len;
@@ -78,7 +78,8 @@ struct tree_levels {
     uint64_t hash[TREE_LEVEL_CAP];
 };
 
-/* The path has at most TREE_LEVEL_CAP levels (mqtt/topics.h has refused others). */
+/* The path has at most TREE_LEVEL_CAP levels: mqtt/topics.h has refused others, and a group adds
+ * one. */
 void tree_cut(const struct tree *tree, struct slice path, struct tree_levels *levels_out);
 
 uint64_t tree_level_hash(const struct tree *tree, struct slice level);

@@ -142,9 +142,9 @@ static void test_levels_of_all_kinds(void **state)
     assert_int_equal(tree_len(grove.tree), 0);
 }
 
-static void test_201_levels(void **state)
+static void test_deepest_path(void **state)
 {
-    char path[402];
+    char path[2 * TREE_LEVEL_CAP];
     uint32_t number;
 
     (void)state;
@@ -152,14 +152,14 @@ static void test_201_levels(void **state)
         path[2 * i] = 'a';
         path[2 * i + 1] = '/';
     }
-    path[401] = '\0';
+    path[2 * TREE_LEVEL_CAP - 1] = '\0';
     number = add(path);
     assert_int_equal(tree_len(grove.tree), TREE_LEVEL_CAP);
     assert_int_equal(find(path), number);
     expect_path(number, path);
-    path[399] = '\0'; /* its parent has no word of its own */
+    path[2 * TREE_LEVEL_CAP - 3] = '\0'; /* its parent has no word of its own */
     assert_int_equal(find(path), tree_parent(grove.tree, number));
-    path[399] = '/';
+    path[2 * TREE_LEVEL_CAP - 3] = '/';
     drop(path);
     assert_int_equal(tree_len(grove.tree), 0);
 }
@@ -513,7 +513,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         GROVE_TEST(test_levels_of_all_kinds),
-        GROVE_TEST(test_201_levels),
+        GROVE_TEST(test_deepest_path),
         GROVE_TEST(test_wildcards_have_short_cuts),
         GROVE_TEST(test_prune_waits_for_pins),
         GROVE_TEST(test_walks_go_on_from_a_removed_node),

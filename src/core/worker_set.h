@@ -43,6 +43,13 @@ static inline unsigned worker_set_pop(struct worker_set *set)
     return WORKER_CAP;
 }
 
+static inline void worker_set_join(struct worker_set *set, const struct worker_set *other)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(set->words); i++) {
+        set->words[i] |= other->words[i];
+    }
+}
+
 static inline unsigned worker_set_len(const struct worker_set *set)
 {
     unsigned len = 0;

@@ -51,10 +51,12 @@ struct worker_group {
     struct push_rounds *rounds; /* one for each worker */
 };
 
-/* Owner: its thread; `mailbox` and `is_quiet` are for all. */
+/* Owner: its thread; `mailbox`, `is_quiet` and `pass_len` are for all. */
 struct worker {
     struct mailbox mailbox;
     _Atomic bool is_quiet CACHE_ALIGNED;
+    _Atomic uint64_t pass_len; /* iterations; written by the worker */
+    uint64_t passed;           /* as who asks has seen it last */
     struct worker_group *group CACHE_ALIGNED;
     struct shard *shard;
     const struct worker_ops *ops;
@@ -125,6 +127,24 @@ void worker_group_stop(struct worker_group *group)
 bool worker_group_is_stopping(const struct worker_group *group)
 {
     return atomic_load_explicit(&group->is_stopping, memory_order_acquire);
+}
+
+bool worker_group_has_passed(struct worker_group *group)
+{
+    bool have_all = true;
+
+    for (unsigned i = 0; i < group->worker_len; i++) {
+        struct worker *worker = group->workers[i];
+
+        have_all &= atomic_load_explicit(&worker->pass_len, memory_order_relaxed) != worker->passed;
+    }
+    for (unsigned i = 0; have_all && i < group->worker_len; i++) {
+        struct worker *worker = group->workers[i];
+
+        worker->passed = atomic_load_explicit(&worker->pass_len, memory_order_relaxed);
+    }
+    wake_all(group);
+    return have_all;
 }
 
 /* Batches */
@@ -362,6 +382,7 @@ static void handle_entry(struct worker *worker, const struct mail_entry *entry)
 {
     switch ((enum post_kind)entry->kind) {
     case POST_MESSAGE: shard_on_message(worker->shard, entry->object); break;
+    case POST_SHARED: shard_on_shared(worker->shard, entry->object); break;
     case POST_ECHO: replay_on_echo(worker->shard, entry->object); break;
     case POST_CLIENT: worker->ops->on_client(worker->context, entry->object); break;
     case POST_CALL: {
@@ -467,6 +488,14 @@ static void settle(struct worker *worker)
     }
 }
 
+/* One writer: no need for an addition that is atomic as a whole. */
+static void count_pass(struct worker *worker)
+{
+    uint64_t len = atomic_load_explicit(&worker->pass_len, memory_order_relaxed);
+
+    atomic_store_explicit(&worker->pass_len, len + 1, memory_order_relaxed);
+}
+
 static void iterate(struct worker *worker)
 {
     shard_begin(worker->shard, clock_now_ms());
@@ -485,6 +514,7 @@ static void iterate(struct worker *worker)
     worker->ops->bury(worker->context);
     rcu_quiescent(&worker->shard->reader);
     rcu_reclaim(&worker->shard->reader, worker->group->limits.reclaim_budget);
+    count_pass(worker);
 }
 
 /* Waiting */
@@ -577,6 +607,7 @@ void worker_run(struct worker *worker)
             check_stop(worker);
         }
     }
+    assert(mailbox_is_low(&worker->mailbox, &(struct mail_marks){.high_entries = 0}));
     rcu_offline(&worker->shard->reader);
 }
 
@@ -629,6 +660,8 @@ static void drop_entry(struct worker *worker, const struct mail_entry *entry)
 {
     if (entry->kind == POST_ECHO) {
         replay_on_echo(worker->shard, entry->object);
+    } else if (entry->kind == POST_SHARED) {
+        share_post_free(entry->object);
     } else {
         assert(entry->kind == POST_MESSAGE);
         message_unref(entry->object);

@@ -61,6 +61,12 @@ struct worker_group *worker_group_free(struct worker_group *group);
 void worker_group_stop(struct worker_group *group);
 bool worker_group_is_stopping(const struct worker_group *group);
 
+/*
+ * Whether every worker has passed an iteration since this last answered true. Wakes them, so that
+ * one that has nothing to do passes one, too. One thread may ask.
+ */
+bool worker_group_has_passed(struct worker_group *group);
+
 /* Makes worker number `shard->worker` of the group. The shard stays the caller's. */
 int worker_new(struct worker_group *group, struct shard *shard, const struct worker_ops *ops,
                void *context, struct worker **worker_out) MUST_CHECK;

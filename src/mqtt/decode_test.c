@@ -47,6 +47,7 @@ static const struct frame_case frame_cases[] = {
 };
 /* clang-format on */
 
+/* Holds 5.0: MQTT-1.5.5-1. */
 static void test_frames(void **state)
 {
     (void)state;

@@ -227,6 +227,38 @@ size_t mqtt_encode_suback(uint8_t *at, unsigned version, enum mqtt_packet_type t
     return (size_t)(at - start);
 }
 
+static uint32_t told_ack_body_size(struct slice reason_string)
+{
+    size_t size = mqtt_property_field_size(reason_string);
+
+    return (uint32_t)(3 + mqtt_variable_size((uint32_t)size) + size);
+}
+
+size_t mqtt_told_ack_size(enum mqtt_reason reason, struct slice reason_string)
+{
+    if (reason == MQTT_SUCCESS) {
+        return 4;
+    }
+    return reason_string.len > 0 ? mqtt_packet_size(told_ack_body_size(reason_string)) : 5;
+}
+
+size_t mqtt_encode_told_ack(uint8_t *at, enum mqtt_packet_type type, uint16_t packet_id,
+                            enum mqtt_reason reason, struct slice reason_string)
+{
+    const uint8_t *start = at;
+
+    if (reason == MQTT_SUCCESS || reason_string.len == 0) {
+        return mqtt_encode_ack(at, MQTT_5_0, type, packet_id, reason);
+    }
+    assert(type >= MQTT_PUBACK && type <= MQTT_PUBCOMP && packet_id != 0);
+    at = mqtt_put_header(at, type, type == MQTT_PUBREL ? 2 : 0, told_ack_body_size(reason_string));
+    at = mqtt_put_two(at, packet_id);
+    at = mqtt_put_byte(at, (uint8_t)reason);
+    at = mqtt_put_variable(at, (uint32_t)mqtt_property_field_size(reason_string));
+    at = mqtt_put_property_field(at, MQTT_REASON_STRING, reason_string);
+    return (size_t)(at - start);
+}
+
 static size_t put_disconnect_properties(uint8_t *at, struct slice reason_string,
                                         struct slice server_reference)
 {

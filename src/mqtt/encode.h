@@ -107,6 +107,11 @@ uint8_t *mqtt_put_header(uint8_t *at, enum mqtt_packet_type type, uint8_t flags,
 size_t mqtt_encode_ack(uint8_t *at, unsigned version, enum mqtt_packet_type type,
                        uint16_t packet_id, enum mqtt_reason reason);
 
+/* The same in 5.0 with a reason string, which is not sent when empty, or beside a success. */
+size_t mqtt_told_ack_size(enum mqtt_reason reason, struct slice reason_string);
+size_t mqtt_encode_told_ack(uint8_t *at, enum mqtt_packet_type type, uint16_t packet_id,
+                            enum mqtt_reason reason, struct slice reason_string);
+
 #define MQTT_PING_SIZE 2
 size_t mqtt_encode_pingresp(uint8_t *at);
 

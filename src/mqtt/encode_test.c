@@ -1,6 +1,7 @@
 #include "mqtt/encode.h"
 #include "mqtt/wire_test.h"
 
+/* Holds 5.0: MQTT-1.5.5-1. */
 static void test_variable(void **state)
 {
     static const uint32_t values[] = {0,     1,       127,     128,    16383,
@@ -40,6 +41,36 @@ static void test_acks(void **state)
     assert_bytes(slice_of(at, mqtt_encode_ack(at, 4, MQTT_PUBACK, 1, MQTT_NO_MATCHING_SUBSCRIBERS)),
                  "40 02 0001");
     assert_bytes(slice_of(at, mqtt_encode_pingresp(at)), "d0 00");
+}
+
+struct told_case {
+    enum mqtt_packet_type type;
+    enum mqtt_reason reason;
+    const char *text;
+    const char *bytes;
+};
+
+/* clang-format off */
+static const struct told_case told_cases[] = {
+    {MQTT_PUBACK, MQTT_QUOTA_EXCEEDED, "why", "40 0a 0001 97 06 1f'why'"},
+    {MQTT_PUBREC, MQTT_NOT_AUTHORIZED, "", "50 03 0001 87"},
+    {MQTT_PUBREL, MQTT_PACKET_ID_NOT_FOUND, "x", "62 08 0001 92 04 1f'x'"},
+    {MQTT_PUBACK, MQTT_SUCCESS, "why", "40 02 0001"},
+};
+/* clang-format on */
+
+static void test_told_acks(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(told_cases); i++) {
+        const struct told_case *test = &told_cases[i];
+        struct slice text = slice_of_text(test->text);
+        uint8_t at[32];
+        size_t size = mqtt_encode_told_ack(at, test->type, 1, test->reason, text);
+
+        assert_int_equal(size, mqtt_told_ack_size(test->reason, text));
+        assert_bytes(slice_of(at, size), test->bytes);
+    }
 }
 
 struct connack_case {
@@ -238,10 +269,11 @@ static void test_properties(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_variable), cmocka_unit_test(test_acks),
-        cmocka_unit_test(test_connacks), cmocka_unit_test(test_long_connack),
-        cmocka_unit_test(test_subacks),  cmocka_unit_test(test_disconnects),
-        cmocka_unit_test(test_auths),    cmocka_unit_test(test_properties),
+        cmocka_unit_test(test_variable),     cmocka_unit_test(test_acks),
+        cmocka_unit_test(test_told_acks),    cmocka_unit_test(test_connacks),
+        cmocka_unit_test(test_long_connack), cmocka_unit_test(test_subacks),
+        cmocka_unit_test(test_disconnects),  cmocka_unit_test(test_auths),
+        cmocka_unit_test(test_properties),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

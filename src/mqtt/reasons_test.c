@@ -28,6 +28,8 @@ static const struct packet_case packet_cases[] = {
 };
 /* clang-format on */
 
+/* Holds 5.0: MQTT-3.2.2-8 MQTT-3.4.2-1 MQTT-3.5.2-1 MQTT-3.6.2-1 MQTT-3.7.2-1 MQTT-3.9.3-2
+ * MQTT-3.11.3-2 MQTT-3.14.2-1 MQTT-3.15.2-1. */
 static void test_each_reason_in_each_packet(void **state)
 {
     (void)state;

@@ -162,6 +162,8 @@ static const struct match_case match_cases[] = {
     {"\xC3\xA4", "a\xCC\x88", false},
 };
 
+/* Holds 3.1.1: MQTT-4.7.1-2 MQTT-4.7.1-3 MQTT-4.7.2-1 5.0: MQTT-4.7.1-1 MQTT-4.7.1-2
+ * MQTT-4.7.2-1. */
 static void test_matches(void **state)
 {
     (void)state;

@@ -7,6 +7,8 @@ import pytest
 from harness.tools import Sub, arguments, pub
 
 
+@pytest.mark.holds("3.1.1: MQTT-7.0.0-2 MQTT-7.1.1-1",
+                   "5.0: MQTT-4.2.0-1")
 @pytest.mark.workers
 @pytest.mark.versions(3, 4, 5)
 def test_pub_and_sub(broker, version, workers):
@@ -20,7 +22,8 @@ def test_pub_and_sub(broker, version, workers):
     assert done.stdout == b"b 2 1\n"
 
 
-def test_many_lines(broker, version):
+@pytest.mark.workers
+def test_many_lines(broker, version, workers):
     """mosquitto_pub -l: one connection, a message for each line."""
     with Sub(broker.address, version, "-t", "t", "-q", "1") as sub:
         lines = "".join(f"line {n}\n" for n in range(500))
@@ -29,7 +32,8 @@ def test_many_lines(broker, version):
         sub.expect(*(f"line {n}" for n in range(500)))
 
 
-def test_a_file(broker, version, tmp_path):
+@pytest.mark.workers
+def test_a_file(broker, version, tmp_path, workers):
     data = bytes(range(256)) * 2000
     (tmp_path / "data").write_bytes(data)
     pub(broker.address, version, "-t", "t", "-f", str(tmp_path / "data"), "-q", "2", "-r")
@@ -38,7 +42,8 @@ def test_a_file(broker, version, tmp_path):
     assert done.stdout == data
 
 
-def test_a_stored_session(broker, version):
+@pytest.mark.workers
+def test_a_stored_session(broker, version, workers):
     lasting = ["-x", "3600"] if version == 5 else []
     common = ["-t", "t", "-q", "1", "-i", "stored", "-c", *lasting]
     subprocess.run(arguments("sub", broker.address, version, *common, "-E"), timeout=10, check=True)
@@ -49,7 +54,8 @@ def test_a_stored_session(broker, version):
     assert done.stdout == b"0\n1\n2\n"
 
 
-def test_properties(broker):
+@pytest.mark.workers
+def test_properties(broker, workers):
     with Sub(broker.address, 5, "-t", "t", "-F", "got %p %P %C %R %D") as sub:
         pub(broker.address, 5, "-t", "t", "-m", "x", "-D", "publish", "user-property", "a", "b",
             "-D", "publish", "content-type", "text", "-D", "publish", "response-topic", "r",
@@ -57,7 +63,8 @@ def test_properties(broker):
         sub.expect("got x a:b text r cd")
 
 
-def test_a_will(broker, version):
+@pytest.mark.workers
+def test_a_will(broker, version, workers):
     with Sub(broker.address, version, "-t", "gone") as watcher:
         with Sub(broker.address, version, "-t", "t", "--will-topic", "gone",
                  "--will-payload", "bye") as dying:

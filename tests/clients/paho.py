@@ -9,6 +9,8 @@ from paho.mqtt.properties import Properties
 from harness.tools import Paho
 
 
+@pytest.mark.holds("3.1.1: MQTT-7.0.0-2 MQTT-7.1.1-1",
+                   "5.0: MQTT-4.2.0-1")
 @pytest.mark.workers
 @pytest.mark.versions(3, 4, 5)
 def test_round_trip(broker, version, workers):

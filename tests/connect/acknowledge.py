@@ -1,8 +1,5 @@
 """
 A valid CONNECT is acknowledged, in the bytes that Mosquitto's clients know.
-
-3.1.1: MQTT-3.1.4-4 MQTT-3.2.0-1 MQTT-3.2.2-1 MQTT-3.2.2-3 MQTT-3.1.3-5
-5.0: MQTT-3.1.4-5 MQTT-3.2.0-1 MQTT-3.2.0-2 MQTT-3.2.2-1 MQTT-3.2.2-2 MQTT-2.2.2-1
 """
 
 import pytest
@@ -10,6 +7,7 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.4-4 MQTT-3.2.0-1 MQTT-3.2.2-1 MQTT-3.2.2-3")
 @pytest.mark.versions(3, 4)
 def test_connack_of_version_3(broker, version):
     client = broker.open(version)
@@ -22,6 +20,8 @@ def test_connack_of_version_3(broker, version):
 CONNACK_5 = bytes.fromhex("20 0e 00 00 0b 22 00 0a 27 00 1e 84 80 21 00 14")
 
 
+@pytest.mark.holds("5.0: MQTT-2.2.2-1 MQTT-3.1.4-5 MQTT-3.2.0-1 MQTT-3.2.0-2 MQTT-3.2.2-1",
+                   "5.0: MQTT-3.2.2-2")
 @pytest.mark.differs("2.0 has no limit on packets by default")
 def test_connack_of_version_5(broker):
     client = broker.open(5)

@@ -1,8 +1,5 @@
 """
 Client identifiers: which are taken, and who gets one assigned.
-
-3.1.1: MQTT-3.1.3-5 MQTT-3.1.3-6 MQTT-3.1.3-8 MQTT-3.1.3-9
-5.0: MQTT-3.1.3-5 MQTT-3.1.3-6 MQTT-3.1.3-7 MQTT-3.2.2-16
 """
 
 import re
@@ -12,8 +9,12 @@ import pytest
 ASSIGNED = re.compile(r"auto-[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}")
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.3-5",
+                   "5.0: MQTT-3.1.3-5")
 @pytest.mark.versions(3, 4, 5)
-@pytest.mark.parametrize("client_id", ["a", "0123456789abcdefghijABC", "long" * 100, "ünï/+#"])
+@pytest.mark.parametrize("client_id", [
+    "a", "0123456789abcdefghijABC", "klmnopqrstuvwxyzDEFGHIJ", "KLMNOPQRSTUVWXYZ", "long" * 100,
+    "ünï/+#"])
 def test_taken(broker, version, client_id):
     broker.connect(client_id, version).ping()
 
@@ -22,10 +23,19 @@ def test_empty_id_of_3_1_is_refused(broker):
     broker.connect("", 3, code=2).expect_close()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.3-7 MQTT-3.1.3-8")
 def test_empty_id_of_3_1_1_needs_a_clean_session(broker):
     broker.connect("", 4, clean=False, code=2).expect_close()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.3-9 MQTT-3.2.2-5",
+                   "5.0: MQTT-3.1.3-8 MQTT-3.2.2-7")
+@pytest.mark.config("allow_zero_length_clientid false")
+def test_empty_ids_may_be_refused(broker, version):
+    broker.connect("", version, code=2 if version == 4 else 0x85).expect_close()
+
+
+@pytest.mark.holds("3.1.1: MQTT-3.1.3-6")
 @pytest.mark.workers
 def test_empty_ids_of_3_1_1_are_separate_sessions(broker, workers):
     clients = [broker.connect("", 4) for _ in range(8)]
@@ -38,6 +48,7 @@ def test_empty_ids_of_3_1_1_are_separate_sessions(broker, workers):
         client.expect_message("t", b"x")
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.3-6 MQTT-3.1.3-7 MQTT-3.2.2-16")
 @pytest.mark.parametrize("clean", [True, False])
 @pytest.mark.workers
 def test_empty_id_of_5_is_assigned(broker, clean, workers):
@@ -48,6 +59,7 @@ def test_empty_id_of_5_is_assigned(broker, clean, workers):
         assert ASSIGNED.fullmatch(each), each
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.3-7 MQTT-3.2.2-16")
 @pytest.mark.workers
 def test_an_assigned_id_can_be_resumed(broker, workers):
     for _ in range(4):

@@ -1,8 +1,6 @@
 """
 A client need not wait for CONNACK: what it sends behind CONNECT, in the same segment or in pieces
 cut anywhere, has its effect in order. With several workers the connection moves meanwhile.
-
-3.1.1: MQTT-3.2.0-1 MQTT-3.8.4-1 MQTT-4.6.0-6 5.0: MQTT-3.2.0-1 MQTT-3.8.4-1 MQTT-4.6.0-5
 """
 
 import pytest
@@ -33,6 +31,8 @@ def expect_answers(client, topic):
     assert all(each.topic == topic for each in seen if each.kind == "PUBLISH")
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.2.0-1 MQTT-3.8.4-1 MQTT-4.6.0-6",
+                   "5.0: MQTT-3.2.0-1 MQTT-3.8.4-1 MQTT-4.6.0-5")
 @pytest.mark.workers
 def test_in_one_segment(broker, version, workers):
     for number in range(16):
@@ -41,6 +41,8 @@ def test_in_one_segment(broker, version, workers):
         expect_answers(client, f"own/p{number}")
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.2.0-1 MQTT-7.1.1-1",
+                   "5.0: MQTT-3.2.0-1 MQTT-4.2.0-1")
 @pytest.mark.workers
 def test_cut_at_every_byte(broker, version, workers):
     for cut in range(1, len(conversation("p00", version))):

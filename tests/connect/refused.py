@@ -2,14 +2,6 @@
 A CONNECT that breaks the rules ends the connection, and nothing sent behind it has an effect.
 
 Version 3 sees a bare close; version 5 may be told why first.
-
-3.1.1: MQTT-3.1.2-1 MQTT-3.1.2-3 MQTT-3.1.2-9 MQTT-3.1.2-11 MQTT-3.1.2-13 MQTT-3.1.2-14
-MQTT-3.1.2-15 MQTT-3.1.2-18 MQTT-3.1.2-19 MQTT-3.1.2-20 MQTT-3.1.2-21 MQTT-3.1.2-22
-MQTT-3.1.3-3 MQTT-3.1.3-4
-MQTT-3.1.3-10 MQTT-3.1.3-11 MQTT-3.1.4-1 MQTT-3.1.4-5
-5.0: MQTT-3.1.2-1 MQTT-3.1.2-3 MQTT-3.1.2-9 MQTT-3.1.2-11 MQTT-3.1.2-12 MQTT-3.1.2-13 MQTT-3.1.2-16
-MQTT-3.1.2-17 MQTT-3.1.2-18 MQTT-3.1.2-19 MQTT-3.1.3-3 MQTT-3.1.3-4 MQTT-3.1.3-11 MQTT-3.1.3-12
-MQTT-3.1.4-1 MQTT-3.1.4-6 MQTT-3.14.0-1
 """
 
 import pytest
@@ -35,6 +27,9 @@ def wrong(version):
         "user name flag without field": connect("x", version, flags=0x82),
         "password flag without field": connect("x", version, username="u", flags=0xC2),
         "bytes behind the end": connect("x", version, tail=b"\0"),
+        "will without its flag": connect("x", version, tail=wire.text("w") + wire.text("bye")),
+        "user name without its flag": connect("x", version, tail=wire.text("u")),
+        "password without its flag": connect("x", version, username="u", tail=wire.text("p")),
         "no client id": connect("", version)[:-2].replace(
             connect("", version)[:2], bytes([0x10, len(connect("", version)) - 4]), 1),
         "client id not UTF-8": connect(BAD_UTF8, version),
@@ -88,6 +83,17 @@ def the_packet(version, name):
     return (wrong(version) | (wrong_in_5() if version == 5 else {}))[name]
 
 
+@pytest.mark.holds("3.1.1: MQTT-1.5.3-1 MQTT-1.5.3-2 MQTT-2.2.2-2 MQTT-3.1.2-1 MQTT-3.1.2-3",
+                   "3.1.1: MQTT-3.1.2-9 MQTT-3.1.2-11 MQTT-3.1.2-13 MQTT-3.1.2-14",
+                   "3.1.1: MQTT-3.1.2-15 MQTT-3.1.2-18 MQTT-3.1.2-19 MQTT-3.1.2-20",
+                   "3.1.1: MQTT-3.1.2-21 MQTT-3.1.2-22 MQTT-3.1.3-3 MQTT-3.1.3-4",
+                   "3.1.1: MQTT-3.1.3-10 MQTT-3.1.3-11 MQTT-3.1.4-1 MQTT-3.1.4-5",
+                   "3.1.1: MQTT-3.2.2-6",
+                   "5.0: MQTT-1.5.4-1 MQTT-1.5.4-2 MQTT-1.5.7-1 MQTT-3.1.2-1 MQTT-3.1.2-3",
+                   "5.0: MQTT-3.1.2-9 MQTT-3.1.2-11 MQTT-3.1.2-12 MQTT-3.1.2-13",
+                   "5.0: MQTT-3.1.2-16 MQTT-3.1.2-17 MQTT-3.1.2-18 MQTT-3.1.2-19",
+                   "5.0: MQTT-3.1.3-3 MQTT-3.1.3-4 MQTT-3.1.3-11 MQTT-3.1.3-12 MQTT-3.1.4-1",
+                   "5.0: MQTT-3.1.4-6 MQTT-3.14.0-1")
 @pytest.mark.differs("2.0 lets them pass", protocol=5, name=[
     "authentication data alone", "will payload format 2", "will response topic with a wildcard"])
 @pytest.mark.parametrize("protocol, name", [
@@ -106,3 +112,52 @@ def test_closes(broker, protocol, name):
     except Closed:
         pass
     watcher.expect_nothing()
+
+
+# What a refusal with a code of its own looks like: the packet, and the code.
+REFUSED = {
+    4: (connect("", 4, clean=False), 0x02),
+    5: (connect("x", 5, properties={"authentication_method": "none such"}), 0x8C),
+}
+
+
+@pytest.mark.holds("3.1.1: MQTT-3.1.4-5",
+                   "5.0: MQTT-3.1.2-30 MQTT-3.1.4-6")
+@pytest.mark.workers
+def test_nothing_counts_behind_a_refusal(broker, version, workers):
+    watcher = broker.connect("watcher")
+    watcher.subscribe("#")
+    client = broker.open(version)
+    client.send(REFUSED[version][0], wire.publish("smuggled", b"x", version=version),
+                wire.publish("smuggled", b"x", 1, 1, version=version), wire.pingreq())
+    client.expect("CONNACK", code=REFUSED[version][1])
+    client.expect_close()
+    watcher.expect_nothing()
+
+
+@pytest.mark.holds("3.1.1: MQTT-3.1.3-9 MQTT-3.2.2-4 MQTT-3.2.2-5 MQTT-3.2.2-6")
+@pytest.mark.config("max_keepalive 100\nretain_available false")
+@pytest.mark.parametrize("fields, code", [
+    ({"keepalive": 200}, 2), ({"will": Will("w", retain=True)}, None)], ids=["code", "no code"])
+def test_refusals_of_3_1_1_that_the_server_chose(broker, fields, code):
+    """There is no code for a will that cannot be retained: the connection is just closed."""
+    client = broker.open()
+    client.send(connect("x", 4, **fields))
+    if code is not None:
+        client.expect_bytes(bytes([0x20, 2, 0, code]))
+    client.expect_close()
+
+
+@pytest.mark.holds("3.1.1: MQTT-3.2.2-4",
+                   "5.0: MQTT-3.2.2-6")
+@pytest.mark.nightjar("2.0 takes such a keep alive for its own")
+@pytest.mark.config("max_keepalive 100")
+def test_a_refusal_tells_of_no_session(broker, version):
+    """Session present is 0 with every refusal, also where a session waits."""
+    broker.connect("x", version, lasting=True, keepalive=60).disconnect()
+    client = broker.open(version)
+    client.send(connect("x", 4, clean=False, keepalive=200) if version == 4 else
+                connect("x", 5, clean=False, properties={"authentication_method": "none such"}))
+    client.expect_bytes(bytes.fromhex("20 02 00 02" if version == 4 else "20 03 00 8c 00"))
+    client.expect_close()
+    broker.connect("x", version, lasting=True, keepalive=60, session=True)

@@ -1,7 +1,5 @@
 """
 A second CONNECT on one connection is a protocol error.
-
-3.1.1: MQTT-3.1.0-2 5.0: MQTT-3.1.0-2
 """
 
 import pytest
@@ -9,6 +7,8 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.0-2",
+                   "5.0: MQTT-3.1.0-2 MQTT-3.2.0-2")
 @pytest.mark.differs("2.0 closes without a reason", version=5)
 @pytest.mark.versions(3, 4, 5)
 def test_second_connect(broker, version):
@@ -17,6 +17,8 @@ def test_second_connect(broker, version):
     client.expect_end(0x82)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.0-2",
+                   "5.0: MQTT-3.1.0-2 MQTT-3.2.0-2")
 @pytest.mark.differs("2.0 closes without a reason", version=5)
 @pytest.mark.workers
 def test_second_connect_in_the_same_segment(broker, version, workers):

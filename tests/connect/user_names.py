@@ -1,16 +1,15 @@
 """
 User name and password are taken in every combination that the version allows, and nobody is asked
 for them where anonymous clients may come.
-
-3.1.1: MQTT-3.1.2-18 MQTT-3.1.2-19 MQTT-3.1.2-20 MQTT-3.1.2-21 MQTT-3.1.2-22 MQTT-3.1.3-1
-5.0: MQTT-3.1.2-16 MQTT-3.1.2-17 MQTT-3.1.2-18 MQTT-3.1.2-19 MQTT-3.1.3-1
 """
 
 import pytest
 
-from harness.wire import Will
+from harness.wire import Will, connect
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-19 MQTT-3.1.2-21 MQTT-3.1.3-1",
+                   "5.0: MQTT-3.1.2-17 MQTT-3.1.2-19 MQTT-3.1.3-1")
 @pytest.mark.versions(3, 4, 5)
 @pytest.mark.parametrize("fields", [
     {"username": "joe"},
@@ -24,3 +23,19 @@ def test_taken(broker, version, fields):
 
 def test_password_alone_in_5(broker):
     broker.connect("x", 5, password=b"token").ping()
+
+
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-9 MQTT-3.1.3-1",
+                   "5.0: MQTT-3.1.2-9 MQTT-3.1.3-1")
+@pytest.mark.workers
+def test_fields_in_their_order(broker, version, workers):
+    """Each field is what stands in its place: the id, the will, the name, then the password."""
+    watcher = broker.connect("watcher", version)
+    watcher.subscribe("#")
+    client = broker.open(version)
+    client.send(connect("the-id", version, will=Will("will/topic", b"will payload"),
+                        username="the-name", password=b"secret"))
+    client.expect("CONNACK", code=0)
+    broker.expect_line(r".* as the-id \(p\d, c1, k60, u'the-name'\)\.")
+    client.close()
+    watcher.expect_message("will/topic", b"will payload")

@@ -1,8 +1,5 @@
 """
 A protocol level that the server does not speak is answered with the code for it, then closed.
-
-3.1.1: MQTT-3.1.2-2 MQTT-3.2.2-4 MQTT-3.2.2-5
-5.0: MQTT-3.1.2-2 MQTT-3.2.2-6 MQTT-3.2.2-7
 """
 
 import pytest
@@ -13,7 +10,10 @@ REFUSAL_3 = bytes.fromhex("20 02 00 01")
 REFUSAL_5 = bytes.fromhex("20 03 00 84 00")
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-2 MQTT-3.2.2-4 MQTT-3.2.2-5",
+                   "5.0: MQTT-3.1.2-2 MQTT-3.2.2-6 MQTT-3.2.2-7")
 @pytest.mark.parametrize("name, level, answers", [
+    ("MQTT", 0, [REFUSAL_3]),
     ("MQTT", 2, [REFUSAL_3]),
     ("MQTT", 6, [REFUSAL_5, REFUSAL_3]),
     ("MQTT", 0x7F, [REFUSAL_5, REFUSAL_3]),

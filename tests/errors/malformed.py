@@ -1,13 +1,6 @@
 """
 Packets that break the format or the protocol end the connection they came on: version 5 is told the
 exact reason first. Nobody else notices, and one line says what happened.
-
-3.1.1: MQTT-2.2.2-1 MQTT-2.2.2-2 MQTT-2.3.1-1 MQTT-3.3.1-4 MQTT-3.6.1-1 MQTT-3.14.1-1 MQTT-4.8.0-1
-MQTT-1.5.3-1 MQTT-1.5.3-2 MQTT-3.3.2-1 MQTT-3.3.2-2 MQTT-4.7.1-1
-5.0: MQTT-1.5.5-1 MQTT-2.1.3-1 MQTT-2.2.1-3 MQTT-3.3.1-4 MQTT-3.6.1-1 MQTT-3.14.1-1 MQTT-3.15.1-1
-MQTT-4.13.1-1 MQTT-4.13.2-1 MQTT-3.14.4-1 MQTT-3.14.4-2 MQTT-3.14.2-1 MQTT-1.5.4-1 MQTT-1.5.4-2
-MQTT-1.5.7-1 MQTT-3.2.2-17 MQTT-3.3.1-2 MQTT-3.3.2-1 MQTT-3.3.2-2 MQTT-3.3.2-8 MQTT-3.3.2-9
-MQTT-3.3.2-13 MQTT-3.3.2-14 MQTT-3.3.2-19 MQTT-4.7.0-1
 """
 
 import pytest
@@ -46,10 +39,10 @@ BOTH = {
     "PUBLISH without topic": (lambda v: b"\x30\x00", (MALFORMED,)),
     "topic longer than the packet": (lambda v: b"\x30\x05\x00\x09abc", (MALFORMED,)),
     "topic not UTF-8": (
-        lambda v: wire.publish(b"\xff", version=v), (MALFORMED, 0x90)),
-    "topic with NUL": (lambda v: wire.publish(b"a\0", version=v), (MALFORMED, 0x90)),
+        lambda v: wire.publish(b"\xff", version=v), (MALFORMED,)),
+    "topic with NUL": (lambda v: wire.publish(b"a\0", version=v), (MALFORMED,)),
     "topic with a surrogate": (
-        lambda v: wire.publish(b"\xed\xa0\x80", version=v), (MALFORMED, 0x90)),
+        lambda v: wire.publish(b"\xed\xa0\x80", version=v), (MALFORMED,)),
     "topic with +": (lambda v: wire.publish("a/+", version=v), (MALFORMED, PROTOCOL, 0x90)),
     "topic with #": (lambda v: wire.publish("#", version=v), (MALFORMED, PROTOCOL, 0x90)),
     "empty topic": (lambda v: wire.publish("", version=v), (MALFORMED, PROTOCOL, 0x90)),
@@ -123,11 +116,21 @@ LENIENT_5 = LENIENT_4 + [
 ]
 
 
+@pytest.mark.holds("3.1.1: MQTT-1.5.3-1 MQTT-1.5.3-2 MQTT-2.2.2-1 MQTT-2.2.2-2 MQTT-2.3.1-1",
+                   "3.1.1: MQTT-3.3.1-2 MQTT-3.3.1-4 MQTT-3.3.2-1 MQTT-3.3.2-2 MQTT-3.6.1-1",
+                   "3.1.1: MQTT-3.14.1-1 MQTT-4.7.1-1 MQTT-4.7.3-1 MQTT-4.7.3-2 MQTT-4.8.0-1",
+                   "5.0: MQTT-1.5.4-1 MQTT-1.5.4-2 MQTT-1.5.5-1 MQTT-1.5.7-1 MQTT-2.1.3-1",
+                   "5.0: MQTT-2.2.1-3 MQTT-3.2.2-17 MQTT-3.3.1-2 MQTT-3.3.1-4 MQTT-3.3.2-1",
+                   "5.0: MQTT-3.3.2-2 MQTT-3.3.2-8 MQTT-3.3.2-9 MQTT-3.3.2-13 MQTT-3.3.2-14",
+                   "5.0: MQTT-3.3.2-19 MQTT-3.6.1-1 MQTT-3.14.1-1 MQTT-3.14.2-1",
+                   "5.0: MQTT-3.14.4-1 MQTT-3.14.4-2 MQTT-3.15.1-1 MQTT-4.7.0-1 MQTT-4.7.3-1",
+                   "5.0: MQTT-4.7.3-2 MQTT-4.13.1-1 MQTT-4.13.2-1")
 @pytest.mark.differs("2.0 is lenient", protocol=4, name=LENIENT_4)
 @pytest.mark.differs("2.0 is lenient", protocol=5, name=LENIENT_5)
+@pytest.mark.workers
 @pytest.mark.parametrize("protocol, name", [
     pytest.param(*each, id=f"{each[0]}-{each[1].replace(' ', '_')}") for each in CASES])
-def test_ends(broker, protocol, name):
+def test_ends(broker, protocol, name, workers):
     packet, reasons = case(protocol, name)
     watcher = broker.connect("watcher", protocol)
     watcher.subscribe("smuggled")

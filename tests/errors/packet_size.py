@@ -1,7 +1,5 @@
 """
 max_packet_size: what is larger is refused from its header on, what is not passes.
-
-5.0: MQTT-3.2.2-15
 """
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-15")
 @pytest.mark.differs("2.0 waits for the whole packet")
 @pytest.mark.config("max_packet_size 1000")
 def test_larger(broker, version):
@@ -21,8 +20,9 @@ def test_larger(broker, version):
 
 
 @pytest.mark.config("max_packet_size 1000")
+@pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_just_as_large(broker, version, qos):
+def test_just_as_large(broker, version, qos, workers):
     watcher = broker.connect("watcher", version)
     watcher.subscribe("t")
     client = broker.connect("x", version)
@@ -33,6 +33,7 @@ def test_just_as_large(broker, version, qos):
     watcher.expect_message("t", payload)
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-15")
 @pytest.mark.differs("2.0 has no limit by default")
 def test_two_million_by_default(broker, version):
     client = broker.connect("x", version)
@@ -40,7 +41,8 @@ def test_two_million_by_default(broker, version):
     client.expect_end(0x95)
 
 
-def test_announced_but_not_sent(broker):
+@pytest.mark.workers
+def test_announced_but_not_sent(broker, workers):
     """A length near the limit claims no memory: many such clients change nothing for others."""
     for number in range(50):
         client = broker.connect(f"x-{number}", 4)

@@ -76,8 +76,9 @@ def test_stays_up(setup, conversation, option, mode, workers):
         assert broker.count_lines(r"New client connected from .* as hap1 .*") > 5
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("conversation, option, mode", CHECKS[:2] + CHECKS[-2:])
-def test_goes_down_with_the_broker(setup, conversation, option, mode):
+def test_goes_down_with_the_broker(setup, conversation, option, mode, workers):
     broker, haproxy, address = setup(conversation, option, mode)
     client = broker.connect("x", address=address)
     broker.stop()

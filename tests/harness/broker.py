@@ -36,7 +36,7 @@ class Places(dict):
 
 class Broker:
     def __init__(self, kind, folder, text=DEFAULT, workers=None, arguments=None, descriptors=None,
-                 ready=True, places=None):
+                 ready=True, places=None, environment=None, prefix=()):
         self.kind, self.folder = kind, pathlib.Path(folder)
         self.places = Places(places or {}, dir=str(folder))
         self.text = text.format_map(self.places) if text is not None else None
@@ -46,15 +46,16 @@ class Broker:
         self._numbers = itertools.count(1)
         if workers and not self.is_mosquitto and self.text is not None:
             self.text += f"\nworkers {workers}\n"
-        if self.text is not None and os.geteuid() == 0:
+        if self.text is not None and os.geteuid() == 0 and \
+                not re.search("^user ", self.text, re.M):
             self.text += "\nuser root\n"  # else it gives up its rights on the folder
-        command = [binary(kind)]
+        command = [*prefix, binary(kind)]
         self.config = self.folder / "broker.conf"
         if self.text is not None:
             self.config.write_text(self.text)
             command += ["-c", str(self.config)]
         command += [each.format_map(self.places) for each in arguments or []]
-        self.process = Process(command, self.folder, "broker", descriptors)
+        self.process = Process(command, self.folder, "broker", descriptors, environment)
         if ready:
             self.wait_ready()
 
@@ -125,6 +126,10 @@ class Broker:
         found = re.compile(r"\berror|warning|malformed|refused", re.I)
         return [line for line in self.lines()
                 if found.search(line) and not re.search("(be run|Running) as root", line)]
+
+    def client_ids(self):
+        """Of all who connected, as far as the log is written and tells it."""
+        return set(re.findall(r"New client connected from \S+ as (.*) \(p\d", self.log()))
 
     # ---- the end ----
 

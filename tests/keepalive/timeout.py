@@ -1,8 +1,6 @@
 """
 Silence for one and a half keep alives ends the connection as if the network had failed; any packet
 counts, and what was delivered to the client does not.
-
-3.1.1: MQTT-3.1.2-24 MQTT-3.12.4-1 5.0: MQTT-3.1.2-22 MQTT-3.2.2-22 MQTT-3.12.4-1
 """
 
 import time
@@ -29,6 +27,8 @@ def expect_timeout(client, since):
     assert EARLIEST - 0.01 <= waited <= LATEST, f"closed after {waited:.3f} s"
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-24",
+                   "5.0: MQTT-3.1.2-22 MQTT-3.2.2-22")
 @pytest.mark.workers
 @pytest.mark.differs("2.0 closes late")
 @pytest.mark.versions(3, 4, 5)
@@ -45,6 +45,8 @@ def test_silence(broker, version, workers):
     broker.expect_end_line("x-0", why="exceeded timeout")
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.12.4-1",
+                   "5.0: MQTT-3.12.4-1")
 @pytest.mark.workers
 def test_any_packet_counts(broker, version, workers):
     pinging = broker.connect("pinging", version, keepalive=1)
@@ -90,3 +92,15 @@ def test_part_of_a_packet_is_no_packet(broker):
     client = broker.connect("x", 4, keepalive=1)
     client.send(wire.publish("t", b"x" * 10)[:8])
     client.expect_close(LATEST)
+
+
+@pytest.mark.holds("5.0: MQTT-3.1.2-21 MQTT-3.2.2-21")
+@pytest.mark.differs("2.0 closes late")
+@pytest.mark.config("max_keepalive 1")
+def test_the_keep_alive_of_the_server(broker):
+    """A client that asks for more, or for none, is told the server's, and held to that."""
+    for asked in (60, 0):
+        client = broker.connect("x", 5, keepalive=asked)
+        since = time.monotonic()
+        assert client.connack.properties["server_keep_alive"] == 1
+        expect_timeout(client, since)

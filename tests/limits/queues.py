@@ -35,7 +35,8 @@ def expect_numbers(client, *numbers):
 
 @pytest.mark.nightjar("a policy")
 @pytest.mark.config("max_queued_messages 5\nqueue_policy drop_newest")
-def test_the_newest_gives_way(broker, version):
+@pytest.mark.workers
+def test_the_newest_gives_way(broker, version, workers):
     away(broker, version)
     publish(broker, version, 20)
     expect_numbers(back(broker, version), *range(5))
@@ -53,7 +54,8 @@ def test_the_oldest_gives_way(broker, version, workers):
 
 @pytest.mark.nightjar("a policy")
 @pytest.mark.config("max_queued_messages 5\nmax_inflight_messages 2\nqueue_policy drop_oldest")
-def test_what_is_in_flight_stays(broker, version):
+@pytest.mark.workers
+def test_what_is_in_flight_stays(broker, version, workers):
     client = broker.connect("slow", version)
     client.subscribe("t", qos=1)
     publish(broker, version, 20)
@@ -80,7 +82,8 @@ def test_the_client_gives_way(broker, version, workers):
 
 
 @pytest.mark.config("max_queued_bytes 100")
-def test_bytes_that_wait(broker, version):
+@pytest.mark.workers
+def test_bytes_that_wait(broker, version, workers):
     """Full once that many bytes wait: the message that reaches the limit is still kept."""
     away(broker, version)
     publish(broker, version, 10, size=30)
@@ -89,7 +92,8 @@ def test_bytes_that_wait(broker, version):
 
 @pytest.mark.nightjar("a policy")
 @pytest.mark.config("max_queued_bytes 100\nqueue_policy drop_oldest")
-def test_bytes_that_wait_and_the_oldest(broker, version):
+@pytest.mark.workers
+def test_bytes_that_wait_and_the_oldest(broker, version, workers):
     away(broker, version)
     publish(broker, version, 10, size=30)
     expect_numbers(back(broker, version), *range(6, 10))
@@ -113,7 +117,8 @@ def test_bytes_in_flight(broker, version, workers):
 
 
 @pytest.mark.config("max_inflight_bytes 10")
-def test_a_message_above_the_bytes_in_flight_goes_alone(broker, version):
+@pytest.mark.workers
+def test_a_message_above_the_bytes_in_flight_goes_alone(broker, version, workers):
     client = broker.connect("slow", version)
     client.subscribe("t", qos=2)
     publish(broker, version, 3, qos=2, size=5000)
@@ -134,7 +139,8 @@ def test_qos_0_waits_when_asked(broker, version, workers):
 
 
 @pytest.mark.config("queue_qos0_messages true\nmax_queued_messages 5")
-def test_qos_0_waits_under_the_same_limit(broker, version):
+@pytest.mark.workers
+def test_qos_0_waits_under_the_same_limit(broker, version, workers):
     away(broker, version)
     publisher = publish(broker, version, 10, qos=0)
     publisher.ping()

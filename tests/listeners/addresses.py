@@ -60,7 +60,8 @@ def test_port_and_bind_address(start_broker):
         broker.open(address=("127.0.0.2", broker.port))
 
 
-def test_a_unix_socket(start_broker):
+@pytest.mark.workers
+def test_a_unix_socket(start_broker, workers):
     broker = start_broker("listener {port} 127.0.0.1\nlistener 0 {dir}/s\nallow_anonymous true\n")
     path = broker.folder / "s"
     assert stat.S_ISSOCK(path.stat().st_mode)

@@ -30,6 +30,7 @@ def test_sigint(start_broker):
     assert broker.wait(10) == 0
 
 
+@pytest.mark.holds("5.0: MQTT-3.14.2-1 MQTT-3.14.2-2")
 @pytest.mark.differs("closes without a DISCONNECT", version=5)
 @pytest.mark.workers
 def test_clients_at_the_stop(start_broker, version, workers):
@@ -87,7 +88,8 @@ def test_lines_with_a_user_name(broker):
 
 
 @pytest.mark.nightjar("words of 2.1")
-def test_lines_of_endings(broker):
+@pytest.mark.workers
+def test_lines_of_endings(broker, workers):
     watch = broker.connect("closed", 4)
     address = re.escape(watch.local)
     watch.close()

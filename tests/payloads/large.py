@@ -1,7 +1,5 @@
 """
 Large messages arrive whole, in one segment or in pieces, to several subscribers, beside small ones.
-
-3.1.1: MQTT-4.6.0-6 5.0: MQTT-4.6.0-5
 """
 
 import random
@@ -32,6 +30,8 @@ def test_whole(broker, version, size, qos, workers):
         each.expect_message("t", b"small", qos=qos)
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.6.0-6",
+                   "5.0: MQTT-4.6.0-5")
 @pytest.mark.workers
 @pytest.mark.parametrize("size, pieces, delay", [
     (200_000, 1460, 0.0), (200_000, 16384, 0.001), (200_000, 16385, 0.001),
@@ -50,10 +50,11 @@ def test_in_pieces(broker, version, size, pieces, delay, workers):
     subscriber.expect_message("t", b"behind")
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("size", list(range(118, 132)) + list(range(16374, 16396)) +
                          list(range(2097140, 2097141)))
 @pytest.mark.config("max_packet_size 4000000")
-def test_around_the_borders_of_lengths_and_buffers(broker, size):
+def test_around_the_borders_of_lengths_and_buffers(broker, size, workers):
     subscriber = broker.connect("to", 4)
     subscriber.subscribe("t")
     publisher = broker.connect("from", 4)
@@ -86,7 +87,8 @@ def test_published_in_turns(broker, version, workers):
     assert got == {f"t/{n}": payload(100_000 + n) for n in range(4)}
 
 
-def test_cut_off(broker, version):
+@pytest.mark.workers
+def test_cut_off(broker, version, workers):
     """A publisher that vanishes in the middle published nothing."""
     subscriber = broker.connect("to", version)
     subscriber.subscribe("t")

@@ -1,12 +1,11 @@
 """
 Maximum Packet Size of a client: what is larger is not sent, counts as done, and the rest flows.
-
-5.0: MQTT-3.1.2-24 MQTT-3.1.2-25
 """
 
 import pytest
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-24 MQTT-3.1.2-25")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_too_large_is_skipped(broker, qos, workers):
@@ -22,8 +21,10 @@ def test_too_large_is_skipped(broker, qos, workers):
     client.expect_nothing()
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-24")
 @pytest.mark.differs("2.0 forgets the fixed header")
-def test_the_border(broker):
+@pytest.mark.workers
+def test_the_border(broker, workers):
     """The whole packet counts, with its fixed header."""
     client = broker.connect("to", 5, properties={"maximum_packet_size": 50})
     client.subscribe("t")

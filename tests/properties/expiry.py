@@ -1,24 +1,27 @@
 """
 Message expiry: counted while a message waits, and the message dropped when it has run out before
 its delivery began.
-
-5.0: MQTT-3.3.2-5 MQTT-3.3.2-6 MQTT-4.3.3-7 MQTT-4.3.3-13
 """
 
 import time
 
 import pytest
 
+from harness import wire
+
 EXPIRY = "message_expiry_interval"
 
 
-def test_at_once(broker):
+@pytest.mark.holds("5.0: MQTT-3.3.2-6")
+@pytest.mark.workers
+def test_at_once(broker, workers):
     client = broker.connect("to", 5)
     client.subscribe("t")
     broker.connect("from", 5).publish("t", b"x", properties={EXPIRY: 100})
     assert client.take_message().properties == {EXPIRY: 100}
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-5 MQTT-3.3.2-6")
 @pytest.mark.workers
 def test_counted_in_a_queue(broker, workers):
     client = broker.connect("to", 5, lasting=True)
@@ -35,6 +38,7 @@ def test_counted_in_a_queue(broker, workers):
     again.expect_nothing()
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-5 MQTT-3.3.2-6")
 @pytest.mark.workers
 def test_counted_when_retained(broker, workers):
     publisher = broker.connect("from", 5)
@@ -47,7 +51,8 @@ def test_counted_when_retained(broker, workers):
     client.expect_nothing()
 
 
-def test_applies_to_clients_of_3_1_1(broker):
+@pytest.mark.workers
+def test_applies_to_clients_of_3_1_1(broker, workers):
     client = broker.connect("to", 4, lasting=True)
     client.subscribe("t", qos=1)
     client.disconnect()
@@ -56,8 +61,10 @@ def test_applies_to_clients_of_3_1_1(broker):
     broker.connect("to", 4, lasting=True, session=True).expect_nothing()
 
 
+@pytest.mark.holds("5.0: MQTT-4.3.3-7")
 @pytest.mark.differs("2.0 drops it")
-def test_what_was_sent_does_not_expire(broker):
+@pytest.mark.workers
+def test_what_was_sent_does_not_expire(broker, workers):
     client = broker.connect("to", 5, lasting=True)
     client.subscribe("t", qos=2)
     broker.connect("from", 5).publish("t", b"x", 2, properties={EXPIRY: 1})
@@ -66,3 +73,16 @@ def test_what_was_sent_does_not_expire(broker):
     time.sleep(2.2)
     again = broker.connect("to", 5, lasting=True, session=True)
     again.acknowledge(again.expect("PUBLISH", id=id, dup=True))
+
+
+@pytest.mark.holds("5.0: MQTT-4.3.3-13")
+def test_the_handshake_outlives_the_message(broker):
+    """A QoS 2 message that expires between PUBLISH and PUBREL is acknowledged to the end."""
+    client = broker.connect("from", 5)
+    client.send(wire.publish("t", b"x", 2, 5, version=5, properties={EXPIRY: 1}))
+    client.expect("PUBREC", id=5)
+    time.sleep(2.2)
+    client.send(wire.publish("t", b"x", 2, 5, dup=True, version=5, properties={EXPIRY: 1}))
+    client.expect("PUBREC", id=5)
+    client.send(wire.ack("PUBREL", 5))
+    client.expect("PUBCOMP", id=5, reason=0)

@@ -1,8 +1,6 @@
 """
 What a publisher of version 5 says about a message reaches every subscriber as it was said; other
 versions get the message alone.
-
-5.0: MQTT-3.3.2-4 MQTT-3.3.2-15 MQTT-3.3.2-16 MQTT-3.3.2-17 MQTT-3.3.2-18 MQTT-3.3.2-20
 """
 
 import pytest
@@ -18,6 +16,8 @@ GIVEN = {
 }
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-4 MQTT-3.3.2-15 MQTT-3.3.2-16 MQTT-3.3.2-17",
+                   "5.0: MQTT-3.3.2-18 MQTT-3.3.2-20")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_to_every_subscriber(broker, qos, workers):
@@ -42,14 +42,16 @@ def test_between_versions(broker, workers):
     assert new.expect_message("t", b"4").properties == {}
 
 
-def test_retained(broker):
+@pytest.mark.workers
+def test_retained(broker, workers):
     broker.connect("from", 5).publish("t", b"x", 1, retain=True, properties=GIVEN)
     client = broker.connect("to", 5)
     client.subscribe("t")
     assert client.expect_message("t", b"x", retain=True).properties == GIVEN
 
 
-def test_queued(broker):
+@pytest.mark.workers
+def test_queued(broker, workers):
     client = broker.connect("to", 5, lasting=True)
     client.subscribe("t", qos=1)
     client.disconnect()
@@ -58,7 +60,8 @@ def test_queued(broker):
     assert again.expect_message("t", b"x").properties == GIVEN
 
 
-def test_each_kind_alone(broker):
+@pytest.mark.workers
+def test_each_kind_alone(broker, workers):
     client = broker.connect("to", 5)
     client.subscribe("t")
     publisher = broker.connect("from", 5)
@@ -76,7 +79,8 @@ def test_many_and_large(broker, workers):
     assert client.expect_message("t", b"x").properties == {"user_property": pairs}
 
 
-def test_format_is_not_believed_for_bytes(broker):
+@pytest.mark.workers
+def test_format_is_not_believed_for_bytes(broker, workers):
     """0 says nothing about the payload; any bytes pass."""
     client = broker.connect("to", 5)
     client.subscribe("t")
@@ -99,6 +103,7 @@ def test_response_topic_round_trip(broker, workers):
     assert got.properties == {"correlation_data": b"q1"}
 
 
+@pytest.mark.holds("5.0: MQTT-2.2.2-1")
 def test_empty_properties_of_an_empty_message(broker):
     client = broker.connect("to", 5)
     client.subscribe("t")

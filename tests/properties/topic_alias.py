@@ -1,8 +1,6 @@
 """
 Topic aliases of a publisher: up to the announced maximum, changed at will, gone with the
 connection; and none towards a client that did not ask for them.
-
-5.0: MQTT-3.3.2-7 MQTT-3.3.2-12 MQTT-3.1.2-26 MQTT-3.1.2-27 MQTT-3.3.2-11
 """
 
 import pytest
@@ -14,6 +12,7 @@ def alias(number):
     return {"topic_alias": number}
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-27 MQTT-3.3.2-12")
 @pytest.mark.workers
 def test_set_and_used(broker, workers):
     subscriber = broker.connect("to", 5)
@@ -35,6 +34,7 @@ def test_set_and_used(broker, workers):
     subscriber.expect_message("other", b"used")
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-7")
 def test_gone_with_the_connection(broker):
     client = broker.connect("from", 5, lasting=True)
     client.publish("t", b"x", 1, properties=alias(1))
@@ -44,6 +44,16 @@ def test_gone_with_the_connection(broker):
     again.expect_end(0x82, 0x94)
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-18")
+def test_none_allowed(start_broker):
+    broker = start_broker("listener {port} 127.0.0.1\nmax_topic_alias 0\nallow_anonymous true\n")
+    client = broker.connect("from", 5)
+    assert client.connack.properties.get("topic_alias_maximum", 0) == 0
+    client.send(wire.publish("t", b"x", version=5, properties=alias(1)))
+    client.expect_end(0x94)
+
+
+@pytest.mark.holds("5.0: MQTT-3.1.2-26 MQTT-3.3.2-8 MQTT-3.3.2-11")
 @pytest.mark.workers
 def test_towards_a_client_that_allows_them(broker, workers):
     """Whatever the broker makes of it: no alias above the maximum, and each topic resolves."""

@@ -32,7 +32,8 @@ def test_untrusted_are_refused(start_broker, trusted):
     assert " as y " not in broker.log()
 
 
-def test_untrusted_may_be_direct(start_broker):
+@pytest.mark.workers
+def test_untrusted_may_be_direct(start_broker, workers):
     """Without a header: ordinary clients. With one: it is not theirs to send."""
     broker = start_broker(
         BASE + f"proxy_protocol_trusted {PROXY_AT}\nproxy_protocol_untrusted direct\n")

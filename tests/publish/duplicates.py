@@ -1,9 +1,6 @@
 """
 DUP and packet identifiers: QoS 2 comes once, QoS 1 knows no duplicates, and the publisher's DUP is
 nobody else's business.
-
-3.1.1: MQTT-3.3.1-1 MQTT-3.3.1-3 MQTT-4.3.2-2 MQTT-4.3.3-2
-5.0: MQTT-3.3.1-3 MQTT-4.3.2-5 MQTT-4.3.3-10 MQTT-4.3.3-12
 """
 
 import pytest
@@ -17,6 +14,8 @@ def pair(broker, version):
     return subscriber, broker.connect("from", version)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-3 MQTT-4.3.3-2",
+                   "5.0: MQTT-3.3.1-3 MQTT-4.3.3-10")
 @pytest.mark.differs("2.0 ends a connection that repeats twice")
 @pytest.mark.workers
 def test_repeated_qos_2_is_delivered_once(broker, version, workers):
@@ -31,7 +30,10 @@ def test_repeated_qos_2_is_delivered_once(broker, version, workers):
     subscriber.expect_message("t", b"end")
 
 
-def test_qos_2_id_is_free_after_pubcomp(broker, version):
+@pytest.mark.holds("3.1.1: MQTT-4.3.3-2",
+                   "5.0: MQTT-4.3.3-12")
+@pytest.mark.workers
+def test_qos_2_id_is_free_after_pubcomp(broker, version, workers):
     subscriber, publisher = pair(broker, version)
     for payload in (b"1", b"2"):
         publisher.send(wire.publish("t", payload, 2, 5, version=version))
@@ -41,7 +43,10 @@ def test_qos_2_id_is_free_after_pubcomp(broker, version):
         subscriber.expect_message("t", payload)
 
 
-def test_qos_1_id_means_a_new_message_each_time(broker, version):
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-3 MQTT-4.3.2-2",
+                   "5.0: MQTT-3.3.1-3 MQTT-4.3.2-5")
+@pytest.mark.workers
+def test_qos_1_id_means_a_new_message_each_time(broker, version, workers):
     subscriber, publisher = pair(broker, version)
     for dup in (False, True):
         publisher.send(wire.publish("t", b"x", 1, 5, dup=dup, version=version))
@@ -49,7 +54,8 @@ def test_qos_1_id_means_a_new_message_each_time(broker, version):
         subscriber.expect_message("t", b"x", dup=False)
 
 
-def test_repeated_pubrel(broker, version):
+@pytest.mark.workers
+def test_repeated_pubrel(broker, version, workers):
     subscriber, publisher = pair(broker, version)
     publisher.send(wire.publish("t", b"x", 2, 5, version=version))
     publisher.expect("PUBREC", id=5)
@@ -60,6 +66,8 @@ def test_repeated_pubrel(broker, version):
     subscriber.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.1.0-1 MQTT-4.3.3-2",
+                   "5.0: MQTT-4.1.0-1 MQTT-4.3.3-10")
 @pytest.mark.workers
 def test_qos_2_is_remembered_over_a_reconnect(broker, version, workers):
     """A resumed publisher repeats with DUP: no second delivery."""

@@ -2,8 +2,6 @@
 Messages for a session whose client is away: QoS 1 and 2 wait, up to max_queued_messages beside
 those in flight (of which an absent client has none); then the newest are dropped and one
 line says so.
-
-3.1.1: MQTT-3.1.2-5 MQTT-4.5.0-1 MQTT-4.1.0-1 5.0: MQTT-4.5.0-1 MQTT-4.1.0-1 MQTT-3.1.2-23
 """
 
 import pytest
@@ -15,6 +13,8 @@ def away(broker, version, qos=2):
     client.disconnect()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-4 MQTT-3.1.2-5 MQTT-4.1.0-1 MQTT-4.5.0-1",
+                   "5.0: MQTT-3.1.2-23 MQTT-4.5.0-1")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [1, 2])
 def test_waits(broker, version, qos, workers):
@@ -28,7 +28,8 @@ def test_waits(broker, version, qos, workers):
     client.expect_nothing()
 
 
-def test_qos_0_does_not_wait(broker, version):
+@pytest.mark.workers
+def test_qos_0_does_not_wait(broker, version, workers):
     away(broker, version)
     publisher = broker.connect("from", version)
     publisher.publish("t", b"0", 0)
@@ -38,14 +39,16 @@ def test_qos_0_does_not_wait(broker, version):
     client.expect_nothing()
 
 
-def test_a_subscription_at_qos_0_does_not_wait(broker, version):
+@pytest.mark.workers
+def test_a_subscription_at_qos_0_does_not_wait(broker, version, workers):
     away(broker, version, qos=0)
     broker.connect("from", version).publish("t", b"1", 1)
     broker.connect("away", version, lasting=True, session=True).expect_nothing()
 
 
 @pytest.mark.config("max_queued_messages 10\nmax_inflight_messages 5")
-def test_a_full_queue_drops_the_newest(broker, version):
+@pytest.mark.workers
+def test_a_full_queue_drops_the_newest(broker, version, workers):
     away(broker, version)
     publisher = broker.connect("from", version)
     for number in range(40):
@@ -59,7 +62,8 @@ def test_a_full_queue_drops_the_newest(broker, version):
 
 
 @pytest.mark.config("max_queued_messages 10\nmax_inflight_messages 5")
-def test_a_full_queue_of_a_connected_client(broker, version):
+@pytest.mark.workers
+def test_a_full_queue_of_a_connected_client(broker, version, workers):
     client = broker.connect("slow", version)
     client.subscribe("t", qos=1)
     publisher = broker.connect("from", version)
@@ -73,7 +77,8 @@ def test_a_full_queue_of_a_connected_client(broker, version):
 
 
 @pytest.mark.config("max_queued_messages 0")
-def test_no_limit(broker, version):
+@pytest.mark.workers
+def test_no_limit(broker, version, workers):
     away(broker, version)
     publisher = broker.connect("from", version)
     for number in range(1500):
@@ -83,7 +88,8 @@ def test_no_limit(broker, version):
         client.expect_message("t", b"%d" % number)
 
 
-def test_a_thousand_by_default(broker):
+@pytest.mark.workers
+def test_a_thousand_by_default(broker, workers):
     away(broker, 4)
     publisher = broker.connect("from", 4)
     for number in range(1010):

@@ -1,8 +1,6 @@
 """
 One publisher's messages arrive in the order in which they were sent, whatever the number of workers
 between, and nothing is lost or doubled.
-
-3.1.1: MQTT-4.6.0-5 MQTT-4.6.0-6 5.0: MQTT-4.6.0-5 MQTT-4.6.0-6
 """
 
 import pytest
@@ -25,6 +23,8 @@ def drain_acks(client, version, qos):
             client.expect("PUBACK", id=number + 1)
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.6.0-2 MQTT-4.6.0-5 MQTT-4.6.0-6",
+                   "5.0: MQTT-4.6.0-2 MQTT-4.6.0-5 MQTT-4.6.0-6")
 @pytest.mark.config("max_queued_messages 0")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1])
@@ -46,6 +46,8 @@ def test_order_of_each_publisher(broker, version, qos, workers):
         each.expect_nothing(0.05)
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.6.0-3 MQTT-4.6.0-5 MQTT-4.6.0-6",
+                   "5.0: MQTT-4.6.0-3 MQTT-4.6.0-5 MQTT-4.6.0-6")
 @pytest.mark.workers
 def test_order_at_qos_2(broker, version, workers):
     subscriber = broker.connect("to", version)

@@ -1,9 +1,6 @@
 """
 A resumed session gets again what it had not acknowledged: same identifiers, DUP set, in order, and
 of a QoS 2 delivery whose PUBREC came only the PUBREL.
-
-3.1.1: MQTT-2.3.1-4 MQTT-3.3.1-1 MQTT-4.4.0-1 MQTT-4.3.3-1 MQTT-4.6.0-6
-5.0: MQTT-3.3.1-1 MQTT-4.4.0-1 MQTT-4.3.2-3 MQTT-4.3.3-3 MQTT-4.3.3-5 MQTT-4.3.3-6
 """
 
 import pytest
@@ -21,6 +18,9 @@ def deliveries(broker, version, qos, count):
     return client, [client.expect("PUBLISH", dup=False).id for _ in range(count)]
 
 
+@pytest.mark.holds("3.1.1: MQTT-2.3.1-4 MQTT-3.3.1-1 MQTT-4.1.0-1 MQTT-4.3.2-1 MQTT-4.4.0-1",
+                   "3.1.1: MQTT-4.6.0-1 MQTT-4.6.0-6",
+                   "5.0: MQTT-3.3.1-1 MQTT-4.3.2-3 MQTT-4.3.3-3 MQTT-4.4.0-1 MQTT-4.6.0-1")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [1, 2])
 def test_unacknowledged(broker, version, qos, workers):
@@ -38,6 +38,8 @@ def test_unacknowledged(broker, version, qos, workers):
     assert got.topic == "t"
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.3.2-1 MQTT-4.4.0-1",
+                   "5.0: MQTT-4.3.2-3 MQTT-4.4.0-1")
 @pytest.mark.workers
 def test_only_what_is_missing(broker, version, workers):
     client, ids = deliveries(broker, version, 1, 5)
@@ -50,6 +52,8 @@ def test_only_what_is_missing(broker, version, workers):
     again.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.3.3-1 MQTT-4.4.0-1",
+                   "5.0: MQTT-4.3.3-5 MQTT-4.3.3-6 MQTT-4.4.0-1")
 @pytest.mark.workers
 def test_pubrel_again(broker, version, workers):
     client, ids = deliveries(broker, version, 2, 2)
@@ -66,11 +70,15 @@ def test_pubrel_again(broker, version, workers):
     broker.connect("to", version, lasting=True, session=True).expect_nothing()
 
 
-def test_never_on_a_living_connection(broker, version):
+@pytest.mark.holds("5.0: MQTT-4.4.0-1")
+@pytest.mark.workers
+def test_never_on_a_living_connection(broker, version, workers):
     client, _ = deliveries(broker, version, 1, 1)
     client.expect_nothing(1.5)
 
 
+@pytest.mark.holds("3.1.1: MQTT-2.3.1-4",
+                   "5.0: MQTT-2.2.1-4 MQTT-4.3.2-1")
 @pytest.mark.workers
 def test_ids_of_the_resent_are_not_given_away(broker, version, workers):
     client, ids = deliveries(broker, version, 1, 3)
@@ -97,7 +105,8 @@ def test_then_what_came_meanwhile(broker, version, workers):
 
 
 @pytest.mark.differs("2.0 resends all at once")
-def test_the_window_of_the_new_connection_counts(broker):
+@pytest.mark.workers
+def test_the_window_of_the_new_connection_counts(broker, workers):
     """A session resumed with a smaller Receive Maximum is resent no more than that at a time."""
     client, ids = deliveries(broker, 5, 1, 4)
     client.close()

@@ -1,9 +1,6 @@
 """
 The in-flight window towards a subscriber: as many unacknowledged messages as it allows, never more;
 the rest follows in order, and other packets are never held up.
-
-5.0: MQTT-2.2.1-4 MQTT-3.3.4-7 MQTT-3.3.4-9 MQTT-3.3.4-10 MQTT-4.9.0-1 MQTT-4.9.0-2 MQTT-4.9.0-3
-3.1.1: MQTT-2.3.1-4 MQTT-4.6.0-6
 """
 
 import pytest
@@ -25,6 +22,8 @@ def expect_window(client, first, last):
     return [each.id for each in got]
 
 
+@pytest.mark.holds("3.1.1: MQTT-2.3.1-4",
+                   "5.0: MQTT-2.2.1-4 MQTT-4.3.3-1 MQTT-4.9.0-1 MQTT-4.9.0-2")
 @pytest.mark.differs("2.0 sends more than the window after an acknowledgement")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [1, 2])
@@ -44,6 +43,7 @@ def test_twenty_by_default(broker, version, qos, workers):
     expect_window(subscriber, 20, 21)
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.4-9 MQTT-3.3.4-10 MQTT-4.9.0-1 MQTT-4.9.0-2 MQTT-4.9.0-3")
 @pytest.mark.differs("2.0 sends more than the window after an acknowledgement")
 @pytest.mark.workers
 def test_receive_maximum_of_the_client(broker, workers):
@@ -60,7 +60,8 @@ def test_receive_maximum_of_the_client(broker, workers):
 
 
 @pytest.mark.differs("2.0 takes the client's number alone")
-def test_receive_maximum_does_not_widen(broker):
+@pytest.mark.workers
+def test_receive_maximum_does_not_widen(broker, workers):
     subscriber = broker.connect("to", 5, properties={"receive_maximum": 1000})
     subscriber.subscribe("t", qos=1)
     fill(broker, 5, 25)
@@ -68,7 +69,8 @@ def test_receive_maximum_does_not_widen(broker):
 
 
 @pytest.mark.config("max_inflight_messages 2")
-def test_max_inflight_messages(broker, version):
+@pytest.mark.workers
+def test_max_inflight_messages(broker, version, workers):
     subscriber = broker.connect("to", version)
     if version == 5:
         assert subscriber.connack.properties["receive_maximum"] == 2
@@ -87,7 +89,9 @@ def test_strictly_one_at_a_time(broker, version, workers):
         subscriber.expect_message("t", b"%d" % number)
 
 
-def test_qos_0_passes_a_full_window(broker, version):
+@pytest.mark.holds("5.0: MQTT-4.9.0-3")
+@pytest.mark.workers
+def test_qos_0_passes_a_full_window(broker, version, workers):
     subscriber = broker.connect("to", version)
     subscriber.subscribe("t", qos=2)
     publisher = fill(broker, version, 22)
@@ -97,6 +101,7 @@ def test_qos_0_passes_a_full_window(broker, version):
     subscriber.expect("PUBLISH", payload=b"quick", qos=0)
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.4-7")
 @pytest.mark.differs("2.0 counts otherwise")
 def test_a_publisher_above_the_announced_maximum(broker):
     """Twenty QoS 2 messages may await their PUBREL; one more ends the connection. (3.3.4-7)"""

@@ -32,8 +32,9 @@ def block(name, front, back):
     return re.sub(r":::1883\b", f":::{front}", text)
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("name", SETUPS)
-def test_the_block_works(name, start_broker, start_haproxy):
+def test_the_block_works(name, start_broker, start_haproxy, workers):
     haproxy_block, broker_block, seen = SETUPS[name]
     front, back = ports.take(), ports.take()
     broker = start_broker(block(broker_block, front, back), places={"port": back})

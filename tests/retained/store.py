@@ -1,9 +1,5 @@
 """
 Retained messages: kept, replaced, cleared; RETAIN tells a replay from a live message.
-
-3.1.1: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-7 MQTT-3.3.1-8 MQTT-3.3.1-9 MQTT-3.3.1-10 MQTT-3.3.1-11
-MQTT-3.3.1-12 MQTT-3.1.2-7
-5.0: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-7 MQTT-3.3.1-8 MQTT-3.3.1-9 MQTT-3.3.1-12
 """
 
 import pytest
@@ -11,6 +7,8 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-8",
+                   "5.0: MQTT-3.3.1-5 MQTT-3.3.1-9")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1, 2])
 def test_kept_for_late_subscribers(broker, version, qos, workers):
@@ -20,10 +18,12 @@ def test_kept_for_late_subscribers(broker, version, qos, workers):
     for number in range(4):
         client = broker.connect(f"late-{number}", version)
         client.subscribe("t", qos=2)
-        client.expect_message("t", b"x", retain=True, dup=False)
+        client.expect_message("t", b"x", retain=True, dup=False, qos=qos)
         client.expect_nothing(0.03)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-9",
+                   "5.0: MQTT-3.3.1-12")
 @pytest.mark.workers
 def test_live_messages_are_not_marked(broker, version, workers):
     client = broker.connect("to", version)
@@ -32,6 +32,8 @@ def test_live_messages_are_not_marked(broker, version, workers):
     client.expect_message("t", b"x", retain=False)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-5 MQTT-3.3.1-6 MQTT-3.3.1-12",
+                   "5.0: MQTT-3.3.1-5 MQTT-3.3.1-8")
 @pytest.mark.workers
 def test_the_last_one_counts(broker, version, workers):
     publisher = broker.connect("from", version)
@@ -44,6 +46,23 @@ def test_the_last_one_counts(broker, version, workers):
     client.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-7",
+                   "5.0: MQTT-3.3.1-5")
+@pytest.mark.workers
+def test_qos_0_takes_the_place_of_qos_1(broker, version, workers):
+    """The earlier one is never seen again, whatever becomes of the later."""
+    publisher = broker.connect("from", version)
+    publisher.publish("t", b"earlier", 1, retain=True)
+    publisher.publish("t", b"later", 0, retain=True)
+    publisher.ping()
+    client = broker.connect("to", version)
+    client.subscribe("t", qos=1)
+    client.expect_message("t", b"later", retain=True, qos=0)
+    client.expect_nothing()
+
+
+@pytest.mark.holds("3.1.1: MQTT-3.3.1-10 MQTT-3.3.1-11",
+                   "5.0: MQTT-3.3.1-6 MQTT-3.3.1-7")
 @pytest.mark.workers
 def test_cleared_by_an_empty_one(broker, version, workers):
     publisher = broker.connect("from", version)
@@ -58,6 +77,7 @@ def test_cleared_by_an_empty_one(broker, version, workers):
     late.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-7")
 @pytest.mark.workers
 def test_not_part_of_a_session(broker, version, workers):
     client = broker.connect("from", version)

@@ -1,7 +1,5 @@
 """
 retain_available false: nothing is retained, 5.0 is told so, and whoever retains all the same is closed.
-
-5.0: MQTT-3.2.2-13 MQTT-3.2.2-14 MQTT-3.3.1-5
 """
 
 import pytest
@@ -23,6 +21,7 @@ def test_connack_is_silent_otherwise(start_broker):
     assert "retain_available" not in broker.connect("a", 5).connack.properties
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-14")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.parametrize("payload", [b"x", b""])
@@ -38,6 +37,7 @@ def test_retained_publish(broker, version, qos, payload, workers):
     watcher.expect_message("t", b"live", retain=False)
 
 
+@pytest.mark.holds("5.0: MQTT-3.2.2-13")
 @pytest.mark.workers
 def test_retained_will(broker, version, workers):
     watcher = broker.connect("watcher", version)

@@ -1,10 +1,5 @@
 """
 Sessions outlive connections when they are asked to: subscriptions, queues and nothing else.
-
-3.1.1: MQTT-3.1.2-4 MQTT-3.1.2-6 MQTT-3.1.3-2 MQTT-3.1.4-3 MQTT-3.2.2-1 MQTT-3.2.2-2 MQTT-3.2.2-3
-MQTT-4.1.0-1 MQTT-4.1.0-2
-5.0: MQTT-3.1.2-4 MQTT-3.1.2-5 MQTT-3.1.2-6 MQTT-3.1.2-23 MQTT-3.1.3-2 MQTT-3.1.4-4 MQTT-3.2.2-2
-MQTT-3.2.2-3 MQTT-4.1.0-1 MQTT-4.1.0-2
 """
 
 import time
@@ -14,6 +9,8 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-4 MQTT-3.1.4-3 MQTT-3.2.2-2 MQTT-3.2.2-3 MQTT-4.1.0-1",
+                   "5.0: MQTT-3.1.2-5 MQTT-3.1.2-6 MQTT-3.1.2-23 MQTT-3.1.4-4 MQTT-3.2.2-3")
 @pytest.mark.workers
 def test_subscriptions_stay(broker, version, workers):
     for number in range(4):
@@ -25,6 +22,8 @@ def test_subscriptions_stay(broker, version, workers):
         again.expect_message(f"a/{number}", b"x")
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-6 MQTT-3.1.4-3 MQTT-3.2.2-1",
+                   "5.0: MQTT-3.1.2-4 MQTT-3.1.4-4 MQTT-3.2.2-2")
 @pytest.mark.workers
 def test_clean_forgets(broker, version, workers):
     first = broker.connect("x", version, lasting=True)
@@ -39,6 +38,8 @@ def test_clean_forgets(broker, version, workers):
     third.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-6",
+                   "5.0: MQTT-4.1.0-2")
 @pytest.mark.workers
 def test_a_clean_session_ends_with_its_connection(broker, version, workers):
     first = broker.connect("x", version, clean=True)
@@ -49,6 +50,25 @@ def test_a_clean_session_ends_with_its_connection(broker, version, workers):
     second.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.1.0-2",
+                   "5.0: MQTT-4.1.0-1")
+@pytest.mark.workers
+def test_it_lives_as_long_as_its_connection(broker, version, workers):
+    """Also one that ends with it: nothing of a session is dropped while its client is there."""
+    client = broker.connect("x", version, clean=True)
+    client.subscribe("t", qos=1)
+    publisher = broker.connect("from", version)
+    publisher.publish("t", b"kept", 1)
+    kept = client.expect("PUBLISH", payload=b"kept")
+    time.sleep(1.5)
+    publisher.publish("t", b"later", 1)
+    client.expect_message("t", b"later")
+    client.acknowledge(kept)
+    client.ping()
+
+
+@pytest.mark.holds("3.1.1: MQTT-3.1.3-2",
+                   "5.0: MQTT-3.1.3-2")
 @pytest.mark.workers
 def test_between_versions(broker, workers):
     """The session belongs to the client id, whatever the version that resumes it."""
@@ -65,7 +85,8 @@ def test_3_1_has_no_session_present(broker, version):
     broker.connect("x", version, clean=False, session=False)
 
 
-def test_unsubscribed_while_away_is_not_possible_but_before(broker, version):
+@pytest.mark.workers
+def test_unsubscribed_while_away_is_not_possible_but_before(broker, version, workers):
     client = broker.connect("x", version, lasting=True)
     client.subscribe("t", "u", qos=1)
     client.unsubscribe("t")
@@ -78,6 +99,8 @@ def test_unsubscribed_while_away_is_not_possible_but_before(broker, version):
     again.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.3-2 MQTT-4.5.0-1",
+                   "5.0: MQTT-3.1.3-2 MQTT-4.5.0-1")
 @pytest.mark.workers
 def test_many_sessions(broker, version, workers):
     """Spread over the workers, each finds its own again."""
@@ -95,6 +118,7 @@ def test_many_sessions(broker, version, workers):
 
 # ---- 5.0: how long ----
 
+@pytest.mark.holds("5.0: MQTT-4.1.0-2")
 def test_expires(broker):
     """(5.0: MQTT-4.1.0-2)"""
     broker.connect("x", 5, clean=False, properties={"session_expiry_interval": 1}).disconnect()
@@ -102,6 +126,7 @@ def test_expires(broker):
     broker.connect("x", 5, lasting=True, session=False)
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-23 MQTT-4.1.0-1")
 def test_does_not_expire_while_connected(broker):
     client = broker.connect("x", 5, clean=False, properties={"session_expiry_interval": 1})
     time.sleep(2.5)

@@ -1,8 +1,6 @@
 """
 The later of two connections with one client id wins; the earlier is told (5.0) and closed, and a
 lasting session goes over whole, wherever the connections were accepted.
-
-3.1.1: MQTT-3.1.4-2 5.0: MQTT-3.1.4-3
 """
 
 import threading
@@ -14,6 +12,8 @@ from harness.client import Closed
 from harness.wire import Will
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.4-2",
+                   "5.0: MQTT-3.1.4-3 MQTT-3.14.2-2")
 @pytest.mark.differs("2.0.11 gives no reason", version=5)
 @pytest.mark.workers
 @pytest.mark.versions(3, 4, 5)
@@ -25,6 +25,8 @@ def test_the_earlier_one_is_closed(broker, version, workers):
         second.ping()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.4-2",
+                   "5.0: MQTT-3.1.4-3")
 @pytest.mark.differs("2.0.11 gives no reason")
 @pytest.mark.workers
 def test_across_versions(broker, workers):
@@ -74,6 +76,8 @@ def test_the_will_of_the_earlier_one(broker, version, workers):
     watcher.expect_message("gone", b"x")
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.4-2",
+                   "5.0: MQTT-3.1.4-3")
 @pytest.mark.workers
 def test_a_race_leaves_exactly_one(broker, version, workers):
     """Many connections with one id at once: one of them lives, all others are ended."""

@@ -1,7 +1,5 @@
 """
 Subscription identifiers are attached to deliveries, or refused with the code for it.
-
-5.0: MQTT-3.3.4-3 MQTT-3.3.4-5 MQTT-3.3.4-6
 """
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.4-3 MQTT-3.3.4-5")
 @pytest.mark.workers
 def test_attached(broker, workers):
     client = broker.connect("to", 5)
@@ -38,6 +37,7 @@ def test_zero(broker):
     client.expect_end(0x82, 0x81)
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.4-6")
 @pytest.mark.differs("2.0 lets it pass")
 def test_none_in_a_publish_of_a_client(broker):
     client = broker.connect("from", 5)

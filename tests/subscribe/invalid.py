@@ -1,10 +1,5 @@
 """
 Filters and requests that break the rules.
-
-3.1.1: MQTT-3.8.1-1 MQTT-3.8.3-1 MQTT-3.8.3-3 MQTT-3.8.3-4 MQTT-3.10.1-1 MQTT-3.10.3-1 MQTT-3.10.3-2
-MQTT-4.7.1-2 MQTT-4.7.1-3 MQTT-4.7.3-1 MQTT-4.7.3-2 MQTT-2.3.1-1
-5.0: MQTT-3.8.1-1 MQTT-3.8.3-1 MQTT-3.8.3-2 MQTT-3.8.3-4 MQTT-3.8.3-5 MQTT-3.10.1-1 MQTT-3.10.3-1
-MQTT-3.10.3-2 MQTT-4.7.1-1 MQTT-4.7.1-2 MQTT-4.7.3-1 MQTT-4.7.3-2 MQTT-2.2.1-3
 """
 
 import pytest
@@ -28,6 +23,10 @@ def expect_refusal(client):
     client.expect_close()
 
 
+@pytest.mark.holds("3.1.1: MQTT-1.5.3-1 MQTT-1.5.3-2 MQTT-3.8.3-1 MQTT-4.7.1-2 MQTT-4.7.1-3",
+                   "3.1.1: MQTT-4.7.3-1 MQTT-4.7.3-2",
+                   "5.0: MQTT-1.5.4-1 MQTT-1.5.4-2 MQTT-3.8.3-1 MQTT-4.7.1-1 MQTT-4.7.1-2",
+                   "5.0: MQTT-4.7.3-1 MQTT-4.7.3-2")
 @pytest.mark.parametrize("topic_filter", FILTERS)
 def test_bad_filter(broker, version, topic_filter):
     client = broker.connect("x", version)
@@ -35,6 +34,8 @@ def test_bad_filter(broker, version, topic_filter):
     expect_refusal(client)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.10.3-1 MQTT-4.7.1-2 MQTT-4.7.1-3 MQTT-4.7.3-1 MQTT-4.7.3-2",
+                   "5.0: MQTT-3.10.3-1 MQTT-4.7.1-1 MQTT-4.7.1-2 MQTT-4.7.3-1 MQTT-4.7.3-2")
 @pytest.mark.parametrize("topic_filter", FILTERS)
 def test_bad_filter_in_unsubscribe(broker, version, topic_filter):
     client = broker.connect("x", version)
@@ -54,6 +55,10 @@ SHAPES = {
 }
 
 
+@pytest.mark.holds("3.1.1: MQTT-2.2.2-2 MQTT-2.3.1-1 MQTT-3.8.1-1 MQTT-3.8.3-3 MQTT-3.8.3-4",
+                   "3.1.1: MQTT-3.10.1-1 MQTT-3.10.3-2",
+                   "5.0: MQTT-2.2.1-3 MQTT-3.8.1-1 MQTT-3.8.3-2 MQTT-3.8.3-5 MQTT-3.10.1-1",
+                   "5.0: MQTT-3.10.3-2")
 @pytest.mark.parametrize("name", SHAPES)
 def test_bad_shape(broker, version, name):
     encode, arguments, fields, reasons = SHAPES[name]
@@ -62,6 +67,7 @@ def test_bad_shape(broker, version, name):
     client.expect_end(*reasons)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.8.3-4")
 def test_options_of_5_are_reserved_bits_in_3_1_1(broker):
     client = broker.connect("x", 4)
     client.send(wire.subscribe(1, ("a", 0x04), version=4))

@@ -1,5 +1,5 @@
 """
-No Local: what a client published does not come back to it. 5.0: MQTT-3.8.3-3 MQTT-3.8.3-4
+No Local: what a client published does not come back to it.
 """
 
 import pytest
@@ -9,6 +9,7 @@ from harness import wire
 NO_LOCAL = 0x04
 
 
+@pytest.mark.holds("5.0: MQTT-3.8.3-3")
 @pytest.mark.workers
 def test_no_local(broker, workers):
     client = broker.connect("both", 5)
@@ -29,6 +30,7 @@ def test_without_it_one_hears_oneself(broker, version):
     client.expect_message("t", b"mine")
 
 
+@pytest.mark.holds("5.0: MQTT-3.8.3-4")
 @pytest.mark.differs("2.0 grants it")
 def test_no_local_on_a_shared_subscription(broker):
     client = broker.connect("x", 5)
@@ -36,7 +38,8 @@ def test_no_local_on_a_shared_subscription(broker):
     client.expect_end(0x82)
 
 
-def test_a_bridge_hears_nothing_of_its_own(broker):
+@pytest.mark.workers
+def test_a_bridge_hears_nothing_of_its_own(broker, workers):
     """Protocol level 0x84 says bridge: no copy of its own, and the retain flag as published."""
     client = broker.open(4)
     client.send(wire.connect("bridge", 4, level=0x84))

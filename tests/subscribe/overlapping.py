@@ -1,13 +1,13 @@
 """
 Overlapping subscriptions of one client: a copy for each, none above its granted QoS, and one at the
 highest. (Mosquitto 2.1's default, `allow_duplicate_messages true`.)
-
-3.1.1: MQTT-3.3.5-1 5.0: MQTT-3.3.4-2 MQTT-3.3.4-5
 """
 
 import pytest
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.3.5-1",
+                   "5.0: MQTT-3.3.4-2")
 @pytest.mark.differs("2.0 sends one copy to a client of version 3", version=4)
 @pytest.mark.workers
 def test_a_copy_for_each(broker, version, workers):

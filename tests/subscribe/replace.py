@@ -1,8 +1,5 @@
 """
 The same filter again replaces the subscription; unsubscribing takes the very same text.
-
-3.1.1: MQTT-3.8.4-3 MQTT-3.10.4-1 MQTT-3.10.4-2 MQTT-3.10.4-3
-5.0: MQTT-3.8.4-3 MQTT-3.8.4-4 MQTT-3.10.4-1 MQTT-3.10.4-2 MQTT-3.10.4-3
 """
 
 import pytest
@@ -10,6 +7,8 @@ import pytest
 from harness import wire
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.8.4-3",
+                   "5.0: MQTT-3.8.4-3")
 @pytest.mark.workers
 def test_one_copy_with_the_new_qos(broker, version, workers):
     client = broker.connect("to", version)
@@ -21,6 +20,8 @@ def test_one_copy_with_the_new_qos(broker, version, workers):
     client.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.8.4-3",
+                   "5.0: MQTT-3.8.4-4")
 @pytest.mark.workers
 def test_nothing_is_lost_by_replacing(broker, version, workers):
     client = broker.connect("to", version)
@@ -43,6 +44,8 @@ def test_nothing_is_lost_by_replacing(broker, version, workers):
     assert seen == list(range(200))
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.10.4-1 MQTT-3.10.4-2",
+                   "5.0: MQTT-3.10.4-1 MQTT-3.10.4-2")
 @pytest.mark.workers
 def test_unsubscribed(broker, version, workers):
     client = broker.connect("to", version)
@@ -61,7 +64,10 @@ def test_unsubscribed(broker, version, workers):
     client.expect_nothing()
 
 
-def test_deliveries_begun_are_completed(broker, version):
+@pytest.mark.holds("3.1.1: MQTT-3.10.4-3",
+                   "5.0: MQTT-3.10.4-3")
+@pytest.mark.workers
+def test_deliveries_begun_are_completed(broker, version, workers):
     client = broker.connect("to", version)
     client.subscribe("t", qos=2)
     publisher = broker.connect("from", version)

@@ -1,10 +1,6 @@
 """
 A will is published when the connection ends without a DISCONNECT, at its QoS and with its retain
 flag, and only then.
-
-3.1.1: MQTT-3.1.2-8 MQTT-3.1.2-10 MQTT-3.1.2-12 MQTT-3.1.2-16 MQTT-3.1.2-17 MQTT-3.14.4-3
-MQTT-3.14.1-1
-5.0: MQTT-3.1.2-7 MQTT-3.1.2-8 MQTT-3.1.2-10 MQTT-3.1.2-14 MQTT-3.1.2-15 MQTT-3.14.4-3
 """
 
 import pytest
@@ -28,6 +24,8 @@ ENDS = {
 }
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-8 MQTT-3.1.2-10 MQTT-3.14.1-1",
+                   "5.0: MQTT-3.1.2-7 MQTT-3.1.2-8 MQTT-3.1.2-10 MQTT-3.14.1-1")
 @pytest.mark.differs("2.0 publishes no will then", how="protocol error")
 @pytest.mark.workers
 @pytest.mark.parametrize("how", ENDS)
@@ -41,6 +39,8 @@ def test_published(broker, version, how, workers):
     watcher.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-9",
+                   "5.0: MQTT-3.1.2-9")
 @pytest.mark.workers
 @pytest.mark.parametrize("qos", [0, 1, 2])
 @pytest.mark.versions(3, 4, 5)
@@ -50,6 +50,8 @@ def test_qos(broker, version, qos, workers):
     watcher.expect_message("gone", b"bye", qos=qos)
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-8 MQTT-3.1.2-10 MQTT-3.14.4-3",
+                   "5.0: MQTT-3.1.2-8 MQTT-3.1.2-10 MQTT-3.14.4-3")
 @pytest.mark.workers
 def test_disconnect_removes_it(broker, version, workers):
     watcher = watch(broker, version)
@@ -58,6 +60,8 @@ def test_disconnect_removes_it(broker, version, workers):
     watcher.expect_nothing()
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-17",
+                   "5.0: MQTT-3.1.2-15")
 @pytest.mark.workers
 def test_retained(broker, version, workers):
     watcher = watch(broker, version)
@@ -68,7 +72,10 @@ def test_retained(broker, version, workers):
     late.expect_message("gone", b"kept", retain=True)
 
 
-def test_not_retained(broker, version):
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-16",
+                   "5.0: MQTT-3.1.2-14")
+@pytest.mark.workers
+def test_not_retained(broker, version, workers):
     watcher = watch(broker, version)
     broker.connect("x", version, will=Will("gone", b"x")).close()
     watcher.expect_message("gone", b"x")
@@ -84,6 +91,7 @@ def test_empty(broker, version, workers):
     watcher.expect_message("gone", b"")
 
 
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-12")
 @pytest.mark.workers
 def test_the_last_connect_counts(broker, version, workers):
     """The will belongs to the connection, not to the session."""
@@ -93,7 +101,8 @@ def test_the_last_connect_counts(broker, version, workers):
     watcher.expect_nothing()
 
 
-def test_a_large_will(broker, version):
+@pytest.mark.workers
+def test_a_large_will(broker, version, workers):
     watcher = watch(broker, version)
     payload = bytes(range(256)) * 200
     broker.connect("x", version, will=Will("gone", payload, 1)).close()

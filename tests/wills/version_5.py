@@ -1,7 +1,5 @@
 """
 What 5.0 adds to wills: DISCONNECT 0x04 publishes it, it may be delayed, and it has properties.
-
-5.0: MQTT-3.1.2-8 MQTT-3.1.3-9 MQTT-3.1.3-10 MQTT-3.14.4-3
 """
 
 import time
@@ -19,6 +17,7 @@ def watch(broker):
     return watcher
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-8")
 @pytest.mark.workers
 def test_disconnect_with_will(broker, workers):
     watcher = watch(broker)
@@ -27,14 +26,17 @@ def test_disconnect_with_will(broker, workers):
         watcher.expect_message("gone", b"%d" % number)
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-8")
 @pytest.mark.differs("2.0 publishes no will then")
-def test_disconnect_with_an_error(broker):
+@pytest.mark.workers
+def test_disconnect_with_an_error(broker, workers):
     """Any reason but 0x00 leaves the will to be published. (5.0, 3.14.4)"""
     watcher = watch(broker)
     broker.connect("x", 5, will=Will("gone", b"x")).disconnect(0x80)
     watcher.expect_message("gone", b"x")
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-8")
 @pytest.mark.workers
 def test_delayed(broker, workers):
     watcher = watch(broker)
@@ -47,6 +49,7 @@ def test_delayed(broker, workers):
     assert waited < 4.0, f"after {waited:.3f} s"
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-8 MQTT-3.1.3-9")
 @pytest.mark.workers
 def test_delayed_and_back_in_time(broker, workers):
     watcher = watch(broker)
@@ -56,6 +59,7 @@ def test_delayed_and_back_in_time(broker, workers):
     watcher.expect_nothing(3.5)
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.2-8")
 @pytest.mark.differs("2.0 publishes no will then")
 @pytest.mark.workers
 def test_the_end_of_the_session_comes_first(broker, workers):
@@ -67,7 +71,8 @@ def test_the_end_of_the_session_comes_first(broker, workers):
 
 
 @pytest.mark.differs("2.0 publishes no will then")
-def test_a_new_session_publishes_a_delayed_will(broker):
+@pytest.mark.workers
+def test_a_new_session_publishes_a_delayed_will(broker, workers):
     watcher = watch(broker)
     will = Will("gone", b"x", properties={"will_delay_interval": 100})
     broker.connect("x", 5, lasting=True, will=will).close()
@@ -75,6 +80,7 @@ def test_a_new_session_publishes_a_delayed_will(broker):
     watcher.expect_message("gone", b"x", timeout=4)
 
 
+@pytest.mark.holds("5.0: MQTT-3.1.3-10")
 @pytest.mark.workers
 def test_properties(broker, workers):
     watcher = watch(broker)
@@ -88,7 +94,8 @@ def test_properties(broker, workers):
     assert got.properties == given
 
 
-def test_expiry_of_a_will_counts_from_its_publication(broker):
+@pytest.mark.workers
+def test_expiry_of_a_will_counts_from_its_publication(broker, workers):
     watcher = watch(broker)
     will = Will("gone", b"x", properties={"message_expiry_interval": 100})
     client = broker.connect("x", 5, will=will)

@@ -1,0 +1,21 @@
+#include "app/systemd.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+
+void systemd_notify(enum systemd_state state)
+{
+    if (state == SYSTEMD_READY && getenv("NOTIFY_SOCKET")) {
+        log_line(LOG_WARNING, "Warning: A service manager waits to be notified, but this program "
+                              "was built without systemd.");
+    }
+}
+
+uint64_t systemd_watchdog_ms(void)
+{
+    return 0;
+}
+
+void systemd_feed(void)
+{
+}

@@ -1,0 +1,200 @@
+#include "config/changes.h"
+
+#include "config/values.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The two sides of a comparison: both settings, or a listener of each. */
+struct pair {
+    struct option_source now;
+    struct option_target next;
+    const char *prefix; /* of its lines */
+    const struct report *report;
+    unsigned len; /* differences */
+};
+
+/* Listeners */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool is_same_place(const struct listener_settings *a, const struct listener_settings *b)
+{
+    return a->port == b->port && a->is_loopback == b->is_loopback && a->domain == b->domain &&
+           is_same_text(a->bind_address, b->bind_address) &&
+           is_same_text(a->unix_path, b->unix_path) &&
+           is_same_text(a->bind_interface, b->bind_interface);
+}
+
+/* One of the old listeners goes on as one of the new ones at most. */
+static void match(const struct settings *now, const struct settings *next, struct changes *changes)
+{
+    for (unsigned i = 0; i < next->listener_len; i++) {
+        changes->listeners[i] = CHANGES_NONE;
+        for (unsigned j = 0; j < now->listener_len; j++) {
+            if (!changes->stays[j] && is_same_place(&now->listeners[j], &next->listeners[i])) {
+                changes->stays[j] = true;
+                changes->listeners[i] = j;
+                break;
+            }
+        }
+    }
+}
+
+/* "listener 1884", with the address where there is one, or the path. */
+static void name_listener(const struct listener_settings *listener, char *name, size_t cap)
+{
+    if (listener->unix_path) {
+        snprintf(name, cap, "listener 0 %s", listener->unix_path);
+    } else {
+        snprintf(name, cap, "listener %u%s%s", listener->port, listener->bind_address ? " " : "",
+                 listener->bind_address ? listener->bind_address : "");
+    }
+}
+
+static void say_listener(const struct report *report, const struct listener_settings *listener,
+                         const char *what)
+{
+    char name[256];
+
+    name_listener(listener, name, sizeof(name));
+    report_line(report, LOG_INFORMATION, "%s: %s", name, what);
+}
+
+/* Options */
+
+static int keep(struct pair *pair, const struct option *option)
+{
+    report_line(pair->report, LOG_WARNING, "Warning: %s%s: needs a restart.", pair->prefix,
+                option->name);
+    pair->len++;
+    return value_copy(option, &pair->now, &pair->next);
+}
+
+static int compare(struct pair *pair, const struct option *option)
+{
+    struct option_source next = {pair->next.settings, pair->next.listener};
+    char *before = NULL;
+    char *after = NULL;
+    int r = value_format(option, &pair->now, &before);
+
+    if (r == 0) {
+        r = value_format(option, &next, &after);
+    }
+    if (r == 0 && strcmp(before, after) != 0) {
+        if (option->reload == OPTION_NEVER) {
+            r = keep(pair, option);
+        } else {
+            report_line(pair->report, LOG_INFORMATION, "%s%s %s -> %s", pair->prefix, option->name,
+                        report_excerpt(before).text, report_excerpt(after).text);
+            pair->len++;
+        }
+    }
+    free(before);
+    free(after);
+    return r;
+}
+
+/* Options that are no values (blocks, include_dir) have nothing to compare. */
+static bool has_value(const struct option *option)
+{
+    return !option->alias_of && option->status == OPTION_BUILT &&
+           (option->parse || option->storage != OPTION_STORE_NONE);
+}
+
+static bool is_of_listener(const struct option *option)
+{
+    return option->scope == OPTION_LISTENER || option->scope == OPTION_DEFAULT_LISTENER;
+}
+
+static int compare_all(struct pair *pair)
+{
+    bool wants_listener = pair->now.listener != NULL;
+
+    for (size_t i = 0; i < option_len; i++) {
+        const struct option *option = &options[i];
+
+        if (has_value(option) && is_of_listener(option) == wants_listener) {
+            int r = compare(pair, option);
+
+            if (r < 0) {
+                return r;
+            }
+        }
+    }
+    return 0;
+}
+
+static int compare_listeners(const struct settings *now, struct settings *next,
+                             const struct report *report, struct changes *changes)
+{
+    for (unsigned i = 0; i < next->listener_len; i++) {
+        char prefix[300];
+        char name[256];
+        struct pair pair = {.report = report, .prefix = prefix};
+        int r;
+
+        if (changes->listeners[i] == CHANGES_NONE) {
+            say_listener(report, &next->listeners[i], "opens");
+            changes->len++;
+            continue;
+        }
+        name_listener(&next->listeners[i], name, sizeof(name));
+        snprintf(prefix, sizeof(prefix), "%s: ", name);
+        pair.now = (struct option_source){now, &now->listeners[changes->listeners[i]]};
+        pair.next = (struct option_target){
+            .settings = next, .listener = &next->listeners[i], .arena = &next->arena};
+        r = compare_all(&pair);
+        if (r < 0) {
+            return r;
+        }
+        changes->len += pair.len;
+    }
+    return 0;
+}
+
+static void say_closed(const struct settings *now, const struct report *report,
+                       struct changes *changes)
+{
+    for (unsigned i = 0; i < now->listener_len; i++) {
+        if (!changes->stays[i]) {
+            say_listener(report, &now->listeners[i], "closes");
+            changes->len++;
+        }
+    }
+}
+
+int changes_settle(const struct settings *now, struct settings *next, const struct report *report,
+                   struct changes *changes_out)
+{
+    struct pair pair = {
+        .now = {.settings = now       },
+        .next = { .settings = next, .arena = &next->arena},
+        .prefix = "",
+        .report = report,
+    };
+    int r;
+
+    *changes_out = (struct changes){
+        .listeners = arena_alloc_array(&next->arena, MAX(next->listener_len, 1u),
+                                       sizeof(*changes_out->listeners)),
+        .stays = arena_alloc_array(&next->arena, MAX(now->listener_len, 1u),
+                                   sizeof(*changes_out->stays)),
+    };
+    if (!changes_out->listeners || !changes_out->stays) {
+        return -ENOMEM;
+    }
+    match(now, next, changes_out);
+    r = compare_all(&pair);
+    changes_out->len += pair.len;
+    if (r == 0) {
+        r = compare_listeners(now, next, report, changes_out);
+    }
+    if (r == 0) {
+        say_closed(now, report, changes_out);
+    }
+    return r;
+}

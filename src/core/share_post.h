@@ -1,0 +1,70 @@
+#pragma once
+
+/*
+ * Share post
+ *
+ * The turns of groups that a message has on one worker. The publishing worker deals them while it
+ * matches; the worker of a turn serves the member, or hands the message on to another worker.
+ */
+
+#include "core/share.h"
+
+/* One group's turn. Holds a reference of the group. */
+struct share_turn {
+    struct share *share;
+    uint32_t turn;
+};
+
+/* Owner: the worker that deals it, then the one that it was posted to. */
+struct share_post {
+    struct message *message;   /* counted, while it is in a mailbox; else NULL */
+    struct worker_set offered; /* workers that a message which is handed on was offered to */
+    uint32_t len;
+    uint32_t cap;
+    uint32_t at;  /* turns before it are served */
+    bool matches; /* ordinary subscriptions are to be served, too */
+    bool rests;   /* nobody has room: whoever can keep it takes it */
+    struct share_turn turns[];
+};
+
+/* The turns that were dealt and not posted yet, for each worker. */
+struct share_dealt {
+    struct share_post **posts; /* by worker */
+    struct worker_set workers;
+    uint32_t len; /* of `workers` */
+    bool out_of_memory;
+};
+
+void share_dealt_init(struct share_dealt *dealt, unsigned worker_len);
+void share_dealt_deinit(struct share_dealt *dealt);
+
+struct share_set;
+
+/* Deals a turn of every group in a set. Inside the read section that found it. */
+void share_deal_all(struct shard *shard, const struct share_set *set);
+
+/* The turns dealt for a worker, which are the caller's then; NULL when there are none. */
+struct share_post *share_dealt_take(struct shard *shard, unsigned worker);
+
+/* Lets go of all turns that were dealt: the message is refused. */
+void share_dealt_drop(struct shard *shard);
+
+/* Answers NULL. Lets go of what is not served. */
+struct share_post *share_post_free(struct share_post *post);
+
+/* What the marks of a mailbox account for it, without its message. */
+static inline size_t share_post_size(const struct share_post *post)
+{
+    return sizeof(*post) + post->len * sizeof(post->turns[0]);
+}
+
+/* Serves the next turn. False: there is none. */
+bool share_serve_next(struct shard *shard, struct share_post *post,
+                      struct publication *publication);
+
+/* A delivery of a session that is over: to another member of its group, if it is of one. Lets go of
+ * the delivery. */
+void share_hand_on(struct shard *shard, struct delivery *delivery);
+
+/* The session has left a group: what it was never sent goes to another member. */
+void share_withdraw(struct shard *shard, struct session *session, struct share *share);

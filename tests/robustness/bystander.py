@@ -1,0 +1,172 @@
+"""
+A hostile client of any kind delays a bystander on the same worker by one iteration's budget at
+most.
+
+Counted, not timed: the broker is stopped while the hostile bytes and the bystander's request pile
+up in its sockets. When it goes on, the streams themselves tell how much of the one was done before
+the other. The time is only printed.
+With more workers than one, the others run on while the bystander's waits for a processor: there
+only the answer counts.
+"""
+
+import contextlib
+import pathlib
+import signal
+import time
+
+import pytest
+
+from harness import wire
+from harness.broker import DEFAULT
+from harness.process import wait_until
+
+READ = 16384        # bytes that one connection may bring into an iteration
+DELIVERIES = 16000  # deliveries and replayed values of an iteration
+HOSTILE = 4
+
+pytestmark = pytest.mark.workers
+
+
+@contextlib.contextmanager
+def stopped(broker):
+    """While nothing that arrives is looked at."""
+    broker.signal(signal.SIGSTOP)
+    stat = pathlib.Path(f"/proc/{broker.pid}/stat")
+    wait_until(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "T")
+    yield
+    broker.signal(signal.SIGCONT)
+
+
+def pile_up(client, data):
+    """Sends what the kernel takes; answers the rest."""
+    client.socket.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while data:
+            data = data[client.socket.send(data):]
+    client.socket.setblocking(True)
+    return data
+
+
+def others(broker, version):
+    bystander = broker.connect("bystander", version)
+    bystander.subscribe("seen")
+    return bystander, [broker.connect(f"hostile-{n}", version) for n in range(HOSTILE)]
+
+
+def packets_before_answer(broker, bystander, hostile, data):
+    """
+    How many messages that the hostile ones publish reach the bystander before the answer to its
+    PINGREQ, where everything was there at once.
+    """
+    rests = []
+    with stopped(broker):
+        for each in hostile:
+            rests.append(pile_up(each, data))
+            assert len(data) - len(rests[-1]) > 3 * READ, "too little to show anything"
+        bystander.send(wire.pingreq())
+        begun = time.monotonic()
+    count = 0
+    while bystander.expect_any().kind == "PUBLISH":
+        count += 1
+    print(f"answered after {count} messages, {(time.monotonic() - begun) * 1000:.1f} ms")
+    return count
+
+
+def test_flooding_publish(start_broker, version, workers):
+    broker = start_broker(DEFAULT)
+    bystander, hostile = others(broker, version)
+    one = wire.publish("seen", b"x" * 20, version=version)
+    count = packets_before_answer(broker, bystander, hostile, one * (10 * READ // len(one)))
+    assert workers > 1 or count <= HOSTILE * (READ // len(one) + 1)
+
+
+def test_flooding_publish_qos_2(start_broker, version, workers):
+    broker = start_broker(DEFAULT + "max_inflight_messages 0\n")
+    bystander, hostile = others(broker, version)
+    size = len(wire.publish("seen", b"x" * 20, 2, 1, version=version))
+    data = b"".join(wire.publish("seen", b"x" * 20, 2, n + 1, version=version)
+                    for n in range(10 * READ // size))
+    count = packets_before_answer(broker, bystander, hostile, data)
+    assert workers > 1 or count <= HOSTILE * (READ // size + 1)
+
+
+def test_flooding_subscribe(start_broker, version, workers):
+    """Each message shows that so many were subscribed and unsubscribed."""
+    broker = start_broker(DEFAULT)
+    bystander, hostile = others(broker, version)
+    rounds = [wire.subscribe(1, (f"a/{n}/+", 0), (f"b/{n}/#", 0), version=version) +
+              wire.unsubscribe(2, f"a/{n}/+", f"b/{n}/#", version=version) +
+              wire.publish("seen", b"x", version=version) for n in range(4000)]
+    size = min(map(len, rounds))
+    count = packets_before_answer(broker, bystander, hostile, b"".join(rounds))
+    assert workers > 1 or count <= HOSTILE * (READ // size + 1)
+
+
+def test_huge_packets(start_broker, version, workers):
+    broker = start_broker(DEFAULT)
+    bystander, hostile = others(broker, version)
+    huge = wire.publish("seen", b"x" * 60_000, version=version)
+    count = packets_before_answer(broker, bystander, hostile, huge * 40)
+    assert workers > 1 or count <= 2 * HOSTILE
+
+
+def test_replays(start_broker, version, workers):
+    """
+    The bystander's own message stands among the values, where it was handled. Another worker may
+    handle it before it subscribes; retained, it comes all the same.
+    """
+    broker = start_broker(DEFAULT + "max_queued_messages 0\n")
+    values, number = DELIVERIES // 2, 1  # for each of the hostile
+    publisher = broker.connect("publisher", version)
+    for start in range(0, values, 1000):
+        publisher.send(*(wire.publish(f"r/{n}", b"x", retain=True, version=version)
+                         for n in range(start, start + 1000)))
+        publisher.ping()
+    bystander, hostile = others(broker, version)
+    with stopped(broker):
+        for each in hostile:
+            each.send(wire.subscribe(1, ("#", 1), version=version))
+        bystander.send(wire.publish("r/live", b"x", 1, number, workers > 1, version=version))
+        begun = time.monotonic()
+    bystander.expect("PUBACK", id=number)
+    took = time.monotonic() - begun
+    before = 0
+    for each in hostile:
+        each.expect("SUBACK")
+        while (got := each.expect("PUBLISH")).topic != "r/live":
+            before += 1
+    print(f"handled after {before} values, {took * 1000:.1f} ms")
+    assert workers > 1 or before <= DELIVERIES
+    bystander.ping()
+
+
+def test_never_reading(start_broker, version, workers):
+    """What a client does not fetch is asked for no more, and costs the others nothing."""
+    broker = start_broker(DEFAULT)
+    bystander, hostile = others(broker, version)
+    for each in hostile:
+        each.subscribe("seen")
+        for _ in range(300):
+            if pile_up(each, wire.pingreq() * READ):
+                break
+    worst = 0.0
+    for number in range(300):
+        begun = time.monotonic()
+        bystander.send(wire.publish("seen", b"%d" % number + b"." * READ, version=version))
+        assert bystander.expect("PUBLISH").payload.startswith(b"%d." % number)
+        worst = max(worst, time.monotonic() - begun)
+    print(f"the slowest of 300 took {worst * 1000:.1f} ms")
+
+
+def test_one_byte_at_a_time(start_broker, version, workers):
+    """Between any two bytes of theirs the bystander is answered."""
+    broker = start_broker(DEFAULT)
+    bystander, hostile = others(broker, version)
+    packet = wire.publish("seen", b"x" * 100, version=version)
+    for number, byte in enumerate(packet, 1):
+        for each in hostile:
+            each.send(bytes([byte]))
+        if number < len(packet):
+            bystander.ping()
+    for _ in hostile:
+        bystander.expect("PUBLISH", payload=b"x" * 100)
