@@ -119,8 +119,10 @@ void logging_say_life(enum log_event event, const char *word)
     log_event(LOG_INFORMATION, &facts, "nightjar version " NIGHTJAR_VERSION " %s", word);
 }
 
-/* The other threads go on while the handler runs: the log's has time to write. Then we end as we
- * would have. */
+/*
+ * The other threads go on while the handler runs: the log's has time to write. Then we end as we
+ * would have without it.
+ */
 static void on_abort(int number)
 {
     log_rescue();

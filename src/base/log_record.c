@@ -59,25 +59,24 @@ void log_record_format(struct log_record *record, const char *format, ...)
 
 void log_record_add(struct log_record *record, const struct log_field *field)
 {
+    struct slice text = field->text.data ? field->text : slice_of("", 0);
     struct field_head head = {
         .name = field->name,
         .number = field->number,
-        .len = (uint16_t)MIN(field->text.len, (size_t)FIELD_TEXT_CAP),
+        .len = (uint16_t)MIN(text.len, (size_t)FIELD_TEXT_CAP),
         .is_text = field->text.data != NULL,
     };
     uint8_t *end = record->bytes + record->text_len + record->fields_size;
     size_t size = sizeof(head) + head.len;
 
-    if (head.len < field->text.len) {
-        head.len = (uint16_t)whole_len(field->text.data, head.len);
+    if (head.len < text.len) {
+        head.len = (uint16_t)whole_len(text.data, head.len);
     }
     if (!field->name || size > LOG_RECORD_CAP - (size_t)(end - record->bytes)) {
         return;
     }
     memcpy(end, &head, sizeof(head));
-    if (head.len > 0) {
-        memcpy(end + sizeof(head), field->text.data, head.len);
-    }
+    memcpy(end + sizeof(head), text.data, head.len);
     record->fields_size = (uint16_t)(record->fields_size + sizeof(head) + head.len);
 }
 

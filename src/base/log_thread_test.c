@@ -310,7 +310,9 @@ static void on_abort(int number)
 
 static void crash(struct fixture *f)
 {
-    signal(SIGABRT, on_abort);
+    struct sigaction action = {.sa_handler = on_abort};
+
+    sigaction(SIGABRT, &action, NULL);
     alarm(STRESS_LIMIT_S);
     close(f->read_fd);
     if (log_start(1 << 20) == 0) {

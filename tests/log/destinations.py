@@ -87,9 +87,10 @@ def current_umask():
     return mask
 
 
+@pytest.mark.workers
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGRTMIN])
 @pytest.mark.nightjar("a signal that only opens the log anew")
-def test_a_file_is_opened_anew(start_broker, tmp_path, number):
+def test_a_file_is_opened_anew(start_broker, tmp_path, workers, number):
     path, old = tmp_path / "own.log", tmp_path / "own.log.1"
     broker = start_broker(LISTENER + f"log_dest file {path}\n")
     broker.connect("one")
@@ -144,8 +145,9 @@ def test_syslog_facility(start_broker, syslog, facility):
     assert syslog.wait_for(r"nightjar version \S+ running")[0] == (16 + facility) << 3 | 6
 
 
+@pytest.mark.workers
 @pytest.mark.nightjar("a socket by a name")
-def test_syslog_is_started_anew(start_broker, syslog):
+def test_syslog_is_started_anew(start_broker, syslog, workers):
     """What is logged while there is none is counted."""
     broker = start_broker(LISTENER + f"log_dest syslog\nlog_syslog_path {syslog.path}\n"
                           "log_dest stderr\n")

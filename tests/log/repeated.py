@@ -38,15 +38,17 @@ def test_what_is_too_much_is_counted(broker, workers):
     assert written + left_out(broker) == 30
 
 
+@pytest.mark.workers
 @pytest.mark.config("max_queued_messages 1\nlog_repeat_limit 0")
-def test_without_a_limit_all_are_written(broker):
+def test_without_a_limit_all_are_written(broker, workers):
     drop_for(broker, 30)
     broker.stop()
     assert broker.count_lines(DROPPED) == 30
 
 
+@pytest.mark.workers
 @pytest.mark.config("log_repeat_limit 1")
-def test_connections_are_always_told(broker):
+def test_connections_are_always_told(broker, workers):
     """Each line names somebody that a script may be after."""
     for number in range(30):
         broker.connect(f"n{number}", 4).disconnect()

@@ -67,7 +67,8 @@ def lost_in(text):
                                                     text, re.M))
 
 
-def test_a_pipe_that_nobody_reads(start_broker, pipe):
+@pytest.mark.workers
+def test_a_pipe_that_nobody_reads(start_broker, pipe, workers):
     path, reader = pipe
     broker = start_broker(LISTENER + f"log_dest file {path}\n")
     ping_much(broker, "unread pipe")
@@ -96,7 +97,8 @@ def test_a_pipe_that_nobody_reads_does_not_stop_the_end(start_broker, pipe):
     assert broker.stop() == 0
 
 
-def test_one_that_takes_nothing_leaves_others_alone(start_broker, pipe):
+@pytest.mark.workers
+def test_one_that_takes_nothing_leaves_others_alone(start_broker, pipe, workers):
     """The pipe is waited for once, for a second, and passed over then; nothing else is lost."""
     broker = start_broker(LISTENER.replace("16384", "1048576") +
                           f"log_dest file {pipe[0]}\nlog_dest stderr\n")
@@ -107,7 +109,8 @@ def test_one_that_takes_nothing_leaves_others_alone(start_broker, pipe):
     assert lost_in(broker.log()) == 0
 
 
-def test_a_syslog_that_is_stopped(start_broker, short):
+@pytest.mark.workers
+def test_a_syslog_that_is_stopped(start_broker, short, workers):
     path = short / "log"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
         syslog.bind(str(path))

@@ -35,10 +35,11 @@ def test_types_have_topics(broker, workers, version):
     broker.expect_line(r"Received SUBSCRIBE from x")  # debug lines: elsewhere only
 
 
+@pytest.mark.workers
 @pytest.mark.nightjar("the wording")
 @pytest.mark.config(LOG)
-def test_the_start_is_told_to_those_who_come_early(broker, version):
-    """Nothing is kept: who comes later sees what is logged from then on."""
+def test_nothing_is_kept(broker, workers, version):
+    """Who comes later sees what is logged from then on."""
     reader = broker.connect("reader", version)
     reader.subscribe("$SYS/broker/log/#", qos=2)
     broker.connect("x", version)
