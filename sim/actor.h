@@ -23,6 +23,7 @@ struct actor_world {
     unsigned churn;             /* 0 to 10: how often subscriptions come and go */
     unsigned topic_len;         /* so many of the topics are used */
     unsigned filter_len;
+    unsigned group_len;
     unsigned salt;
     bool has_bad_clients;
     uint32_t cleared; /* bit 1 << topic: has been cleared, which may happen once */
@@ -32,6 +33,7 @@ struct actor_params {
     unsigned number;
     unsigned version;
     bool is_observer; /* subscribes to everything, never leaves, acknowledges at once */
+    bool is_member;   /* below 5.0: of a group, and subscribes to nothing else */
     bool is_slow;     /* stops reading now and then */
     bool is_late;     /* acknowledges now and then */
 };

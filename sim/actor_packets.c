@@ -205,6 +205,9 @@ static uint8_t draw_options(struct actor *actor, unsigned filter)
     if (actor->subscribed[filter]) {
         return (uint8_t)(actor->subscribed[filter] - 1);
     }
+    if (world_is_shared(filter)) {
+        return options;
+    }
     if (actor->params.version == MQTT_5_0 && choice_chance(choice, 300)) {
         options |= (uint8_t)(choice_below(choice, 4) << 2 | choice_below(choice, 3) << 4);
     }
@@ -217,15 +220,36 @@ static uint32_t draw_identifier(struct actor *actor, unsigned filter)
     if (actor->subscribed[filter]) {
         return actor->identifiers[filter];
     }
-    if (actor->params.version < MQTT_5_0 || !choice_chance(actor->world->choice, 300)) {
+    if (actor->params.version < MQTT_5_0 ||
+        (!world_is_shared(filter) && !choice_chance(actor->world->choice, 300))) {
         return 0;
     }
-    return actor->next_identifier = actor->next_identifier % 300 + 1;
+    return actor->next_identifier = actor->next_identifier % 10000 + 1;
+}
+
+/*
+ * What comes of a group must be told from what comes of other subscriptions: by an identifier, and
+ * where there is none by having nothing else.
+ */
+static unsigned draw_filter(struct actor *actor)
+{
+    struct choice *choice = actor->world->choice;
+    unsigned group_len = actor->world->group_len;
+    bool is_shared = group_len > 0 && choice_chance(choice, 300);
+
+    if (actor->params.version < MQTT_5_0) {
+        is_shared = group_len > 0 && actor->params.is_member;
+        group_len = MIN(group_len, 1u);
+    }
+    return is_shared ? WORLD_FILTER_LEN + choice_below(choice, group_len)
+                     : choice_below(choice, actor->world->filter_len);
 }
 
 static bool may_add(const struct actor *actor, const struct wire_packet *packet, unsigned filter)
 {
     return !has_filter(packet, filter) &&
+           (packet->filter_len == 0 ||
+            (!world_is_shared(filter) && !world_is_shared(packet->filters[0]))) &&
            (!actor->subscribed[filter] || actor->identifiers[filter] == packet->identifier);
 }
 
@@ -239,7 +263,7 @@ void actor_subscribe(struct actor *actor)
         return;
     }
     while (packet.filter_len < len) {
-        unsigned filter = choice_below(choice, actor->world->filter_len);
+        unsigned filter = draw_filter(actor);
 
         if (packet.filter_len == 0) {
             packet.identifier = draw_identifier(actor, filter);
@@ -275,7 +299,7 @@ void actor_subscribe_all(struct actor *actor, unsigned qos)
 void actor_unsubscribe(struct actor *actor)
 {
     struct choice *choice = actor->world->choice;
-    unsigned filter = choice_below(choice, actor->world->filter_len);
+    unsigned filter = draw_filter(actor);
     struct wire_packet packet = {.type = MQTT_UNSUBSCRIBE};
 
     if (actor->request_len == ACTOR_REQUEST_CAP ||

@@ -39,8 +39,8 @@ struct actor {
     unsigned out_len;
     uint16_t incoming[ACTOR_INCOMING_CAP]; /* QoS 2 identifiers that were not released */
     unsigned incoming_len;
-    uint8_t subscribed[WORLD_FILTER_LEN]; /* 0 no, else 1 + options */
-    uint32_t identifiers[WORLD_FILTER_LEN];
+    uint8_t subscribed[WORLD_NAME_LEN]; /* 0 no, else 1 + options */
+    uint32_t identifiers[WORLD_NAME_LEN];
     uint32_t next_identifier;
 
     /* What ends with it: answers to be sent, each kind in its order. */

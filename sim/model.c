@@ -205,7 +205,10 @@ void model_on_garbage(struct model *model, unsigned connection)
 
 void model_on_full(struct model *model, unsigned connection)
 {
-    get(model, connection)->was_full = true;
+    struct model_connection *it = get(model, connection);
+
+    it->was_full = true;
+    model_disturb(model, model_session(model, it->session));
 }
 
 void model_set_drops(struct model *model, uint64_t drop_len)
@@ -220,7 +223,10 @@ void model_on_stop(struct model *model)
 
 void model_on_ended(struct model *model, unsigned connection)
 {
-    get(model, connection)->ended = ++model->stamp;
+    struct model_connection *it = get(model, connection);
+
+    it->ended = ++model->stamp;
+    model_disturb(model, model_session(model, it->session));
 }
 
 /* Sessions */
@@ -240,8 +246,7 @@ static struct model_session *session_new(struct model *model, unsigned actor)
     return session;
 }
 
-/* A session may be over by time: 1 yes, 0 no, -1 who knows. */
-static int is_expired(const struct model *model, const struct model_session *session)
+int model_is_expired(const struct model *model, const struct model_session *session)
 {
     uint64_t over_ms = session->left_ms + (uint64_t)session->expiry * 1000;
 
@@ -295,7 +300,7 @@ static bool is_changing(const struct model *model, const struct model_session *o
 static void check_present(struct model *model, const struct model_connection *it,
                           const struct model_session *old, bool is_present)
 {
-    int expired = old ? is_expired(model, old) : 1;
+    int expired = old ? model_is_expired(model, old) : 1;
     bool is_gone = !old || old->is_over;
     unsigned connection = (unsigned)(it - model->connections);
 
@@ -439,7 +444,9 @@ static void on_connack(struct model *model, unsigned connection, const struct wi
 
     if (packet->code != 0) {
         it->refused = true;
-        model_complain(model, "client %u is refused with code %u", it->actor, packet->code);
+        if (!model->is_stopping) {
+            model_complain(model, "client %u is refused with code %u", it->actor, packet->code);
+        }
         return;
     }
     check_present(model, it, session, !packet->is_clean);
@@ -464,6 +471,7 @@ static void on_connack(struct model *model, unsigned connection, const struct wi
     session->is_over = false;
     session->expiry = it->expiry;
     session->left_ms = 0;
+    model_disturb(model, session);
     add_awaited(model, connection, connection);
 }
 
@@ -483,9 +491,10 @@ static void end_replaced(const struct model *model, struct model_session *sessio
     }
 }
 
-static void on_granted(const struct model *model, struct model_session *session,
-                       struct episode *episode, unsigned connection)
+static void on_granted(struct model *model, struct model_session *session, struct episode *episode,
+                       unsigned connection)
 {
+    model_disturb(model, session);
     episode->suback_len++;
     episode->last_acked = model->stamp;
     if (!episode->sub_acked) {
@@ -523,6 +532,7 @@ static void on_unsubscribe(struct model *model, unsigned connection,
 {
     struct model_session *session = model_session(model, model->connections[connection].session);
 
+    model_disturb(model, session);
     for (unsigned i = 0; session && i < packet->filter_len; i++) {
         struct episode *episode = find_episode(session, packet->filters[i], NEVER);
 
@@ -590,12 +600,26 @@ void model_on_touched(struct model *model, unsigned connection)
     }
 }
 
+/* Sent before a quiet moment, and read behind it. */
+static bool is_late(const struct model *model, const struct model_message *message)
+{
+    for (unsigned i = 0; i < WORLD_GROUP_LEN; i++) {
+        if (message->first_sent < model->groups[i].calm_since) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_publish_read(struct model *model, struct model_connection *it,
                             const struct wire_packet *packet)
 {
     struct model_message *message = &model->messages[packet->message];
 
     message->last_read_ms = model->now_ms;
+    if (message->read_len > 0 || is_late(model, message)) {
+        model_disturb(model, NULL);
+    }
     if (message->read_len == 0) {
         message->first_read_ms = model->now_ms;
     }
@@ -738,6 +762,7 @@ void model_on_closed(struct model *model, unsigned connection)
     model_judge_will(model, connection);
     it->closed = model->stamp;
     it->closed_ms = model->now_ms;
+    model_disturb(model, it->will == WIRE_NO_MESSAGE ? session : NULL);
     if (session && session->connection == connection) {
         session->left_ms = model->now_ms;
         session->is_over |= session->expiry == 0;

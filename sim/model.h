@@ -16,6 +16,9 @@
  * At a quiet moment: an answer that did not come, a message that did not reach a subscriber (where
  * queues are limited: more of them than the server counted), a connection kept beyond its keep
  * alive.
+ * Of a group (a shared subscription): that each message comes to one member, or again to another
+ * only where the first may have gone without acknowledging it; that turns are strict while all can
+ * take; that nothing is lost while a durable member stands.
  * At the end: the retained values and what every subscriber saw of them; wills that never came.
  */
 
@@ -32,6 +35,7 @@ struct model_params {
     void *context;
     bool may_drop;               /* queues are limited: what is missing must have been counted */
     bool may_overflow;           /* a client whose queue is full may be closed */
+    bool merges;                 /* one copy for all subscriptions of a session that match */
     bool upgrades_qos;           /* a delivery has the QoS of its subscription, even a higher one */
     unsigned max_inflight;       /* the server's own window; 0 = none */
     uint64_t max_inflight_bytes; /* so many in flight, and nothing more is sent; 0 = none */

@@ -76,6 +76,7 @@ static unsigned check_message(const struct check *check, const struct model_sess
 {
     const struct model *model = check->model;
     unsigned needed[2] = {0, 0};
+    unsigned got[2] = {session_live(session, 0, message), session_live(session, 1, message)};
     unsigned missing = 0;
 
     for (unsigned i = 0; i < session->episode_len; i++) {
@@ -87,28 +88,32 @@ static unsigned check_message(const struct check *check, const struct model_sess
             needed[qos_class((unsigned)qos)]++;
         }
     }
+    if (model->params.merges && needed[0] + needed[1] > 0) {
+        got[1] += got[0];
+        got[0] = 0;
+        needed[0] = 0;
+        needed[1] = 1;
+    }
     for (unsigned class = 0; class < 2; class ++) {
-        unsigned got = session_live(session, class, message);
 
-        missing += needed[class] - MIN(got, needed[class]);
-        if (got < needed[class] && !model->params.may_drop) {
+        missing += needed[class] - MIN(got[class], needed[class]);
+        if (got[class] < needed[class] && !model->params.may_drop) {
             model_complain(check->model,
                            "client %u got message %u (topic %s, QoS %u) %u times in place of %u",
                            session->actor, message, world_topic(model->wire[message].topic),
-                           model->wire[message].qos, got, needed[class]);
+                           model->wire[message].qos, got[class], needed[class]);
         }
     }
     return missing;
 }
 
 /* A will without delay follows the end at once; others only as time goes by. */
-static bool is_due(const struct check *check, uint32_t message)
+bool model_is_due(const struct model *model, uint32_t message, bool is_end)
 {
-    const struct model_message *it = &check->model->messages[message];
+    const struct model_message *it = &model->messages[message];
 
-    return is_published(check->model, message) && !model_may_be_expired(check->model, message) &&
-           (!it->is_will || check->is_end ||
-            check->model->connections[it->connection].will_delay == 0);
+    return is_published(model, message) && !model_may_be_expired(model, message) &&
+           (!it->is_will || is_end || model->connections[it->connection].will_delay == 0);
 }
 
 /* What a limit drops is counted, and nothing else is. */
@@ -139,12 +144,17 @@ static void check_sessions(const struct check *check)
         }
         check_flights(check, session);
         for (uint32_t message = 0; message < model->message_len; message++) {
-            if (is_due(check, message)) {
+            if (model_is_due(model, message, check->is_end)) {
                 missing += check_message(check, session, message);
             }
         }
     }
     check_drops(check, missing);
+}
+
+static bool session_is_settled(void *context, const struct model_session *session)
+{
+    return is_settled(context, session);
 }
 
 /* A second and a half for each of the keep alive's, and the wheel's next turn. */
@@ -168,6 +178,7 @@ void model_check_quiet(struct model *model, bool (*eager)(void *context, unsigne
         check_keep_alive(&check, &model->connections[i]);
     }
     check_sessions(&check);
+    model_check_groups(model, session_is_settled, &check, false);
 }
 
 /* Retained values */
@@ -201,7 +212,8 @@ static uint32_t last_seen(const struct model *model, const struct model_session 
     for (unsigned i = 0; i < session->log_len; i++) {
         const struct wire_message *wire = &model->wire[session->log[i].message];
 
-        if (wire->topic == topic && wire->retain && qos_class(session->log[i].qos) == class) {
+        if (wire->topic == topic && wire->retain && session->log[i].group == 0 &&
+            qos_class(session->log[i].qos) == class) {
             last = session->log[i].message;
         }
     }
@@ -243,12 +255,25 @@ static bool leaves_out(const struct model_session *session, unsigned topic)
     for (unsigned i = 0; i < session->episode_len; i++) {
         const struct episode *episode = &session->episodes[i];
 
-        if (world_matches(episode->filter, topic) &&
+        if (episode_covers(episode, topic) &&
             (episode->options & EPISODE_NO_LOCAL || episode->options >> 4)) {
             return true;
         }
     }
     return false;
+}
+
+/* SUBSCRIBEs of a session that cover a topic, over its life. */
+static unsigned subscribe_count(const struct model_session *session, unsigned topic)
+{
+    unsigned len = 0;
+
+    for (unsigned i = 0; i < session->episode_len; i++) {
+        if (episode_covers(&session->episodes[i], topic)) {
+            len += session->episodes[i].subscribe_len;
+        }
+    }
+    return len;
 }
 
 static void check_last_seen(struct model *model, const struct model_session *session,
@@ -263,8 +288,8 @@ static void check_last_seen(struct model *model, const struct model_session *ses
     }
     class = qos_class(qos);
     if (!episode->sub_acked || episode->unsub_sent || leaves_out(session, topic) ||
-        !world_matches(episode->filter, topic) || !is_promised(model, session, episode, class) ||
-        model->params.may_drop ||
+        !episode_covers(episode, topic) || !is_promised(model, session, episode, class) ||
+        model->params.may_drop || (model->params.merges && subscribe_count(session, topic) > 1) ||
         (value == WIRE_NO_MESSAGE &&
          (has_expiring(model, topic) || !has_seen_clearing(model, episode, topic)))) {
         return;
@@ -317,19 +342,6 @@ static bool has_one_place(const struct model *model, uint32_t message)
     return model->messages[message].sent_len == 1;
 }
 
-/* SUBSCRIBEs of a session that cover a topic, over its life. */
-static unsigned subscribe_count(const struct model_session *session, unsigned topic)
-{
-    unsigned len = 0;
-
-    for (unsigned i = 0; i < session->episode_len; i++) {
-        if (world_matches(session->episodes[i].filter, topic)) {
-            len += session->episodes[i].subscribe_len;
-        }
-    }
-    return len;
-}
-
 /*
  * A replay that comes to an older subscription, too, or to one that was replaced, may overtake
  * values that are still on their way there: then only what came live has an order.
@@ -343,7 +355,7 @@ static void add_edges(const struct model *model, const struct model_session *ses
     for (unsigned i = 0; i < session->log_len; i++) {
         uint32_t message = session->log[i].message;
 
-        if (session->log[i].may_be_replay && !has_one) {
+        if ((session->log[i].may_be_replay && !has_one) || session->log[i].group) {
             continue;
         }
         if (model->wire[message].topic != topic || !model->wire[message].retain ||
@@ -437,6 +449,7 @@ void model_check_end(struct model *model, bool (*eager)(void *context, unsigned 
 
     model_check_quiet(model, eager, context);
     check_sessions(&check);
+    model_check_groups(model, session_is_settled, &check, true);
     if (fresh == NO_SESSION) {
         model_complain(model, "the fresh client has no session");
         return;

@@ -12,7 +12,7 @@
  * output that never left: such an instance has DUP set.
  */
 
-static int options_qos(const struct model *model, unsigned options, unsigned published)
+int options_qos(const struct model *model, unsigned options, unsigned published)
 {
     return (int)(model->params.upgrades_qos ? options & 3 : MIN(options & 3, published));
 }
@@ -22,7 +22,7 @@ int episode_qos(const struct model *model, const struct model_session *session,
 {
     const struct wire_message *wire = &model->wire[message];
 
-    if (!world_matches(episode->filter, wire->topic)) {
+    if (!episode_covers(episode, wire->topic)) {
         return -1;
     }
     if ((episode->options & EPISODE_NO_LOCAL) &&
@@ -30,6 +30,14 @@ int episode_qos(const struct model *model, const struct model_session *session,
         return -1; /* No Local */
     }
     return options_qos(model, episode->options, wire->qos);
+}
+
+/* A QoS 2 message that is sent again in one session is not published again. */
+unsigned publications_of(const struct model *model, uint32_t message)
+{
+    const struct model_message *it = &model->messages[message];
+
+    return model->wire[message].qos == 2 && !it->is_will ? it->session_len : it->read_len;
 }
 
 /* What is written of RETAIN live. */
@@ -48,6 +56,9 @@ static unsigned allowed_copies(const struct model *model, const struct model_ses
     const struct model_message *it = &model->messages[like->message];
     unsigned copies = 0;
 
+    if (model->params.merges) {
+        return model_merged_copies(model, session, like);
+    }
     for (unsigned i = 0; i < session->episode_len; i++) {
         const struct episode *episode = &session->episodes[i];
 
@@ -55,8 +66,7 @@ static unsigned allowed_copies(const struct model *model, const struct model_ses
             episode->identifier == like->identifier &&
             live_retain(model, episode, like->message) == like->retain &&
             (!episode->unsub_acked || episode->unsub_acked > it->first_sent)) {
-            copies += model->wire[like->message].qos == 2 && !it->is_will ? it->session_len
-                                                                          : it->read_len;
+            copies += publications_of(model, like->message);
         }
     }
     return copies;
@@ -65,8 +75,7 @@ static unsigned allowed_copies(const struct model *model, const struct model_ses
 /* What was sent behind the last SUBACK is in no replay. */
 static bool may_replay(const struct model *model, const struct episode *episode, uint32_t message)
 {
-    return episode->options >> 4 != 2 &&
-           world_matches(episode->filter, model->wire[message].topic) &&
+    return episode->options >> 4 != 2 && episode_covers(episode, model->wire[message].topic) &&
            (episode->suback_len < episode->subscribe_len ||
             episode->last_acked > model->messages[message].first_sent);
 }
@@ -92,18 +101,26 @@ static unsigned allowed_replays(const struct model *model, const struct model_se
     return copies;
 }
 
+static bool is_like(const struct model *model, const struct instance *it,
+                    const struct instance *like)
+{
+    return model->params.merges && !it->is_replay
+               ? true
+               : it->qos == like->qos && it->identifier == like->identifier &&
+                     it->retain == like->retain;
+}
+
 /* How many like this one the session has got. */
-static unsigned count_like(const struct model_session *session, const struct instance *like,
-                           bool is_replay)
+static unsigned count_like(const struct model *model, const struct model_session *session,
+                           const struct instance *like, bool is_replay)
 {
     unsigned len = 0;
 
     for (unsigned i = 0; i < session->log_len; i++) {
         const struct instance *it = &session->log[i];
 
-        len += it->message == like->message && it->qos == like->qos &&
-               it->identifier == like->identifier && it->retain == like->retain &&
-               it->is_replay == is_replay;
+        len += it->message == like->message && it->group == 0 && it->is_replay == is_replay &&
+               is_like(model, it, like);
     }
     return len;
 }
@@ -140,7 +157,7 @@ static void check_order(struct model *model, const struct model_session *session
     }
 }
 
-static void log_instance(struct model_session *session, const struct instance *instance)
+void log_instance(struct model_session *session, const struct instance *instance)
 {
     session->log =
         model_grow(session->log, session->log_len, &session->log_cap, sizeof(*session->log));
@@ -155,7 +172,7 @@ static void on_live(struct model *model, struct model_session *session, struct i
 {
     uint32_t message = instance->message;
     unsigned class = qos_class(instance->qos);
-    unsigned copies = count_like(session, instance, false) + 1;
+    unsigned copies = count_like(model, session, instance, false) + 1;
     unsigned allowed = allowed_copies(model, session, instance);
 
     session->live[instance->qos][message]++;
@@ -182,7 +199,7 @@ static void on_live(struct model *model, struct model_session *session, struct i
 
 static void on_replay(struct model *model, struct model_session *session, struct instance *instance)
 {
-    unsigned copies = count_like(session, instance, true) + 1;
+    unsigned copies = count_like(model, session, instance, true) + 1;
     unsigned allowed = allowed_replays(model, session, instance);
 
     session->replayed[instance->qos][instance->message]++;
@@ -195,16 +212,55 @@ static void on_replay(struct model *model, struct model_session *session, struct
     log_instance(session, instance);
 }
 
-static void on_instance(struct model *model, struct model_session *session,
-                        struct instance *instance)
+static void check_form(struct model *model, const struct model_session *session,
+                       const struct instance *instance, const struct wire_packet *packet)
 {
-    bool may_be_live = !instance->retain || count_like(session, instance, false) <
-                                                allowed_copies(model, session, instance);
+    if (model->params.merges && !instance->may_be_replay) {
+        model_check_merged(model, session, packet);
+    } else if (!model->params.merges && packet->identifier_len > 1) {
+        model_complain(model, "client %u gets message %u with %u identifiers", session->actor,
+                       packet->message, packet->identifier_len);
+    }
+}
 
-    instance->may_be_replay = instance->retain && count_like(session, instance, true) <
+/* What was counted as live makes room for this one, where it may have been a replay. */
+static void take_back(const struct model *model, struct model_session *session,
+                      const struct instance *instance)
+{
+    unsigned copies = count_like(model, session, instance, false);
+
+    for (unsigned i = 0; copies >= allowed_copies(model, session, instance) && i < session->log_len;
+         i++) {
+        struct instance *it = &session->log[i];
+
+        if (it->message == instance->message && it->may_be_replay && !it->is_replay &&
+            is_like(model, it, instance) &&
+            count_like(model, session, it, true) < allowed_replays(model, session, it)) {
+            it->is_replay = true;
+            session->live[it->qos][it->message]--;
+            session->replayed[it->qos][it->message]++;
+            return;
+        }
+    }
+}
+
+static void on_instance(struct model *model, struct model_session *session,
+                        struct instance *instance, const struct wire_packet *packet)
+{
+    bool may_be_live;
+
+    if (!instance->retain && model_is_of_group(model, session, instance)) {
+        model_on_shared(model, session, instance, packet->packet_id);
+        return;
+    }
+    take_back(model, session, instance);
+    may_be_live = !instance->retain || count_like(model, session, instance, false) <
+                                           allowed_copies(model, session, instance);
+    instance->may_be_replay = instance->retain && count_like(model, session, instance, true) <
                                                       allowed_replays(model, session, instance);
     if (may_be_live) {
         on_live(model, session, instance);
+        check_form(model, session, instance, packet);
     } else {
         on_replay(model, session, instance);
     }
@@ -261,7 +317,7 @@ static void check_expiry(struct model *model, unsigned connection, const struct 
 
 /* Flights */
 
-static struct flight *find_flight(struct model_session *session, uint16_t packet_id)
+struct flight *model_find_flight(struct model_session *session, uint16_t packet_id)
 {
     for (unsigned i = 0; i < session->flight_len; i++) {
         if (session->flights[i].packet_id == packet_id) {
@@ -271,10 +327,12 @@ static struct flight *find_flight(struct model_session *session, uint16_t packet
     return NULL;
 }
 
+/* One that is sent again is of the group that it was of. */
 static void set_flight(struct model_session *session, unsigned connection,
-                       const struct wire_packet *packet)
+                       const struct wire_packet *packet, bool repeats)
 {
-    struct flight *flight = find_flight(session, packet->packet_id);
+    struct flight *flight = model_find_flight(session, packet->packet_id);
+    unsigned group = repeats ? flight->group : 0;
 
     if (!flight) {
         session->flights = model_grow(session->flights, session->flight_len, &session->flight_cap,
@@ -287,6 +345,7 @@ static void set_flight(struct model_session *session, unsigned connection,
         .state = FLIGHT_SENT,
         .message = packet->message,
         .connection = connection,
+        .group = group,
     };
 }
 
@@ -311,6 +370,9 @@ static void check_window(struct model *model, const struct model_session *sessio
         model_complain(model, "client %u is sent message %u with %llu bytes in flight",
                        session->actor, packet->message, (unsigned long long)size);
     }
+    if (window && len >= window) {
+        model_disturb(model, session);
+    }
     if (window && len > window) {
         model_complain(model, "client %u has %u deliveries in flight, its window is %u",
                        session->actor, len, window);
@@ -330,7 +392,7 @@ static bool is_repetition(const struct flight *flight, unsigned connection,
 static bool begin_flight(struct model *model, struct model_session *session, unsigned connection,
                          const struct wire_packet *packet)
 {
-    struct flight *flight = find_flight(session, packet->packet_id);
+    struct flight *flight = model_find_flight(session, packet->packet_id);
     bool repeats = is_repetition(flight, connection, packet);
 
     if (!repeats && flight && flight->state != FLIGHT_DONE) {
@@ -342,7 +404,7 @@ static bool begin_flight(struct model *model, struct model_session *session, uns
         model_complain(model, "client %u: DUP with message %u, which was never sent",
                        session->actor, packet->message);
     }
-    set_flight(session, connection, packet);
+    set_flight(session, connection, packet, repeats);
     check_window(model, session, connection, packet);
     return !repeats;
 }
@@ -376,7 +438,7 @@ void model_on_publish_written(struct model *model, unsigned connection,
         model_complain(model, "client %u: DUP with QoS 0", session->actor);
     }
     check_expiry(model, connection, packet);
-    on_instance(model, session, &instance);
+    on_instance(model, session, &instance, packet);
 }
 
 void model_on_pubrel_written(struct model *model, unsigned connection,
@@ -388,7 +450,7 @@ void model_on_pubrel_written(struct model *model, unsigned connection,
     if (!session || session->connection != connection) {
         return;
     }
-    flight = find_flight(session, packet->packet_id);
+    flight = model_find_flight(session, packet->packet_id);
     if (!flight || flight->qos != 2 || flight->state == FLIGHT_SENT) {
         model_complain(model, "client %u: PUBREL %u without PUBREC", session->actor,
                        packet->packet_id);
@@ -401,7 +463,7 @@ void model_on_pubrel_written(struct model *model, unsigned connection,
 void model_on_ack_read(struct model *model, unsigned connection, const struct wire_packet *packet)
 {
     struct model_session *session = session_of(model, connection);
-    struct flight *flight = session ? find_flight(session, packet->packet_id) : NULL;
+    struct flight *flight = session ? model_find_flight(session, packet->packet_id) : NULL;
 
     if (!flight) {
         return;

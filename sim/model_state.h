@@ -107,12 +107,14 @@ struct flight {
     enum flight_state state;
     uint32_t message;
     unsigned connection; /* last sent on */
+    unsigned group;      /* the shared filter that it came of; 0: none */
 };
 
 /* Something that was written to a session for the first time. */
 struct instance {
     uint32_t message;
     uint32_t identifier;
+    uint8_t group; /* the shared filter that it came of; 0: none */
     uint8_t qos;
     bool retain;
     bool is_replay;
@@ -140,6 +142,11 @@ struct model_session {
     uint16_t replayed[3][WIRE_MESSAGE_CAP];
 };
 
+/* Since when nothing has happened to the members of a group that would change whose turn it is. */
+struct model_group {
+    uint64_t calm_since; /* a quiet moment; 0: there was none since */
+};
+
 struct model {
     struct model_params params;
     uint64_t now_ms;
@@ -156,6 +163,7 @@ struct model {
     unsigned session_cap;
     unsigned session_of[MODEL_ACTOR_CAP];
     uint64_t last_connack[MODEL_ACTOR_CAP];
+    struct model_group groups[WORLD_GROUP_LEN];
     struct known known_by[MODEL_ACTOR_CAP]; /* received by this actor */
     struct known acked;                     /* acknowledged to anybody */
 };
@@ -217,7 +225,48 @@ void model_check_will(struct model *model, uint32_t message);
 /* It may be over. */
 bool model_may_be_expired(const struct model *model, uint32_t message);
 
+/* model_merged.c: one copy for all subscriptions that match. */
+
+/* As allowed_copies(), of whatever form. */
+unsigned model_merged_copies(const struct model *model, const struct model_session *session,
+                             const struct instance *like);
+
+/* The copy has the highest QoS, RETAIN and the identifiers of the subscriptions that stand. */
+void model_check_merged(struct model *model, const struct model_session *session,
+                        const struct wire_packet *packet);
+
+/* model_groups.c */
+
+/* Whether what comes may be a group's: `instance->group` is set. */
+bool model_is_of_group(const struct model *model, const struct model_session *session,
+                       struct instance *instance);
+
+/* An instance that is of a group. */
+void model_on_shared(struct model *model, struct model_session *session, struct instance *instance,
+                     uint16_t packet_id);
+
+/* Something has happened to a session that may change what its groups give it; NULL: to all. */
+void model_disturb(struct model *model, const struct model_session *session);
+
+/* At a quiet moment. */
+void model_check_groups(struct model *model,
+                        bool (*is_settled)(void *context, const struct model_session *session),
+                        void *context, bool is_end);
+
+/* model_check.c: a message that every subscriber must have by now. */
+bool model_is_due(const struct model *model, uint32_t message, bool is_end);
+
+/* model.c */
+
+/* A session may be over by time: 1 yes, 0 no, -1 who knows. */
+int model_is_expired(const struct model *model, const struct model_session *session);
+
 /* model_delivery.c */
+struct flight *model_find_flight(struct model_session *session, uint16_t packet_id);
+void log_instance(struct model_session *session, const struct instance *instance);
+unsigned publications_of(const struct model *model, uint32_t message);
+int options_qos(const struct model *model, unsigned options, unsigned published);
+
 void model_on_publish_written(struct model *model, unsigned connection,
                               const struct wire_packet *packet);
 void model_on_pubrel_written(struct model *model, unsigned connection,
@@ -227,6 +276,12 @@ void model_on_ack_read(struct model *model, unsigned connection, const struct wi
 /* What an episode makes of a message: the QoS of its delivery; -1 when it does not match. */
 int episode_qos(const struct model *model, const struct model_session *session,
                 const struct episode *episode, uint32_t message);
+
+/* Not of a group, and matches. */
+static inline bool episode_covers(const struct episode *episode, unsigned topic)
+{
+    return !world_is_shared(episode->filter) && world_matches(episode->filter, topic);
+}
 
 /* model_check.c uses: whether the subscription stood before the message was sent, and stands. */
 static inline bool episode_is_certain(const struct episode *episode, uint64_t first_sent)

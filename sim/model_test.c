@@ -94,6 +94,15 @@ static const struct wire_message messages[] = {
     {SENT, c, PACKET(kind, .packet_id = id)}, {READ, c, PACKET(kind, .packet_id = id)}
 
 #define LEAVES(c, ...) {READ, c, PACKET(DISCONNECT, .code = 0, __VA_ARGS__)}, {ENDED, c}, {CLOSED, c}
+/* One publisher (0) and a group of two, of which the second stays. */
+#define SHARED WORLD_FILTER_LEN
+#define GROUP                                                                                       \
+    CONNECTS(0, 0), CONNECTS(1, 1), OPENS(2, 2, true, DURABLE), WELCOMED(2, true),                  \
+    SUBSCRIBES(1, 1, SHARED, 1), SUBSCRIBES(2, 1, SHARED, 1)
+/* Two subscriptions of "a", QoS 0 and 1. */
+#define OVERLAPPING                                                                                 \
+    CONNECTS(0, 0), CONNECTS(1, 1), ASKS_WITH(1, 1, 1, 0, 7), GRANTED(1, 1, 0),                     \
+    ASKS_WITH(1, 2, 0, 1, 8), GRANTED(1, 2, 1)
 #define LIMITED {.max_inflight = 1, .may_drop = true}
 
 /* One publisher (0) and one subscriber (1) of "a" with QoS 2. */
@@ -327,6 +336,71 @@ static const struct history histories[] = {
      {OPENS(0, 1, true, .expiry_interval = 5), WELCOMED(0, true),
       LEAVES(0, .has_expiry = true, .expiry = 60), {WAIT, .ms = 10000},
       OPENS(1, 1, false, DURABLE), WELCOMED(1, true)}},
+    {"one of a group", NULL, {0},
+     {GROUP, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), GETS(1, 0, 1, 1), ANSWERS(1, PUBACK, 1),
+      {QUIET}}},
+    {"two of a group", "2 times in place of 1", {0},
+     {GROUP, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), GETS(2, 0, 1, 1)}},
+    {"none of a group", "lost message 0", {0},
+     {GROUP, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), {QUIET}}},
+    {"two groups", NULL, {0},
+     {CONNECTS(0, 0), CONNECTS(1, 1), CONNECTS(2, 2), SUBSCRIBES(1, 1, SHARED, 1),
+      SUBSCRIBES(2, 1, SHARED + 2, 1), PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), GETS(2, 0, 1, 1)}},
+    {"a group and a subscription", NULL, {0},
+     {GROUP, ASKS_WITH(1, 2, 1, 1, 7), GRANTED(1, 2, 1), PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 2, 1, .identifier = 7)}},
+    {"a subscription lost behind a group", "0 times in place of 1", {0},
+     {GROUP, ASKS_WITH(1, 2, 1, 1, 7), GRANTED(1, 2, 1), PUBLISHES(0, 0, 1, 1),
+      ACKED(0, PUBACK, 0, 1), GETS(1, 0, 1, 1), ANSWERS(1, PUBACK, 1), {QUIET}}},
+    {"to another, when the first has left", NULL, {0},
+     {GROUP, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), {ENDED, 1}, {CLOSED, 1}, GETS(2, 0, 1, 1)}},
+    {"to another, when the first came back and was ended", NULL, {0},
+     {CONNECTS(0, 0), OPENS(1, 1, true, DURABLE), WELCOMED(1, true), CONNECTS(2, 2),
+      SUBSCRIBES(1, 1, SHARED, 1), SUBSCRIBES(2, 1, SHARED, 1), PUBLISHES(0, 0, 1, 1),
+      GETS(1, 0, 1, 1), {ENDED, 1}, {CLOSED, 1}, OPENS(3, 1, false, DURABLE), WELCOMED(3, false),
+      PUBLISH(3, WRITTEN, 0, 1, 1, .dup = true), {ENDED, 3}, {CLOSED, 3},
+      OPENS(4, 1, true, DURABLE), WELCOMED(4, true), GETS(2, 0, 1, 1)}},
+    {"to nobody, when the first has left", "lost message 0", {0},
+     {GROUP, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), GETS(1, 0, 1, 1), {ENDED, 1},
+      {CLOSED, 1}, {QUIET}}},
+    {"to another, though the first acknowledged", "2 times in place of 1", {0},
+     {GROUP, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), ANSWERS(1, PUBACK, 1), {ENDED, 1},
+      {CLOSED, 1}, GETS(2, 0, 1, 1)}},
+    {"turn by turn", NULL, {0},
+     {GROUP, {QUIET}, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(2, 0, 1, 1),
+      GETS(1, 1, 1, 1), ACKED(0, PUBACK, 0, 1), ACKED(0, PUBACK, 1, 2), ANSWERS(1, PUBACK, 1),
+      ANSWERS(2, PUBACK, 1), {QUIET}}},
+    {"out of turn", "one member 2 messages, and another 0", {0},
+     {GROUP, {QUIET}, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(2, 0, 1, 1),
+      GETS(2, 1, 2, 1), ACKED(0, PUBACK, 0, 1), ACKED(0, PUBACK, 1, 2), ANSWERS(2, PUBACK, 1),
+      ANSWERS(2, PUBACK, 2), {QUIET}}},
+    {"out of turn with a full window", NULL, {.max_inflight = 1},
+     {GROUP, {QUIET}, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(2, 0, 1, 1),
+      ANSWERS(2, PUBACK, 1), GETS(2, 1, 2, 1), ACKED(0, PUBACK, 0, 1), ACKED(0, PUBACK, 1, 2),
+      ANSWERS(2, PUBACK, 2), {QUIET}}},
+    {"merged", NULL, {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier_len = 2, .identifiers = {8, 7}),
+      ANSWERS(1, PUBACK, 1), {QUIET}}},
+    {"merged and lost", "0 times in place of 1", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), {QUIET}}},
+    {"not merged", "2 times in place of 1", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier_len = 2, .identifiers = {8, 7}),
+      PUBLISH(1, WRITTEN, 0, 2, 1, .identifier_len = 2, .identifiers = {8, 7})}},
+    {"merged without an identifier", "say together", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier_len = 1, .identifiers = {8})}},
+    {"merged with the lower QoS", "say together", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 0, 0, .identifier_len = 2, .identifiers = {8, 7})}},
+    {"merged with a foreign identifier", "say together", {.merges = true},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier_len = 3, .identifiers = {8, 7, 9})}},
+    {"merged and not asked for", "with 2 identifiers", {0},
+     {OVERLAPPING, PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .identifier = 8, .identifier_len = 2,
+              .identifiers = {7, 8})}},
     {"more bytes in flight", "with 20 bytes in flight", {.max_inflight_bytes = 20},
      {TWO, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(1, 0, 1, 1), GETS(1, 1, 2, 1)}},
     {"no more bytes than may be in flight", NULL, {.max_inflight_bytes = 21},

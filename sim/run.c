@@ -8,7 +8,9 @@
 #include "sim/memory_count.h"
 #include "sim/network.h"
 #include "sim/scheduler.h"
+#include "sim/store.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 /* A run takes some ten thousand switches; more than this is no progress. */
@@ -51,6 +53,7 @@ static void draw_limits(struct choice *choice, struct run_params *params)
     params->queue_policy = PICK(choice, SETTINGS_QUEUE_DROP_NEWEST, SETTINGS_QUEUE_DROP_OLDEST,
                                 SETTINGS_QUEUE_DISCONNECT);
     params->upgrades_qos = choice_chance(choice, 100);
+    params->merges = choice_chance(choice, 200);
     params->queues_plain = choice_chance(choice, 200);
     params->max_inflight = PICK(choice, 0, 1, 3, 20, 20);
     params->max_inflight_bytes = choice_chance(choice, 100) ? choice_between(choice, 1, 200) : 0;
@@ -114,6 +117,7 @@ void run_draw(struct choice *choice, struct run_params *params)
         .churn = PICK(choice, 0, 0, 2, 10),
         .topics = PICK(choice, 1, 2, 4, 7, WORLD_TOPIC_LEN),
         .filters = choice_between(choice, 1, WORLD_FILTER_LEN),
+        .groups = PICK(choice, 0, 0, 1, 2, WORLD_GROUP_LEN),
         .has_observer = choice_chance(choice, 800),
         .has_bad_clients = choice_chance(choice, 100),
         .stops_early = choice_chance(choice, 100),
@@ -130,6 +134,8 @@ void run_draw(struct choice *choice, struct run_params *params)
     if (params->stops_early) {
         params->client_steps = choice_between(choice, 1, params->client_steps);
     }
+    params->store_permille = PICK(choice, 0, 20, 200, 800);
+    params->death_permille = PICK(choice, 0, 0, 0, 1000);
 }
 
 void run_print(const struct run_params *params)
@@ -144,13 +150,13 @@ void run_print(const struct run_params *params)
            params->cut_permille, params->short_permille, params->no_descriptors_permille,
            params->window, params->retained_permille, params->large_permille, params->echo_permille,
            params->chaos, params->churn);
-    printf("topics %u, filters %u, expiry %u, aliases %u, marks %u and %u bytes\n", params->topics,
-           params->filters, params->expiry_permille, params->max_topic_alias, params->mail_high,
-           params->mail_high_bytes);
-    printf("max queued %u and %u bytes (policy %u), inflight %u and %u bytes%s%s\n",
+    printf("topics %u, filters %u, groups %u, expiry %u, aliases %u, marks %u and %u bytes\n",
+           params->topics, params->filters, params->groups, params->expiry_permille,
+           params->max_topic_alias, params->mail_high, params->mail_high_bytes);
+    printf("max queued %u and %u bytes (policy %u), inflight %u and %u bytes%s%s%s\n",
            params->max_queued, params->max_queued_bytes, params->queue_policy, params->max_inflight,
            params->max_inflight_bytes, params->upgrades_qos ? ", upgrades QoS" : "",
-           params->queues_plain ? ", queues QoS 0" : "");
+           params->queues_plain ? ", queues QoS 0" : "", params->merges ? ", merges" : "");
     printf("deliveries %u, at once %u, cleanups %u, timers %u, reclaims %u, events %u%s%s%s\n",
            params->deliveries, params->at_once, params->cleanups, params->timers, params->reclaims,
            params->events, params->has_observer ? ", observer" : "",
@@ -178,11 +184,13 @@ static struct model *model_with_drops(void)
 
 static void on_read(struct connection *connection, const struct wire_packet *packet)
 {
+    sim_store_on_read(connection->number, packet);
     model_on_read(model_now(), connection->number, packet);
 }
 
 static void on_written(struct connection *connection, const struct wire_packet *packet)
 {
+    sim_store_on_written(connection->number, packet);
     model_on_written(model_now(), connection->number, packet);
 }
 
@@ -263,6 +271,7 @@ static void start_clients(struct run *run)
         .complain = complain,
         .may_drop = may_drop,
         .may_overflow = may_drop && params->queue_policy == SETTINGS_QUEUE_DISCONNECT,
+        .merges = params->merges,
         .upgrades_qos = params->upgrades_qos,
         .max_inflight = params->max_inflight,
         .max_inflight_bytes = params->max_inflight_bytes,
@@ -279,6 +288,7 @@ static void start_clients(struct run *run)
         .churn = params->churn,
         .topic_len = params->topics,
         .filter_len = params->filters,
+        .group_len = params->groups,
         .salt = choice_below(run->choice, 3),
         .has_bad_clients = params->has_bad_clients,
     };
@@ -292,6 +302,7 @@ static void start_clients(struct run *run)
                 .number = i,
                 .version = i == run->actor_len ? MQTT_5_0 : draw_version(run->choice),
                 .is_observer = is_observer,
+                .is_member = !is_observer && choice_chance(run->choice, 500),
                 .is_slow = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
                 .is_late = !is_observer && !params->is_calm && choice_chance(run->choice, 300),
             });
@@ -315,6 +326,7 @@ static void make_settings(struct run *run)
     }
     set_limits(&run->settings->limits, run->params);
     run->settings->clients.retain_expiry_interval_min = 1;
+    run->settings->clients.allow_duplicate_messages = !run->params->merges;
     run->settings->clients.allow_anonymous = true;
     run->settings->log.types = sim_is_tracing() ? LOG_ALL : 0;
     run->settings->listeners = arena_alloc(&run->settings->arena, sizeof(struct listener_settings));
@@ -366,6 +378,9 @@ static void start_server(struct run *run)
         .budgets = budgets_of(run->params),
     };
 
+    if (run->params->store_permille) {
+        params.store = sim_store();
+    }
     hash_key_make(&params.hash_key, choice_next(run->choice));
     if (server_new(&params, &run->server) < 0 ||
         server_add_listener(run->server, network_listener(), 0) < 0 ||
@@ -383,6 +398,7 @@ static void end_all(struct run *run)
     run->server = server_free(run->server);
     run->settings = settings_unref(run->settings);
     network_end();
+    sim_store_end();
     if (memory_live() != 0) {
         sim_fail("%zu allocations of the server are left", memory_live());
     }
@@ -406,7 +422,7 @@ static void pass_time(struct run *run)
 /* Everybody sleeps: that is a good moment to look, not too often. */
 static void check_quiet(struct run *run)
 {
-    if (run->quiet_checks < 100 && !scheduler_can_step()) {
+    if (run->quiet_checks < 100 && !scheduler_can_step() && !sim_store_step()) {
         run->quiet_checks++;
         model_check_quiet(model_with_drops(), is_eager, run);
     }
@@ -430,7 +446,19 @@ static void step_client(struct run *run)
 
 static void be_busy(struct run *run)
 {
-    for (unsigned left = run->params->client_steps; left > 0;) {
+    const struct run_params *params = run->params;
+    unsigned death = choice_chance(run->choice, params->death_permille)
+                         ? choice_below(run->choice, params->client_steps)
+                         : UINT_MAX;
+
+    for (unsigned left = params->client_steps; left > 0;) {
+        if (left == death) {
+            sim_store_die();
+            return;
+        }
+        if (choice_chance(run->choice, params->store_permille)) {
+            sim_store_step();
+        }
         if (choice_chance(run->choice, run->params->time_permille)) {
             pass_time(run);
         }
@@ -470,7 +498,7 @@ static void finish(struct run *run, bool settles)
                 work_all(run, settles);
             }
         }
-    } while (work_all(run, settles) || scheduler_can_step());
+    } while (work_all(run, settles) || sim_store_step() || scheduler_can_step());
 }
 
 static void settle(struct run *run)
@@ -533,12 +561,13 @@ struct run_result run(struct choice *choice, const struct run_params *params)
     self = &run;
     log_init(
         &(struct log_options){.types = LOG_ALL, .fds = {1}, .fd_len = sim_is_tracing() ? 1u : 0u});
+    sim_store_start();
     start_network(&run);
     start_clients(&run);
     make_settings(&run);
     start_server(&run);
     be_busy(&run);
-    if (!params->stops_early) {
+    if (!params->stops_early && !sim_store_is_dead()) {
         settle(&run);
         look_around(&run);
     }

@@ -38,12 +38,14 @@ struct run_params {
     unsigned churn;
     unsigned topics;
     unsigned filters;
+    unsigned groups;
     unsigned max_queued;
     unsigned max_queued_bytes;
     unsigned queue_policy;
     unsigned max_inflight;
     unsigned max_inflight_bytes;
     bool upgrades_qos;
+    bool merges;       /* allow_duplicate_messages is off */
     bool queues_plain; /* QoS 0 for who is away */
     unsigned max_topic_alias;
     unsigned mail_high; /* entries; the low mark is below it */
@@ -54,7 +56,9 @@ struct run_params {
     unsigned timers;
     unsigned reclaims;
     unsigned events;
-    bool is_calm; /* nobody is slow or late */
+    unsigned store_permille; /* how often the store's turn comes; 0: there is none */
+    unsigned death_permille; /* the store dies in the middle; 1000: certainly */
+    bool is_calm;            /* nobody is slow or late */
     bool has_observer;
     bool has_bad_clients;
     bool stops_early; /* in the middle of everything */

@@ -13,9 +13,10 @@
 static const char *const topics[WORLD_TOPIC_LEN] = {
     "a", "b", "a/b", "a/c", "b/c", "a/b/c", "a/b/d", "b//c", "x/y/z", "$x/y", "c/1", "c/2",
 };
-static const char *const filters[WORLD_FILTER_LEN] = {
+static const char *const filters[WORLD_NAME_LEN] = {
     "#", "a", "a/b", "a/+", "a/#", "+/+", "+/b", "b/c", "b/#", "a/+/c", "a/b/#", "+/+/+", "x/y/z",
     "$x/#", "c/1", "+",
+    "$share/g/#", "$share/g/a", "$share/h/a", "$share/h/+/+",
 };
 /* clang-format on */
 
@@ -30,7 +31,7 @@ const char *world_topic(unsigned topic)
 
 const char *world_filter(unsigned filter)
 {
-    assert(filter < WORLD_FILTER_LEN);
+    assert(filter < WORLD_NAME_LEN);
     return filters[filter];
 }
 
@@ -62,10 +63,12 @@ static bool matches_text(const char *filter, const char *topic)
 
 bool world_matches(unsigned filter, unsigned topic)
 {
-    static int8_t known[WORLD_FILTER_LEN][WORLD_TOPIC_LEN]; /* 0: not yet */
+    static int8_t known[WORLD_NAME_LEN][WORLD_TOPIC_LEN]; /* 0: not yet */
+    const char *text = world_filter(filter);
 
     if (!known[filter][topic]) {
-        known[filter][topic] = matches_text(world_filter(filter), world_topic(topic)) ? 1 : -1;
+        text += world_is_shared(filter) ? strlen("$share/g/") : 0;
+        known[filter][topic] = matches_text(text, world_topic(topic)) ? 1 : -1;
     }
     return known[filter][topic] > 0;
 }
@@ -358,6 +361,28 @@ static unsigned resolve_topic(const struct mqtt_publish *publish, struct wire_al
     return topic;
 }
 
+static void decode_identifiers(const struct mqtt_properties *properties, struct wire_packet *packet)
+{
+    struct slice raw = properties->raw;
+    enum mqtt_property id;
+    struct slice whole;
+
+    while (mqtt_properties_next(&raw, &id, &whole)) {
+        uint32_t value = 0;
+
+        for (size_t i = whole.len; id == MQTT_SUBSCRIPTION_IDENTIFIER && i-- > 1;) {
+            value = value << 7 | (whole.data[i] & 0x7F);
+        }
+        if (value > 0 && packet->identifier_len == WIRE_IDENTIFIER_CAP) {
+            sim_fail("more subscription identifiers than there are subscriptions");
+        }
+        if (value > 0) {
+            packet->identifier = value;
+            packet->identifiers[packet->identifier_len++] = value;
+        }
+    }
+}
+
 static enum mqtt_reason decode_publish(unsigned version, const struct mqtt_frame *frame,
                                        struct slice body, struct wire_aliases *aliases,
                                        struct wire_packet *packet)
@@ -377,9 +402,7 @@ static enum mqtt_reason decode_publish(unsigned version, const struct mqtt_frame
         packet->has_expiry = true;
         packet->expiry = publish.properties.message_expiry_interval;
     }
-    if (mqtt_properties_has(&publish.properties, MQTT_SUBSCRIPTION_IDENTIFIER)) {
-        packet->identifier = publish.properties.subscription_identifier;
-    }
+    decode_identifiers(&publish.properties, packet);
     return reason;
 }
 

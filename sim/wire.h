@@ -13,6 +13,9 @@
 #define WIRE_NO_MESSAGE UINT32_MAX
 #define WIRE_FILTER_CAP 4
 
+/* Subscription identifiers of one PUBLISH. */
+#define WIRE_IDENTIFIER_CAP 20
+
 struct wire_packet {
     size_t begin; /* offsets in its stream */
     size_t end;
@@ -30,8 +33,10 @@ struct wire_packet {
     bool is_alias_alone;      /* without the topic, which the alias stands for */
     bool has_expiry;          /* PUBLISH of a server, DISCONNECT */
     uint32_t expiry;          /* seconds; of the message, or that the session is to have */
-    uint32_t identifier;      /* SUBSCRIBE, PUBLISH of a server; 0: none */
-    unsigned filter_len;      /* SUBSCRIBE, UNSUBSCRIBE, and the codes of their answers */
+    uint32_t identifier;      /* SUBSCRIBE, PUBLISH of a server: one of them; 0: none */
+    unsigned identifier_len;  /* PUBLISH of a server */
+    uint32_t identifiers[WIRE_IDENTIFIER_CAP];
+    unsigned filter_len; /* SUBSCRIBE, UNSUBSCRIBE, and the codes of their answers */
     uint8_t filters[WIRE_FILTER_CAP];
     uint8_t codes[WIRE_FILTER_CAP]; /* SUBSCRIBE: the options byte */
 };
@@ -55,9 +60,18 @@ struct wire_connect {
 #define WORLD_ALL        0u  /* the filter "#" */
 #define WORLD_ALL_HIDDEN 13u /* "$x/#", which "#" does not match */
 
+/* Behind the filters come those of shared subscriptions, which match as what is shared does. */
+#define WORLD_GROUP_LEN 4
+#define WORLD_NAME_LEN  (WORLD_FILTER_LEN + WORLD_GROUP_LEN)
+
 const char *world_topic(unsigned topic);
 const char *world_filter(unsigned filter);
 bool world_matches(unsigned filter, unsigned topic);
+
+static inline bool world_is_shared(unsigned filter)
+{
+    return filter >= WORLD_FILTER_LEN;
+}
 
 /* Messages by number: what they consist of on the wire. */
 #define WIRE_MESSAGE_CAP 512

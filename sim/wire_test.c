@@ -129,6 +129,14 @@ static void test_universe(void **state)
             assert_int_equal(world_matches(filter, topic),
                              mqtt_filter_matches(slice_of_text(world_filter(filter)), name));
         }
+        for (unsigned filter = WORLD_FILTER_LEN; filter < WORLD_NAME_LEN; filter++) {
+            struct slice group;
+            struct slice inner;
+
+            assert_int_equal(mqtt_share_parse(slice_of_text(world_filter(filter)), &group, &inner),
+                             MQTT_SHARE_GROUP);
+            assert_int_equal(world_matches(filter, topic), mqtt_filter_matches(inner, name));
+        }
     }
 }
 

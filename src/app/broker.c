@@ -10,6 +10,7 @@
 #include "client/server.h"
 #include "loop/clock.h"
 #include "net/listener.h"
+#include "store/memory.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -188,6 +189,7 @@ static int open_server(struct broker *broker)
         .settings = broker->settings,
         .worker_len = broker->worker_len,
         .budgets = server_budgets_default,
+        .store = store_memory(),
     };
 
     hash_key_draw(&params.hash_key);

@@ -1,9 +1,247 @@
+#include "client/acks.h"
+
+#include "base/memory.h"
 #include "client/client.h"
 #include "client/hub.h"
 #include "client/trace.h"
+#include "core/keep.h"
+
+/*
+ * The halves of the handshakes, and the queue of acknowledgements that wait for the store.
+ *
+ * Without a store an acknowledgement goes into the output at once. With one it waits until what it
+ * promises is kept, and behind those of the packets before it. What waits outlives its client, for
+ * the store and other workers hold on to it; whoever comes back for it meanwhile finds it.
+ */
+
+/* Owner: its client's worker. */
+struct ack {
+    struct ticket ticket;  /* first member */
+    struct list_link link; /* in the ring of its client's, oldest first */
+    struct list_link open; /* in the hub's list, until its wait is over */
+    struct client *client; /* NULL: it has gone */
+    uint64_t origin;       /* the session, by the hash of its id */
+    uint32_t code_len;
+    uint16_t packet_id;
+    uint8_t type;
+    uint8_t reason;
+    bool is_over;
+    uint8_t codes[]; /* of SUBACK and UNSUBACK */
+};
+
+struct ticket *ack_ticket(struct ack *ack)
+{
+    return ack ? &ack->ticket : NULL;
+}
+
+static void ring_push(struct client *client, struct ack *ack)
+{
+    struct ack *oldest = client->facts->acks;
+
+    ack->client = client;
+    if (oldest) {
+        list_push(&oldest->link, &ack->link);
+    } else {
+        client->facts->acks = ack;
+    }
+}
+
+/* The oldest one is taken out. */
+static struct ack *ring_pop(struct client *client)
+{
+    struct ack *oldest = client->facts->acks;
+    struct list_link *next = oldest->link.next;
+
+    client->facts->acks = next == &oldest->link ? NULL : CONTAINER_OF(next, struct ack, link);
+    list_remove(&oldest->link);
+    oldest->client = NULL;
+    return oldest;
+}
+
+static void send_one(struct client *client, const struct ack *ack)
+{
+    switch (ack->type) {
+    case MQTT_CONNACK: client_welcome(client); break;
+    case MQTT_SUBACK:
+    case MQTT_UNSUBACK:
+        client_send_codes(client, (enum mqtt_packet_type)ack->type, ack->packet_id,
+                          slice_of(ack->codes, ack->code_len));
+        break;
+    default:
+        client_send_ack(client, (enum mqtt_packet_type)ack->type, ack->packet_id,
+                        (enum mqtt_reason)ack->reason);
+        break;
+    }
+}
+
+static void send_ready(struct client *client)
+{
+    while (client->facts->acks && client->facts->acks->is_over) {
+        struct ack *ack = ring_pop(client);
+
+        send_one(client, ack);
+        memory_free(ack);
+    }
+}
+
+static void on_kept(struct store_wait *wait)
+{
+    struct ack *ack = CONTAINER_OF(wait, struct ack, ticket.wait);
+    struct client *client = ack->client;
+
+    list_remove(&ack->open);
+    ack->is_over = true;
+    if (!client) {
+        memory_free(ack);
+    } else if (wait->is_kept) {
+        send_ready(client);
+    } else {
+        client_fail_unkept(client);
+    }
+}
+
+void client_drop_acks(struct client *client)
+{
+    while (client->facts->acks) {
+        struct ack *ack = ring_pop(client);
+
+        if (ack->is_over) {
+            memory_free(ack);
+        }
+    }
+}
+
+static struct ack *ack_new(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+                           struct slice codes)
+{
+    struct ack *ack = memory_alloc_zero(1, sizeof(*ack) + codes.len);
+
+    if (!ack) {
+        return NULL;
+    }
+    list_init(&ack->link);
+    list_init(&ack->open);
+    ack->type = (uint8_t)type;
+    ack->packet_id = packet_id;
+    ack->code_len = (uint32_t)codes.len;
+    if (codes.len) {
+        memcpy(ack->codes, codes.data, codes.len);
+    }
+    ring_push(client, ack);
+    return ack;
+}
+
+static void begin_wait(struct client *client, struct ack *ack)
+{
+    struct hub *hub = client->hub;
+
+    ticket_init(&ack->ticket, hub->shard, on_kept);
+    list_push(&hub->open_acks, &ack->open);
+    if (client->session) {
+        ack->origin = session_origin(client->session);
+        ack->ticket.is_from_durable = client->session->expiry_interval != 0;
+    }
+}
+
+int client_begin_ack(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+                     struct ack **ack_out)
+{
+    *ack_out = NULL;
+    if (!store_keeps(&client->hub->shard->store)) {
+        return 0;
+    }
+    *ack_out = ack_new(client, type, packet_id, slice_of(NULL, 0));
+    if (!*ack_out) {
+        return -ENOMEM;
+    }
+    begin_wait(client, *ack_out);
+    return 0;
+}
+
+void client_end_ack(struct client *client, struct ack *ack, enum mqtt_packet_type type,
+                    uint16_t packet_id, enum mqtt_reason reason)
+{
+    if (!ack) {
+        client_send_ack(client, type, packet_id, reason);
+        return;
+    }
+    ack->reason = (uint8_t)reason;
+    ticket_release(client->hub->shard, &ack->ticket);
+}
+
+void client_cancel_ack(struct client *client, struct ack *ack)
+{
+    ticket_release(client->hub->shard, ack_ticket(ack));
+}
+
+bool client_has_ack(struct client *client, uint16_t packet_id)
+{
+    struct list_link *open = &client->hub->open_acks;
+
+    for (struct list_link *link = open->next; link != open; link = link->next) {
+        struct ack *ack = CONTAINER_OF(link, struct ack, open);
+
+        if (ack->type != MQTT_PUBREC || ack->packet_id != packet_id ||
+            ack->origin != session_origin(client->session)) {
+            continue;
+        }
+        if (!ack->client) {
+            ring_push(client, ack);
+        }
+        return true;
+    }
+    return false;
+}
+
+/* Whether an acknowledgement of this session must wait: for the store, or for its turn. */
+static bool must_wait(const struct client *client)
+{
+    return store_keeps(&client->hub->shard->store) &&
+           (client->facts->acks || client->session->expiry_interval != 0);
+}
+
+/* Of a session that is not kept there is nothing to wait for but the others' turn. */
+static void queue_ack(struct client *client, struct ack *ack)
+{
+    if (!ack) {
+        client_fail(client, MQTT_QUOTA_EXCEEDED);
+    } else if (client->session->expiry_interval == 0) {
+        ack->is_over = true;
+    } else {
+        begin_wait(client, ack);
+        ticket_release(client->hub->shard, &ack->ticket);
+    }
+}
+
+void client_acknowledge(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+                        enum mqtt_reason reason)
+{
+    struct ack *ack;
+
+    if (!must_wait(client)) {
+        client_send_ack(client, type, packet_id, reason);
+        return;
+    }
+    ack = ack_new(client, type, packet_id, slice_of(NULL, 0));
+    if (ack) {
+        ack->reason = (uint8_t)reason;
+    }
+    queue_ack(client, ack);
+}
+
+void client_acknowledge_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+                              struct slice codes)
+{
+    if (!must_wait(client)) {
+        client_send_codes(client, type, packet_id, codes);
+        return;
+    }
+    queue_ack(client, ack_new(client, type, packet_id, codes));
+}
 
 /* PUBACK, PUBREC, PUBREL, PUBCOMP: the halves of the handshakes of MQTT 5.0 section 4.3. */
 
+/* The message must not be sent again once the peer has seen PUBREL. */
 static void on_pubrec(struct client *client, const struct mqtt_ack *ack)
 {
     bool is_error = ack->reason >= MQTT_UNSPECIFIED_ERROR;
@@ -11,8 +249,8 @@ static void on_pubrec(struct client *client, const struct mqtt_ack *ack)
         session_on_pubrec(client->hub->shard, client->session, ack->packet_id, is_error);
 
     if (!is_error) {
-        client_send_ack(client, MQTT_PUBREL, ack->packet_id,
-                        verdict == ACK_OK ? MQTT_SUCCESS : MQTT_PACKET_ID_NOT_FOUND);
+        client_acknowledge(client, MQTT_PUBREL, ack->packet_id,
+                           verdict == ACK_OK ? MQTT_SUCCESS : MQTT_PACKET_ID_NOT_FOUND);
     }
 }
 
@@ -21,8 +259,11 @@ static void on_pubrel(struct client *client, const struct mqtt_ack *ack)
 {
     bool was_held = inbound_remove(&client->session->inbound, ack->packet_id);
 
-    client_send_ack(client, MQTT_PUBCOMP, ack->packet_id,
-                    was_held ? MQTT_SUCCESS : MQTT_PACKET_ID_NOT_FOUND);
+    if (was_held) {
+        keep_packet(client->hub->shard, client->session, STORE_RELEASED, ack->packet_id);
+    }
+    client_acknowledge(client, MQTT_PUBCOMP, ack->packet_id,
+                       was_held ? MQTT_SUCCESS : MQTT_PACKET_ID_NOT_FOUND);
 }
 
 void client_on_ack(struct client *client, enum mqtt_packet_type type, struct slice body)

@@ -96,8 +96,9 @@ static inline UNUSED void open_listener(struct broker *broker)
                      0);
 }
 
-static inline UNUSED struct broker *broker_new(const char *options, unsigned worker_len,
-                                               unsigned long fail_after)
+static inline UNUSED struct broker *broker_new_with(const char *options, unsigned worker_len,
+                                                    unsigned long fail_after,
+                                                    const struct store *store)
 {
     struct broker *broker = memory_must_alloc_zero(1, sizeof(*broker));
     struct config_request request = {.report = {.on_line = ignore_line}};
@@ -110,6 +111,7 @@ static inline UNUSED struct broker *broker_new(const char *options, unsigned wor
     assert_int_equal(config_read(&request, &broker->settings), 0);
     open_listener(broker);
     params.settings = broker->settings;
+    params.store = *store;
     hash_key_make(&params.hash_key, 1);
     assert_int_equal(server_new(&params, &broker->server), 0);
     assert_int_equal(server_add_listener(broker->server, broker->listener_fd, 0), 0);
@@ -122,6 +124,12 @@ static inline UNUSED struct broker *broker_new(const char *options, unsigned wor
         assert_int_equal(pthread_create(&thread->thread, NULL, run_worker, thread), 0);
     }
     return broker;
+}
+
+static inline UNUSED struct broker *broker_new(const char *options, unsigned worker_len,
+                                               unsigned long fail_after)
+{
+    return broker_new_with(options, worker_len, fail_after, &(struct store){.ops = NULL});
 }
 
 /* The workers return; answers whether an allocation of any was made to fail. */

@@ -19,6 +19,7 @@
 
 struct aliases;
 struct hub;
+struct ack;
 struct hub_listener;
 struct login;
 
@@ -41,6 +42,7 @@ struct client_facts {
     struct proxy_parser *parser; /* while the header arrives */
     struct proxy_info *proxy;    /* of the header; NULL without one */
     struct login *login;         /* from CONNECT until CONNACK */
+    struct ack *acks;            /* the oldest of those that wait; NULL: none does */
     char *username;
     struct slice *aliases; /* topics by alias - 1, each on the heap; NULL until one is used */
     uint64_t deadline_ms;  /* for the header and CONNECT */
@@ -61,16 +63,17 @@ struct client {
     int fd;
     struct session *session;
     struct output output;
-    struct list_link link; /* in the hub's list of dirty or closing ones */
-    uint32_t last_seen;    /* second in which something was last read */
-    uint16_t keep_alive;   /* seconds; 0 = none */
-    bool is_polled;        /* the descriptor is in the hub's poller */
-    bool is_bridge;        /* another broker: hears nothing of its own, sees retain as published */
-    bool is_known;         /* the log has told of the connection */
-    bool has_failed;       /* no memory for output: closed when the iteration writes */
-    bool is_over_quota;    /* the same, because too much waits for it */
-    bool is_held;          /* not read: it does not read our answers */
-    uint32_t answer_size;  /* bytes of answers since the output was last empty */
+    struct list_link link;  /* in the hub's list of dirty or closing ones */
+    uint32_t last_seen;     /* second in which something was last read */
+    uint16_t keep_alive;    /* seconds; 0 = none */
+    bool is_polled;         /* the descriptor is in the hub's poller */
+    bool is_bridge;         /* another broker: hears nothing of its own, sees retain as published */
+    bool is_known;          /* the log has told of the connection */
+    bool has_failed;        /* no memory for output: closed when the iteration writes */
+    bool is_over_quota : 1; /* the same, because too much waits for it */
+    bool is_unwelcome : 1;  /* its CONNACK waits for the store: nothing is written */
+    bool is_held;           /* not read: it does not read our answers */
+    uint32_t answer_size;   /* bytes of answers since the output was last empty */
 
     struct wheel_timer timer;
     struct list_link in_hub;
@@ -154,6 +157,9 @@ struct slice client_reason_text(const struct client *client, enum mqtt_reason re
 /* Refuses a CONNECT: CONNACK and close. */
 void client_refuse(struct client *client, enum mqtt_reason reason);
 
+/* What was promised can't be kept: nothing is acknowledged any more. */
+void client_fail_unkept(struct client *client);
+
 /* The way they all end: buried at the end of the iteration. */
 void client_close(struct client *client);
 
@@ -189,6 +195,8 @@ void client_set_failed(struct client *client);
 /* One packet each. */
 void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                      enum mqtt_reason reason);
+void client_send_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+                       struct slice codes);
 void client_send_disconnect(struct client *client, enum mqtt_reason reason);
 
 extern const struct peer_ops client_peer_ops;
@@ -205,6 +213,9 @@ void client_on_disconnect(struct client *client, struct slice body);
 
 /* connect.c: at home, after the move or at once. */
 void client_arrive(struct client *client);
+
+/* Its session is kept: what waits in the output may leave, CONNACK first. */
+void client_welcome(struct client *client);
 
 /* The expiry interval that a session gets of what its client asked for. */
 uint32_t client_cap_expiry(const struct client *client, uint32_t asked);

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"
 #include "mqtt/encode.h"
@@ -13,6 +14,7 @@
 void client_close(struct client *client)
 {
     client_state_change(&client->state, CLIENT_CLOSING);
+    client_drop_acks(client);
     wheel_disarm(&client->timer);
     list_remove(&client->link);
     list_push(&client->hub->closing, &client->link);
@@ -133,6 +135,19 @@ void client_fail(struct client *client, enum mqtt_reason reason)
     }
     leave_session(client, SESSION_LEAVE_WITH_WILL);
     client_close(client);
+}
+
+/* A CONNECT is refused, as if there had been none: what had been told to nobody is forgotten. */
+void client_fail_unkept(struct client *client)
+{
+    if (!client->is_unwelcome) {
+        client_fail(client, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
+        return;
+    }
+    output_deinit(&client->output, &client->hub->pool);
+    client->is_unwelcome = false;
+    leave_session(client, SESSION_LEAVE_QUIETLY);
+    client_refuse(client, MQTT_SERVER_UNAVAILABLE);
 }
 
 void client_leave(struct client *client, enum session_leave how)

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "client/acks.h"
 #include "client/client.h"
 #include "client/forward.h"
 #include "client/hub.h"
@@ -473,6 +474,14 @@ static int open_session(struct client *client)
     return r;
 }
 
+/* CONNACK takes its place in the output at once, and leaves when it is kept that there is this
+ * session, or that there is no other any more. */
+static void end_welcome(struct client *client, struct ack *ack)
+{
+    client->is_unwelcome = ack != NULL;
+    client_cancel_ack(client, ack);
+}
+
 static void arm_keep_alive(struct client *client)
 {
     const struct login *login = client->facts->login;
@@ -488,6 +497,7 @@ static void arm_keep_alive(struct client *client)
 void client_arrive(struct client *client)
 {
     struct login *login = client->facts->login;
+    struct ack *ack = NULL;
     int r = 0;
 
     if (!client->is_polled) {
@@ -495,9 +505,14 @@ void client_arrive(struct client *client)
         client->is_polled = r == 0;
     }
     if (r == 0) {
+        r = client_begin_ack(client, MQTT_CONNACK, 0, &ack);
+    }
+    if (r == 0) {
         r = open_session(client);
     }
+    end_welcome(client, ack);
     if (r < 0) {
+        client->is_unwelcome = false;
         refuse_without_memory(client);
         return;
     }

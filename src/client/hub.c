@@ -348,6 +348,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     list_init(&hub->clients);
     list_init(&hub->dirty);
     list_init(&hub->closing);
+    list_init(&hub->open_acks);
     output_pool_init(&hub->pool);
     r = worker_new(group, hub->shard, &worker_ops, hub, &hub->worker);
     if (r < 0) {
@@ -358,10 +359,18 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     return 0;
 }
 
+void hub_free_worker(struct hub *hub)
+{
+    hub->worker = worker_free(hub->worker);
+}
+
 struct hub *hub_free(struct hub *hub)
 {
     if (hub) {
-        hub->worker = worker_free(hub->worker);
+        hub_free_worker(hub);
+        if (hub->shard) {
+            store_collect(hub->shard);
+        }
         hub->shard = shard_free(hub->shard);
         output_pool_deinit(&hub->pool);
         memory_free(hub->listeners);

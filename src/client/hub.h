@@ -67,6 +67,7 @@ struct hub {
     struct list_link clients;
     struct list_link dirty;
     struct list_link closing;
+    struct list_link open_acks; /* that wait for the store */
     struct output_pool pool;
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */
     struct hub_listener *listeners;
@@ -80,6 +81,9 @@ struct hub {
 
 int hub_new(struct server *server, struct worker_group *group, struct core *core, unsigned number,
             struct hub **hub_out) MUST_CHECK;
+
+/* The end, for all workers before the next step: lets go of what is on its way to it. */
+void hub_free_worker(struct hub *hub);
 struct hub *hub_free(struct hub *hub);
 
 /* All listening descriptors at once, before the worker runs. They stay the server's. */

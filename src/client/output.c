@@ -144,7 +144,7 @@ void client_flush(struct client *client)
     if (client->state != CLIENT_CLOSING && !client->has_failed) {
         list_remove(&client->link);
     }
-    while (!output_is_empty(&client->output) && write_once(client)) {
+    while (!output_is_empty(&client->output) && !client->is_unwelcome && write_once(client)) {
     }
     if (output_is_empty(&client->output)) {
         client->answer_size = 0;
@@ -153,6 +153,12 @@ void client_flush(struct client *client)
     if (client->session && client->state == CLIENT_READY && !client->is_blocked) {
         session_on_room(client->hub->shard, client->session);
     }
+}
+
+void client_welcome(struct client *client)
+{
+    client->is_unwelcome = false;
+    mark_dirty(client);
 }
 
 /* Packets */

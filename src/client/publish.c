@@ -1,11 +1,13 @@
 #include "access/access.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "client/acks.h"
 #include "client/client.h"
 #include "client/forward.h"
 #include "client/hub.h"
 #include "client/mount.h"
 #include "client/trace.h"
+#include "core/keep.h"
 #include "mqtt/topics.h"
 
 /* Topic aliases that the peer has set (MQTT 5.0 section 3.3.2.3.4) */
@@ -137,7 +139,8 @@ static struct message *room_of(const struct client *client, const struct mqtt_pu
     return is_inside && publish->payload.len > 0 ? input->room : NULL;
 }
 
-static int publish_message(struct client *client, const struct mqtt_publish *publish)
+static int publish_message(struct client *client, const struct mqtt_publish *publish,
+                           struct ack *ack)
 {
     struct hub *hub = client->hub;
     struct publication publication = {
@@ -151,6 +154,7 @@ static int publish_message(struct client *client, const struct mqtt_publish *pub
                     .retain = publish->retain,
                     },
         .topic_hash = shard_topic_hash(hub->shard, publish->topic),
+        .ticket = ack_ticket(ack),
         .room = room_of(client, publish),
         .properties_cap = publish->properties.raw.len,
     };
@@ -177,7 +181,8 @@ static enum mqtt_reason count_dropped(struct client *client, enum mqtt_reason re
 }
 
 /* Publishes; the answer is what the acknowledgement says. */
-static enum mqtt_reason accept_publish(struct client *client, const struct mqtt_publish *publish)
+static enum mqtt_reason accept_publish(struct client *client, const struct mqtt_publish *publish,
+                                       struct ack *ack)
 {
     enum mqtt_reason reason = check_message(client, publish);
     int r;
@@ -185,7 +190,7 @@ static enum mqtt_reason accept_publish(struct client *client, const struct mqtt_
     if (reason != MQTT_SUCCESS) {
         return count_dropped(client, reason);
     }
-    r = publish_message(client, publish);
+    r = publish_message(client, publish, ack);
     if (r < 0) {
         return count_dropped(client, MQTT_QUOTA_EXCEEDED);
     }
@@ -205,37 +210,66 @@ static bool must_close(const struct client *client, enum mqtt_reason reason)
 
 static void publish_once(struct client *client, const struct mqtt_publish *publish)
 {
-    enum mqtt_reason reason = accept_publish(client, publish);
+    enum mqtt_reason reason;
+    struct ack *ack = NULL;
 
+    if (publish->qos == 1 && client_begin_ack(client, MQTT_PUBACK, publish->packet_id, &ack) < 0) {
+        client_fail(client, MQTT_QUOTA_EXCEEDED);
+        return;
+    }
+    reason = accept_publish(client, publish, ack);
     if (must_close(client, reason)) {
         client_fail(client, reason);
+        client_cancel_ack(client, ack);
     } else if (publish->qos == 1) {
-        client_send_ack(client, MQTT_PUBACK, publish->packet_id, reason);
+        client_end_ack(client, ack, MQTT_PUBACK, publish->packet_id, reason);
     }
+}
+
+/* The identifier is kept before anybody can see the message: its repeat must be known as one. */
+static enum mqtt_reason accept_exactly_once(struct client *client,
+                                            const struct mqtt_publish *publish, struct ack *ack)
+{
+    struct shard *shard = client->hub->shard;
+    struct inbound *inbound = &client->session->inbound;
+    enum mqtt_reason reason;
+
+    if (inbound_add(inbound, publish->packet_id) < 0) {
+        return MQTT_QUOTA_EXCEEDED;
+    }
+    keep_packet(shard, client->session, STORE_RECEIVED, publish->packet_id);
+    reason = accept_publish(client, publish, ack);
+    /* A PUBREC that says no ends the exchange; version 3 goes on to PUBREL all the same. */
+    if (is_error(reason) && (client->version >= MQTT_5_0 || must_close(client, reason))) {
+        inbound_remove(inbound, publish->packet_id);
+        keep_packet(shard, client->session, STORE_RELEASED, publish->packet_id);
+    }
+    return reason;
 }
 
 /* A repeat is answered, not published (MQTT 5.0 section 4.3.3). */
 static void publish_exactly_once(struct client *client, const struct mqtt_publish *publish)
 {
-    struct inbound *inbound = &client->session->inbound;
+    bool is_repeat = inbound_has(&client->session->inbound, publish->packet_id);
     enum mqtt_reason reason = MQTT_SUCCESS;
+    struct ack *ack;
 
-    if (!inbound_has(inbound, publish->packet_id)) {
-        if (inbound_add(inbound, publish->packet_id) < 0) {
-            client_fail(client, MQTT_QUOTA_EXCEEDED);
-            return;
-        }
-        reason = accept_publish(client, publish);
+    if (is_repeat && client_has_ack(client, publish->packet_id)) {
+        return;
     }
-    /* A PUBREC that says no ends the exchange; version 3 goes on to PUBREL all the same. */
-    if (is_error(reason) && (client->version >= MQTT_5_0 || must_close(client, reason))) {
-        inbound_remove(inbound, publish->packet_id);
+    if (client_begin_ack(client, MQTT_PUBREC, publish->packet_id, &ack) < 0) {
+        client_fail(client, MQTT_QUOTA_EXCEEDED);
+        return;
+    }
+    if (!is_repeat) {
+        reason = accept_exactly_once(client, publish, ack);
     }
     if (must_close(client, reason)) {
         client_fail(client, reason);
-        return;
+        client_cancel_ack(client, ack);
+    } else {
+        client_end_ack(client, ack, MQTT_PUBREC, publish->packet_id, reason);
     }
-    client_send_ack(client, MQTT_PUBREC, publish->packet_id, reason);
 }
 
 void client_on_publish(struct client *client, const struct mqtt_frame *frame, struct slice body)

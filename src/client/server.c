@@ -101,7 +101,10 @@ static int make_parts(struct server *server, const struct server_params *params)
     }
     for (unsigned i = 0; i < params->worker_len && r == 0; i++) {
         r = hub_new(server, server->group, server->core, i, &server->hubs[i]);
-        server->worker_len += r == 0;
+        if (r == 0) {
+            shard_set_store(server->hubs[i]->shard, &params->store);
+            server->worker_len++;
+        }
     }
     return r;
 }
@@ -149,6 +152,10 @@ struct server *server_free(struct server *server)
     }
     server->lines = lines_free(server->lines);
     clear_workers(server);
+    for (unsigned i = 0; i < server->worker_len; i++) {
+        owner_self = &server->hubs[i]->shard->owner;
+        hub_free_worker(server->hubs[i]);
+    }
     for (unsigned i = 0; i < server->worker_len; i++) {
         owner_self = &server->hubs[i]->shard->owner;
         hub_free(server->hubs[i]);

@@ -30,11 +30,13 @@ struct server_params {
     unsigned worker_len;
     struct hash_key hash_key;
     struct server_budgets budgets;
+    struct store store; /* of all workers */
 };
 
 int server_new(const struct server_params *params, struct server **server_out) MUST_CHECK;
 
-/* After all workers have returned. Frees every session and message. */
+/* After all workers have returned, and when the store has ended every wait. Frees every session and
+ * message. */
 struct server *server_free(struct server *server);
 
 /* Before workers run: server_publish_line() may be called from now on. -errno. */

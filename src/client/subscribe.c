@@ -1,10 +1,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"
 #include "client/mount.h"
 #include "client/trace.h"
+#include "core/keep.h"
 #include "core/replay.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
@@ -130,7 +132,7 @@ static enum mqtt_reason check_answer(const struct client *client, enum mqtt_pack
                : MQTT_SUCCESS;
 }
 
-static void send_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+void client_send_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                        struct slice codes)
 {
     uint8_t *at;
@@ -164,6 +166,8 @@ static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter 
     if (r < 0) {
         return MQTT_QUOTA_EXCEEDED;
     }
+    keep_filter(client->hub->shard, client->session, STORE_SUBSCRIBED, filter->filter,
+                options_of(client, filter));
     say_filter(client, LOG_SUBSCRIBE, (const char *[]){"0 ", "1 ", "2 "}[filter->qos],
                filter->filter);
     return (enum mqtt_reason)filter->qos;
@@ -193,7 +197,7 @@ void client_on_subscribe(struct client *client, struct slice body)
         trace_filter(filter.filter, filter.qos);
         codes[len++] = (uint8_t)subscribe_one(client, &filter, &packet);
     }
-    send_codes(client, MQTT_SUBACK, packet.packet_id, slice_of(codes, len));
+    client_acknowledge_codes(client, MQTT_SUBACK, packet.packet_id, slice_of(codes, len));
 }
 
 static bool unsubscribe(struct client *client, struct slice filter)
@@ -228,6 +232,7 @@ static enum mqtt_reason unsubscribe_one(struct client *client, struct slice filt
     if (target.group.len > 0 ? !leave(client, &target) : !unsubscribe(client, filter)) {
         return MQTT_NO_SUBSCRIPTION_EXISTED;
     }
+    keep_filter(client->hub->shard, client->session, STORE_UNSUBSCRIBED, filter, 0);
     say_filter(client, LOG_UNSUBSCRIBE, "", filter);
     return MQTT_SUCCESS;
 }
@@ -256,5 +261,5 @@ void client_on_unsubscribe(struct client *client, struct slice body)
         trace_filter(filter.filter, -1);
         codes[len++] = (uint8_t)unsubscribe_one(client, filter.filter);
     }
-    send_codes(client, MQTT_UNSUBACK, packet.packet_id, slice_of(codes, len));
+    client_acknowledge_codes(client, MQTT_UNSUBACK, packet.packet_id, slice_of(codes, len));
 }

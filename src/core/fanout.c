@@ -6,6 +6,7 @@
 #include "core/session.h"
 #include "core/shard.h"
 #include "core/share_post.h"
+#include "core/ticket.h"
 
 /*
  * A publication is matched once. When its subscribers here fit into the budget they are served in
@@ -117,6 +118,7 @@ void fanout_clear(struct shard *shard)
     fanout->post = share_post_free(fanout->post);
     fanout->serial = 0;
     fanout->message = message_unref(fanout->message);
+    ticket_release(shard, TAKE(fanout->ticket));
 }
 
 /* The list's length when the cursor reaches it is the border: who comes later is not served. */
@@ -154,6 +156,8 @@ static bool start(struct fanout_walk *walk)
     }
     match(walk, collect_visit);
     fanout->message = message_ref(publication->message);
+    fanout->ticket = publication->ticket;
+    ticket_raise(fanout->ticket, 1);
     fanout->topic_hash = publication->topic_hash;
     if (walk->out_of_memory) {
         fanout_clear(shard);
@@ -279,6 +283,7 @@ void fanout_go_on(struct shard *shard)
         return;
     }
     publication_of(&publication, fanout->message, fanout->topic_hash);
+    publication.ticket = fanout->ticket;
     serve_turns(shard, &publication);
     while (shard->budget > 0 && fanout->at < fanout->len) {
         if (!serve_one(shard, &publication)) {

@@ -15,6 +15,7 @@ struct session;
 struct shard;
 struct publication;
 struct share_post;
+struct ticket;
 struct subscriber;
 struct subscriber_list;
 
@@ -27,6 +28,7 @@ struct fanout_borders {
 /* Private to core/fanout.c. Owner: its worker. */
 struct fanout {
     struct message *message; /* NULL: no fan-out under way */
+    struct ticket *ticket;   /* one count of it; NULL: nobody waits */
     struct share_post *post; /* turns of groups, which come first; NULL: none left */
     uint64_t topic_hash;
     struct fanout_target *targets;

@@ -12,6 +12,7 @@
 #include "core/replay.h"
 #include "core/session.h"
 #include "core/shard.h"
+#include "core/ticket.h"
 
 #include <stdio.h>
 
@@ -143,6 +144,8 @@ static inline void fixture_push(void *context)
     while (fixture_queue_take(&worker->pending, &entry)) {
         /* No replay may send what does not stand in every mailbox. */
         assert_false(entry.kind == POST_MESSAGE && message_is_posted(entry.object));
+        assert_false(entry.kind == POST_TICKET &&
+                     message_is_posted(((struct ticket *)entry.object)->message));
         fixture_queue_push(&worker->fixture->workers[entry.to].mailbox, entry);
     }
     worker->pending_to_self = 0;
@@ -156,6 +159,12 @@ static inline bool fixture_is_quiet(void *context)
            worker->pending_to_self == 0;
 }
 
+/* Nobody sleeps. */
+static inline void fixture_wake(void *context)
+{
+    (void)context;
+}
+
 static inline const struct post_ops *fixture_post_ops(void)
 {
     static const struct post_ops ops = {
@@ -163,6 +172,7 @@ static inline const struct post_ops *fixture_post_ops(void)
         .entry = fixture_entry,
         .push = fixture_push,
         .is_quiet = fixture_is_quiet,
+        .wake = fixture_wake,
     };
 
     return &ops;
@@ -296,6 +306,8 @@ static inline void fixture_handle(struct shard *shard, const struct fixture_entr
 {
     if (entry->kind == POST_ECHO) {
         replay_on_echo(shard, entry->object);
+    } else if (entry->kind == POST_TICKET) {
+        shard_on_ticket(shard, entry->object);
     } else if (entry->kind == POST_SHARED) {
         shard_on_shared(shard, entry->object);
     } else {
@@ -327,6 +339,7 @@ static inline void fixture_iterate(struct fixture *fixture, unsigned worker)
     shard_begin(shard, fixture->now_ms);
     fanout_go_on(shard);
     fixture_drain(fixture, worker);
+    store_collect(shard);
     while ((timer = wheel_pop(&shard->wheel, &budget)) != NULL) {
         assert_int_equal(timer->kind, SHARD_TIMER_SESSION);
         shard_on_timer(shard, timer);
@@ -592,8 +605,10 @@ static inline void fixture_drop_mail(struct fixture *fixture, unsigned worker)
     while (fixture_queue_take(&fixture->workers[worker].mailbox, &entry)) {
         if (entry.kind == POST_ECHO) {
             replay_on_echo(shard, entry.object);
+        } else if (entry.kind == POST_TICKET) {
+            shard_drop_ticket(shard, entry.object);
         } else if (entry.kind == POST_SHARED) {
-            share_post_free(entry.object);
+            shard_drop_shared(shard, entry.object);
         } else {
             message_unref(entry.object);
         }

@@ -72,6 +72,7 @@ int merge_publication(const struct merge *merge, struct publication *merged_out,
         .parts = publication->parts,
         .topic_hash = publication->topic_hash,
         .retained_number = publication->retained_number,
+        .ticket = publication->ticket,
     };
     merged_out->parts.properties = slice_of(*properties_out, size);
     return 0;

@@ -27,6 +27,7 @@ struct delivery {
     uint8_t qos;
     uint8_t state; /* enum delivery_state */
     bool retain;
+    uint8_t hold; /* which of the session's waits for the store it may not leave before; 0: none */
 };
 
 /*

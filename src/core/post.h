@@ -18,7 +18,8 @@ enum post_kind {
     POST_SHARED,      /* struct share_post: turns of groups, and perhaps a message like that */
     POST_ECHO,        /* struct replay: comes back to its own worker behind all that stood there */
     POST_CLIENT,      /* struct client that moves to this worker */
-    POST_CALL         /* struct post_call */
+    POST_CALL,        /* struct post_call */
+    POST_TICKET /* struct ticket, one count, and one reference of its message: as POST_MESSAGE */
 };
 
 /* A call on another worker. Owned by the receiver, whose function frees it. */
@@ -41,6 +42,9 @@ struct post_ops {
      * pending to this worker itself.
      */
     bool (*is_quiet)(void *context);
+
+    /* Ends this worker's sleep. Any thread. */
+    void (*wake)(void *context);
 };
 
 struct post {

@@ -11,11 +11,13 @@
 #include "core/message.h"
 
 struct share;
+struct ticket;
 
 struct publication {
     struct message_parts parts;
     uint64_t topic_hash;
     uint64_t retained_number; /* of a message that came through the retained tree, else 0 */
+    struct ticket *ticket;    /* somebody waits until it is kept; NULL: nobody */
     struct share *share;      /* of a group's turn, while it is served; borrowed */
     struct message *message;  /* borrowed or owned, see owns_message; NULL until needed */
     struct message *room;     /* the packet's own buffer, to be adopted; NULL: copy */

@@ -165,6 +165,10 @@ int retained_publish(struct shard *shard, struct publication *publication)
     } else {
         clear_value(shard, publication->parts.topic);
     }
+    if (r == 0 && store_keeps(&shard->store)) {
+        store_put(&shard->store, shard,
+                  &(struct store_record){.kind = STORE_RETAINED, .message = publication->message});
+    }
     if (r == 0) {
         r = number_and_post(shard, publication);
     }

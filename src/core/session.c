@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "core/keep.h"
 #include "core/membership.h"
 #include "core/merge.h"
 #include "core/replay.h"
@@ -132,6 +133,9 @@ void session_end(struct shard *shard, struct session *session)
     assert_owner(shard->worker);
     assert(!session->is_over && !session->client);
 
+    if (keep_is_due(shard, session)) {
+        keep_put(shard, session, (struct store_record){.kind = STORE_ENDED});
+    }
     session->is_over = true;
     table_remove(&shard->sessions, &session->link);
     give_place(shard->core);
@@ -225,6 +229,10 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
 
     session->client = NULL;
     session->expires_at = deadline_of(shard, session->expiry_interval);
+    /* DISCONNECT may have changed the interval. */
+    if (keep_is_due(shard, session)) {
+        keep_put(shard, session, (struct store_record){.kind = STORE_CONNECTED});
+    }
     if (how == SESSION_LEAVE_QUIETLY) {
         session->will = message_unref(session->will);
     } else if (session->will) {
@@ -292,6 +300,7 @@ int session_connect(struct shard *shard, struct client *client,
     struct session *old = session_find(shard, request->client_id, hash);
     bool resumes = old && !request->clean_start && old->expiry_interval != 0;
     struct session *session = old;
+    bool was_kept;
     int r;
 
     assert_owner(shard->worker);
@@ -318,7 +327,13 @@ int session_connect(struct shard *shard, struct client *client,
     if (old && !resumes) {
         session_end(shard, old);
     }
+    was_kept = keep_is_due(shard, session);
     attach(session, client, request);
+    if (keep_is_due(shard, session)) {
+        keep_put(shard, session, (struct store_record){.kind = STORE_CONNECTED});
+    } else if (was_kept) {
+        keep_put(shard, session, (struct store_record){.kind = STORE_ENDED});
+    }
     *session_out = session;
     return resumes ? SESSION_RESUMED : SESSION_CREATED;
 }
@@ -394,7 +409,8 @@ void session_pump(struct shard *shard, struct session *session)
     uint16_t packet_id;
 
     while (session->client && !is_window_full(shard, session) &&
-           (delivery = outbound_next(outbound, session->window, &packet_id)) != NULL) {
+           (delivery = outbound_next(outbound, session->window, &packet_id)) != NULL &&
+           !keep_holds(session, delivery)) {
         if (pump_one(shard, session, delivery, packet_id)) {
             outbound_sent(outbound);
         } else {
@@ -469,11 +485,13 @@ static void deliver_later(struct shard *shard, struct session *session,
                                 .qos = head->qos,
                                 .state = DELIVERY_QUEUED,
                                 .retain = head->retain};
+    struct keep_hold *hold;
 
     if (!make_room(shard, session)) {
         return;
     }
-    if (publication_need_message(publication) < 0) {
+    if (publication_need_message(publication) < 0 ||
+        keep_prepare(shard, session, publication, &delivery, &hold) < 0) {
         shard->counts.dropped_no_memory++;
         return;
     }
@@ -482,8 +500,10 @@ static void deliver_later(struct shard *shard, struct session *session,
     if (outbound_push(&session->outbound, &delivery) < 0) {
         shard->counts.dropped_no_memory++;
         delivery_let_go(&delivery);
+        keep_cancel(hold);
         return;
     }
+    keep_delivery(shard, session, &delivery, hold);
     session_pump(shard, session);
 }
 
@@ -636,6 +656,7 @@ enum ack_verdict session_on_puback(struct shard *shard, struct session *session,
         return ACK_UNKNOWN;
     }
     outbound_finish(&session->outbound, delivery);
+    keep_packet(shard, session, STORE_DELIVERED, packet_id);
     after_ack(shard, session);
     return ACK_OK;
 }
@@ -651,9 +672,11 @@ enum ack_verdict session_on_pubrec(struct shard *shard, struct session *session,
     }
     if (is_error) {
         outbound_finish(&session->outbound, delivery);
+        keep_packet(shard, session, STORE_DELIVERED, packet_id);
         after_ack(shard, session);
     } else if (delivery->state == DELIVERY_SENT) {
         outbound_release(&session->outbound, delivery);
+        keep_packet(shard, session, STORE_PUBREC_CAME, packet_id);
     }
     return ACK_OK;
 }
@@ -668,6 +691,7 @@ enum ack_verdict session_on_pubcomp(struct shard *shard, struct session *session
         return ACK_UNKNOWN;
     }
     outbound_finish(&session->outbound, delivery);
+    keep_packet(shard, session, STORE_DELIVERED, packet_id);
     after_ack(shard, session);
     return ACK_OK;
 }

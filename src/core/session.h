@@ -48,6 +48,9 @@ struct session {
     bool is_over;
     bool said_dropping;   /* the log has told that deliveries are dropped */
     uint8_t queue_policy; /* enum settings_queue_policy */
+    uint8_t hold;         /* the wait for the store that is under way, by number; see core/keep.c */
+    bool is_holding;      /* there is one */
+    bool is_held_more;    /* another must follow */
     uint16_t id_len;
     uint8_t id[];
 };

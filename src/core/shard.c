@@ -4,6 +4,7 @@
 #include "core/membership.h"
 #include "core/replay.h"
 #include "core/session.h"
+#include "core/ticket.h"
 
 int core_new(const struct hash_key *key, unsigned worker_len, const struct core_limits *limits,
              struct core **core_out)
@@ -66,6 +67,7 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
     shard->owner = (struct owner){.worker = (int)worker, .reader = &shard->reader};
     wheel_init(&shard->wheel, 0);
     table_init(&shard->sessions);
+    mpsc_init(&shard->kept);
     list_init(&shard->replays);
     list_init(&shard->ended);
     list_init(&shard->filling);
@@ -78,6 +80,11 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
 void shard_set_post(struct shard *shard, const struct post *post)
 {
     shard->post = *post;
+}
+
+void shard_set_store(struct shard *shard, const struct store *store)
+{
+    shard->store = *store;
 }
 
 void shard_clear(struct shard *shard)
@@ -153,15 +160,45 @@ void shard_on_message(struct shard *shard, struct message *message)
     message_unref(message);
 }
 
-void shard_on_shared(struct shard *shard, struct share_post *post)
+void shard_on_ticket(struct shard *shard, struct ticket *ticket)
 {
-    struct message *message = TAKE(post->message);
+    struct message *message = ticket->message;
     struct publication publication;
 
     assert_owner(shard->worker);
     publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
-    fanout_serve(shard, &publication, post);
+    publication.ticket = ticket;
+    fanout_serve(shard, &publication, NULL);
+    ticket_release(shard, ticket);
     message_unref(message);
+}
+
+void shard_drop_ticket(struct shard *shard, struct ticket *ticket)
+{
+    struct message *message = ticket->message;
+
+    ticket_release(shard, ticket);
+    message_unref(message);
+}
+
+void shard_on_shared(struct shard *shard, struct share_post *post)
+{
+    struct message *message = TAKE(post->message);
+    struct ticket *ticket = TAKE(post->ticket);
+    struct publication publication;
+
+    assert_owner(shard->worker);
+    publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
+    publication.ticket = ticket;
+    fanout_serve(shard, &publication, post);
+    ticket_release(shard, ticket);
+    message_unref(message);
+}
+
+void shard_drop_shared(struct shard *shard, struct share_post *post)
+{
+    ticket_release(shard, TAKE(post->ticket));
+    share_post_free(post);
 }
 
 void shard_post(struct shard *shard, const struct publication *publication,
@@ -169,20 +206,27 @@ void shard_post(struct shard *shard, const struct publication *publication,
 {
     const struct post *post = &shard->post;
     struct message *message = publication->message;
+    struct ticket *ticket = publication->ticket;
     unsigned len = worker_set_len(&workers);
     unsigned worker;
 
     if (len > 0) {
         message_ref_many(message, len);
     }
+    if (unlikely(len > 0 && ticket)) {
+        ticket->message = message;
+        ticket_raise(ticket, len);
+    }
     while ((worker = worker_set_pop(&workers)) < WORKER_CAP) {
         struct share_post *shared = share_dealt_take(shard, worker);
 
         if (likely(!shared)) {
-            post->ops->entry(post->context, worker, POST_MESSAGE, message, message_size(message));
+            post->ops->entry(post->context, worker, ticket ? POST_TICKET : POST_MESSAGE,
+                             ticket ? (void *)ticket : message, message_size(message));
             continue;
         }
         shared->message = message;
+        shared->ticket = ticket;
         shared->matches = worker_set_has(matched, worker);
         post->ops->entry(post->context, worker, POST_SHARED, shared,
                          message_size(message) + share_post_size(shared));

@@ -20,6 +20,7 @@
 #include "core/retained.h"
 #include "core/router.h"
 #include "core/share_post.h"
+#include "core/store.h"
 #include "core/sweep.h"
 
 /* Limits that are settings of the operator. */
@@ -80,6 +81,7 @@ struct shard {
     struct rcu_reader reader;
     unsigned worker;
     struct post post;
+    struct store store;
     const struct peer_ops *peer;
     struct wheel wheel;
     uint64_t now_ms;
@@ -94,7 +96,9 @@ struct shard {
     uint32_t iteration;
     struct share_dealt dealt;
     size_t echo_len; /* replays on their way through a grace period and the mailbox */
+    size_t wait_len; /* waits for the store that are not over */
     struct shard_counts counts;
+    struct mpsc kept CACHE_ALIGNED; /* waits that are over; pushed by the store */
 };
 
 int core_new(const struct hash_key *key, unsigned worker_len, const struct core_limits *limits,
@@ -106,6 +110,9 @@ struct core *core_free(struct core *core);
 struct shard *shard_new(struct core *core, unsigned worker, const struct peer_ops *peer);
 
 void shard_set_post(struct shard *shard, const struct post *post);
+
+/* Before any worker runs; nothing is kept unless this is called. */
+void shard_set_store(struct shard *shard, const struct store *store);
 
 /*
  * The end, when no worker runs any more, each step for all shards before the next, with owner_self
@@ -145,9 +152,14 @@ static inline bool shard_is_in_fanout(const struct shard *shard)
     return fanout_is_active(&shard->fanout);
 }
 
-/* An entry of the mailbox that is core's. */
+/* Entries of the mailbox that are core's. */
 void shard_on_message(struct shard *shard, struct message *message);
 void shard_on_shared(struct shard *shard, struct share_post *post);
+void shard_on_ticket(struct shard *shard, struct ticket *ticket);
+
+/* The same, but nobody is served: the worker has ended. */
+void shard_drop_shared(struct shard *shard, struct share_post *post);
+void shard_drop_ticket(struct shard *shard, struct ticket *ticket);
 
 /* A timer of kind SHARD_TIMER_SESSION. */
 void shard_on_timer(struct shard *shard, struct wheel_timer *timer);

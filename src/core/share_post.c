@@ -6,6 +6,7 @@
 #include "core/session.h"
 #include "core/shard.h"
 #include "core/share_set.h"
+#include "core/ticket.h"
 
 /*
  * A turn names a worker and a place there. When it arrives, the member may have become full, or be
@@ -250,6 +251,8 @@ static int post_turn(struct shard *shard, struct message *message, const struct 
         return -ENOMEM;
     }
     shared->message = message;
+    shared->ticket = offer->publication ? offer->publication->ticket : NULL;
+    ticket_raise(shared->ticket, 1);
     shared->offered = offer->offered;
     shared->rests = offer->rests;
     shared->turns[shared->len++] = (struct share_turn){offer->share, offer->turn};

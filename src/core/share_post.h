@@ -15,9 +15,12 @@ struct share_turn {
     uint32_t turn;
 };
 
+struct ticket;
+
 /* Owner: the worker that deals it, then the one that it was posted to. */
 struct share_post {
     struct message *message;   /* counted, while it is in a mailbox; else NULL */
+    struct ticket *ticket;     /* one count of it, the same while; NULL: nobody waits */
     struct worker_set offered; /* workers that a message which is handed on was offered to */
     uint32_t len;
     uint32_t cap;

@@ -270,6 +270,33 @@ static void test_a_full_member_is_passed_over(void **state)
     }
 }
 
+/* How many members of a group of TOPIC are told able on worker 0. */
+static uint32_t able_len(struct fixture *fixture)
+{
+    struct shard *shard = fixture_enter(fixture, 0);
+    uint32_t node = tree_find(fixture->core->router.tree, slice_of_text(TOPIC "/#" GROUP));
+
+    return share_len(router_share(shard, node), 0, SHARE_ABLE);
+}
+
+/* Its acknowledgement may lie in the socket until the next iteration has read it. */
+static void test_full_for_a_whole_iteration(void **state)
+{
+    struct fixture *fixture = fixture_new(2, NULL);
+
+    (void)state;
+    member(fixture, 0, "a", 1, 1);
+    assert_int_equal(fixture_publish(fixture, 1, TOPIC, 1, 1), PUBLISH_MATCHED);
+    fixture_iterate(fixture, 1);
+    fixture_iterate(fixture, 0);
+    assert_int_equal(able_len(fixture), 1);
+    assert_true(shard_has_work(fixture_enter(fixture, 0)));
+    fixture_iterate(fixture, 0);
+    assert_int_equal(able_len(fixture), 0);
+    assert_false(shard_has_work(fixture_enter(fixture, 0)));
+    fixture_free(fixture);
+}
+
 /* So does one whose output is not read. */
 static void test_a_peer_that_is_behind_is_passed_over(void **state)
 {
@@ -478,6 +505,64 @@ static void test_a_member_of_many_groups(void **state)
     fixture_free(fixture);
 }
 
+static void test_leaving_groups_that_pass_it_over(void **state)
+{
+    struct fixture *fixture = fixture_new(1, NULL);
+    struct client *a = connect_with(fixture, 0, "a", 0, 1);
+    const struct membership *membership;
+    char group[8];
+
+    (void)state;
+    for (unsigned i = 0; i < 6; i++) {
+        snprintf(group, sizeof(group), "g%u", i);
+        assert_int_equal(join_with(a, group, TOPIC, 1, 0), 0);
+    }
+    publish(fixture, 0, 1, 1);
+    membership = a->session->membership;
+    assert_int_equal(membership->passed_len, 6);
+    assert_int_equal(join_with(a, GROUP, TOPIC, 1, 0), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(group, sizeof(group), "g%u", 2 * i);
+        assert_true(leave(a, group, TOPIC));
+        assert_int_equal(membership->passed_len, 5 - i);
+    }
+    assert_int_equal(membership->len, 4);
+    for (uint16_t id = 1; id <= 6; id++) {
+        /* What waited for groups that it left is nobody's. */
+        session_on_puback(fixture_enter(fixture, 0), a->session, id);
+    }
+    assert_int_equal(membership->passed_len, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(group, sizeof(group), "g%u", 2 * i + 1);
+        assert_true(leave(a, group, TOPIC));
+    }
+    assert_true(leave(a, GROUP, TOPIC));
+    assert_null(a->session->membership);
+    fixture_free(fixture);
+}
+
+/* One that was away has its turn again. */
+static void test_back_again(void **state)
+{
+    struct fixture *fixture = fixture_new(1, NULL);
+    struct client *a = connect_with(fixture, 0, "a", 100, 0);
+    struct client *b = member(fixture, 0, "b", 1, 0);
+
+    (void)state;
+    join(a, TOPIC, 1);
+    fixture_disconnect(a, SESSION_LEAVE_QUIETLY);
+    assert_int_equal(able_len(fixture), 1);
+    publish(fixture, 0, 1, 1);
+    publish(fixture, 0, 2, 1);
+    fixture_expect(b, "1q1@1 2q1@2");
+    a = connect_with(fixture, 0, "a", 100, 0);
+    publish(fixture, 0, 3, 1);
+    publish(fixture, 0, 4, 1);
+    assert_int_equal(a->sent_len, 1);
+    assert_int_equal(b->sent_len, 1);
+    fixture_free(fixture);
+}
+
 /* Leaving */
 
 /* What was begun is completed, what waited goes to others [MQTT-3.10.4-3]. */
@@ -485,18 +570,22 @@ static void test_unsubscribing_hands_on_what_was_not_sent(void **state)
 {
     struct fixture *fixture = fixture_new(2, NULL);
     struct client *a = member(fixture, 0, "a", 1, 2);
+    struct client *other = fixture_connected(fixture, 1, "other");
     struct client *b;
 
     (void)state;
     fixture_subscribe(a, TOPIC, 1);
+    fixture_subscribe(other, TOPIC, 0);
     for (uint32_t number = 1; number <= 3; number++) {
         publish(fixture, 0, number, 1);
     }
     fixture_expect(a, "1q1@1 1q1@2");
     b = member(fixture, 1, "b", 1, 0);
     assert_true(leave(a, GROUP, TOPIC));
+    assert_int_equal(outbound_queued_bytes(&a->session->outbound), 2 * sizeof(uint32_t));
     fixture_settle(fixture);
     fixture_expect(b, "2q1@1 3q1@2");
+    fixture_expect(other, "1 2 3");
     for (uint16_t id = 1; id <= 4; id++) {
         acknowledge(a, id);
     }
@@ -928,6 +1017,9 @@ int main(void)
         cmocka_unit_test(test_joining_a_group_voids_no_cached_match),
         cmocka_unit_test(test_deepest_filter),
         cmocka_unit_test(test_a_full_member_is_passed_over),
+        cmocka_unit_test(test_full_for_a_whole_iteration),
+        cmocka_unit_test(test_leaving_groups_that_pass_it_over),
+        cmocka_unit_test(test_back_again),
         cmocka_unit_test(test_a_peer_that_is_behind_is_passed_over),
         cmocka_unit_test(test_a_full_group_queues),
         cmocka_unit_test(test_it_waits_where_a_session_is_kept),

@@ -306,11 +306,19 @@ static bool post_is_quiet(void *context)
            mailbox_is_empty(&worker->mailbox);
 }
 
+static void post_wake(void *context)
+{
+    struct worker *worker = context;
+
+    poller_wake(worker->poller);
+}
+
 static const struct post_ops post_ops = {
     .reserve = post_reserve,
     .entry = post_entry,
     .push = post_push,
     .is_quiet = post_is_quiet,
+    .wake = post_wake,
 };
 
 void worker_push(struct worker *worker)
@@ -382,6 +390,7 @@ static void handle_entry(struct worker *worker, const struct mail_entry *entry)
 {
     switch ((enum post_kind)entry->kind) {
     case POST_MESSAGE: shard_on_message(worker->shard, entry->object); break;
+    case POST_TICKET: shard_on_ticket(worker->shard, entry->object); break;
     case POST_SHARED: shard_on_shared(worker->shard, entry->object); break;
     case POST_ECHO: replay_on_echo(worker->shard, entry->object); break;
     case POST_CLIENT: worker->ops->on_client(worker->context, entry->object); break;
@@ -501,6 +510,9 @@ static void iterate(struct worker *worker)
     shard_begin(worker->shard, clock_now_ms());
     fanout_go_on(worker->shard);
     drain(worker);
+    if (store_keeps(&worker->shard->store)) {
+        store_collect(worker->shard);
+    }
     resume_paused(worker);
     handle_events(worker);
     handle_timers(worker);
@@ -586,7 +598,8 @@ static void check_stop(struct worker *worker)
         worker->ops->on_stop(worker->context);
     }
     is_quiet = worker->ops->is_empty(worker->context) && !has_work(worker) &&
-               worker->shard->echo_len == 0 && mailbox_is_empty(&worker->mailbox);
+               worker->shard->echo_len == 0 && worker->shard->wait_len == 0 &&
+               mailbox_is_empty(&worker->mailbox);
     atomic_store(&worker->is_quiet, is_quiet);
     activity = atomic_load(&group->activity);
     if (is_quiet && all_are_quiet(group) && all_are_quiet(group) &&
@@ -660,8 +673,10 @@ static void drop_entry(struct worker *worker, const struct mail_entry *entry)
 {
     if (entry->kind == POST_ECHO) {
         replay_on_echo(worker->shard, entry->object);
+    } else if (entry->kind == POST_TICKET) {
+        shard_drop_ticket(worker->shard, entry->object);
     } else if (entry->kind == POST_SHARED) {
-        share_post_free(entry->object);
+        shard_drop_shared(worker->shard, entry->object);
     } else {
         assert(entry->kind == POST_MESSAGE);
         message_unref(entry->object);

@@ -1,0 +1,91 @@
+#pragma once
+
+/*
+ * Keep
+ *
+ * What core hands to the store (core/store.h), in the order in which it happens here. Of a session
+ * that ends with its connection nothing is kept.
+ */
+
+#include "core/session.h"
+#include "core/shard.h"
+#include "core/ticket.h"
+
+static inline bool keep_is_due(const struct shard *shard, const struct session *session)
+{
+    return store_keeps(&shard->store) && session->expiry_interval != 0;
+}
+
+/* Of a durable session: fills in whose record it is. */
+void keep_put(struct shard *shard, const struct session *session, struct store_record record);
+
+/* What happened to a packet id of the session, if that is kept. */
+static inline void keep_packet(struct shard *shard, const struct session *session,
+                               enum store_kind kind, uint16_t packet_id)
+{
+    if (keep_is_due(shard, session)) {
+        keep_put(shard, session, (struct store_record){.kind = kind, .packet_id = packet_id});
+    }
+}
+
+/* The same for a subscription; `options` without meaning for one that has gone. */
+static inline void keep_filter(struct shard *shard, const struct session *session,
+                               enum store_kind kind, struct slice filter, uint8_t options)
+{
+    if (keep_is_due(shard, session)) {
+        keep_put(shard, session,
+                 (struct store_record){.kind = kind, .filter = filter, .options = options});
+    }
+}
+
+/*
+ * A QoS 2 delivery from or to a durable session leaves when the publisher's packet id and itself
+ * are kept: what a crash takes back must not have been seen, or it is seen twice.
+ */
+
+struct keep_hold;
+
+/* Private to keep_prepare(). */
+int keep_prepare_hold(struct session *session, struct delivery *delivery,
+                      struct keep_hold **hold_out) MUST_CHECK;
+
+/*
+ * Before a delivery is queued; then one of keep_delivery() and keep_cancel() must follow. `hold` is
+ * NULL where nothing has to begin. -ENOMEM: it can't be held.
+ */
+static inline int keep_prepare(struct shard *shard, struct session *session,
+                               const struct publication *publication, struct delivery *delivery,
+                               struct keep_hold **hold_out)
+{
+    const struct ticket *ticket = publication->ticket;
+
+    *hold_out = NULL;
+    if (!store_keeps(&shard->store) || delivery->qos < 2 ||
+        (session->expiry_interval == 0 && !(ticket && ticket->is_from_durable))) {
+        return 0;
+    }
+    return keep_prepare_hold(session, delivery, hold_out);
+}
+
+/* Private to keep_delivery(). */
+void keep_put_delivery(struct shard *shard, struct session *session,
+                       const struct delivery *delivery, struct keep_hold *hold);
+
+/* The delivery is queued. */
+static inline void keep_delivery(struct shard *shard, struct session *session,
+                                 const struct delivery *delivery, struct keep_hold *hold)
+{
+    if (store_keeps(&shard->store)) {
+        keep_put_delivery(shard, session, delivery, hold);
+    }
+}
+
+void keep_cancel(struct keep_hold *hold);
+
+bool keep_is_held(const struct session *session, const struct delivery *delivery);
+
+/* Whether the delivery, and what is behind it, must not leave yet. */
+static inline bool keep_holds(const struct session *session, const struct delivery *delivery)
+{
+    return __builtin_expect(delivery->hold != 0, 0) && keep_is_held(session, delivery);
+}

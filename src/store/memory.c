@@ -1,0 +1,6 @@
+#include "store/memory.h"
+
+struct store store_memory(void)
+{
+    return (struct store){.ops = NULL};
+}
