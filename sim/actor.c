@@ -199,6 +199,16 @@ static void connect(struct actor *actor, bool clean, bool settles)
     network_send(connection, &packet, &connect);
 }
 
+/* Whether a clean CONNECT, which nobody has answered, may have begun a session that we know nothing
+ * of: then nothing can be told of it but by another one. */
+static bool must_be_clean(const struct actor *actor)
+{
+    const struct model *model = actor->world->model;
+
+    return actor->is_fragile && model_is_in_doubt(model, actor->params.number) &&
+           !model_is_pending(model, actor->params.number);
+}
+
 static void come(struct actor *actor)
 {
     struct choice *choice = actor->world->choice;
@@ -214,7 +224,7 @@ static void come(struct actor *actor)
     if (!is_pending && !is_in_doubt && !actor->params.is_observer && choice_chance(choice, 300)) {
         actor->expiry = draw_expiry(choice);
     }
-    clean |= (is_in_doubt && actor->is_fragile) || actor->params.version == MQTT_3_1;
+    clean |= must_be_clean(actor) || actor->params.version == MQTT_3_1;
     clean &= !is_pending;
     connect(actor, clean, false);
     if (clean && actor->connection && choice_chance(choice, 300)) {
@@ -222,10 +232,14 @@ static void come(struct actor *actor)
     }
 }
 
-void actor_look_around(struct actor *actor)
+bool actor_look_around(struct actor *actor)
 {
     connect(actor, true, true);
+    if (!actor->connection) {
+        return false;
+    }
     actor_subscribe_all(actor, OBSERVER_FILTERS);
+    return true;
 }
 
 /* Own doing */
@@ -411,8 +425,8 @@ bool actor_settle(struct actor *actor)
         return true;
     }
     if (!actor->connection && model_is_kept(actor->world->model, actor->params.number)) {
-        connect(actor, false, true);
-        return true;
+        connect(actor, must_be_clean(actor), true);
+        return actor->connection != NULL;
     }
     return false;
 }

@@ -59,8 +59,8 @@ bool actor_settle(struct actor *actor);
 /* Takes and answers what there is, but begins nothing. False: there was nothing. */
 bool actor_work(struct actor *actor);
 
-/* A clean connection that subscribes to everything. */
-void actor_look_around(struct actor *actor);
+/* A clean connection that subscribes to everything. False: no connection can be had. */
+bool actor_look_around(struct actor *actor);
 
 /* Whether it has taken all that was sent on this connection, and answered it. */
 bool actor_is_eager(const struct actor *actor, const struct connection *connection);

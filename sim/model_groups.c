@@ -221,14 +221,15 @@ static bool is_certain_keeper(const struct model *model, const struct model_sess
            !may_be_over(model, session);
 }
 
-/* The message is with this session, or was acknowledged by it, or given to it with QoS 0. */
+/* The message is with this session, or was acknowledged by it, or given to it with QoS 0 or 2: one
+ * of QoS 2 that was sent is its receiver's, and goes to nobody else [MQTT-4.8.2-5]. */
 static bool has_message(const struct model_session *session, uint32_t message, unsigned group)
 {
     unsigned unacked = 0;
 
     for (unsigned i = 0; i < session->flight_len; i++) {
         unacked += session->flights[i].message == message && session->flights[i].group == group &&
-                   session->flights[i].state == FLIGHT_SENT;
+                   session->flights[i].state == FLIGHT_SENT && session->flights[i].qos == 1;
     }
     return given_to(session, message, group) > (session->is_over ? unacked : 0);
 }

@@ -52,6 +52,10 @@ static void draw_limits(struct choice *choice, struct run_params *params)
     params->max_queued_bytes = choice_chance(choice, 50) ? choice_between(choice, 20, 5000) : 0;
     params->queue_policy = PICK(choice, SETTINGS_QUEUE_DROP_NEWEST, SETTINGS_QUEUE_DROP_OLDEST,
                                 SETTINGS_QUEUE_DISCONNECT);
+    /* Clients that are disconnected send again what was not acknowledged, to each other. */
+    if (params->queue_policy == SETTINGS_QUEUE_DISCONNECT && params->max_queued > 0) {
+        params->max_queued += 10;
+    }
     params->upgrades_qos = choice_chance(choice, 100);
     params->merges = choice_chance(choice, 200);
     params->queues_plain = choice_chance(choice, 200);
@@ -518,7 +522,9 @@ static void look_around(struct run *run)
     const struct connection *connection;
 
     model_now();
-    actor_look_around(fresh);
+    if (!actor_look_around(fresh)) {
+        return; /* there were as many connections as there can be */
+    }
     finish(run, true);
     connection = actor_connection(fresh);
     /* Accepting may be paused for want of descriptors. */

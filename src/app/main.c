@@ -1,4 +1,5 @@
 #include "app/broker.h"
+#include "app/check.h"
 #include "app/command_line.h"
 #include "app/logging.h"
 #include "app/privileges.h"
@@ -17,23 +18,55 @@ static void on_config_line(void *context, enum log_type type, const char *text)
     log_line(type, "%s", text);
 }
 
+/* The words of an option of the command line, or why they are none. */
+static bool find_format(const char *name, enum describe_format *format_out)
+{
+    static const struct {
+        const char *name;
+        enum describe_format format;
+    } formats[] = {
+        {"md",   DESCRIBE_MARKDOWN},
+        {"man",  DESCRIBE_MAN     },
+        {"json", DESCRIBE_JSON    }
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+        if (strcmp(formats[i].name, name) == 0) {
+            *format_out = formats[i].format;
+            return true;
+        }
+    }
+    fprintf(stderr, "Error: --format %s: md, man or json.\n", name);
+    return false;
+}
+
+static const struct describe_subject *find_subject(const char *name)
+{
+    const struct describe_subject *subject = describe_subjects;
+
+    while (subject->name && strcmp(subject->name, name) != 0) {
+        subject++;
+    }
+    if (subject->name) {
+        return subject;
+    }
+    fprintf(stderr, "Error: --describe %s: there is", name);
+    for (subject = describe_subjects; subject->name; subject++) {
+        fprintf(stderr, " %s", subject->name);
+    }
+    fputs(".\n", stderr);
+    return NULL;
+}
+
 static int describe(const struct command_line *line)
 {
+    const struct describe_subject *subject = find_subject(line->describe);
     enum describe_format format;
 
-    if (strcmp(line->format, "md") == 0) {
-        format = DESCRIBE_MARKDOWN;
-    } else if (strcmp(line->format, "json") == 0) {
-        format = DESCRIBE_JSON;
-    } else {
-        fprintf(stderr, "Error: --format %s: md or json.\n", line->format);
+    if (!subject || !find_format(line->format, &format)) {
         return EXIT_CONFIG;
     }
-    if (strcmp(line->describe, "options") != 0) {
-        fprintf(stderr, "Error: --describe %s: only options can be described.\n", line->describe);
-        return EXIT_CONFIG;
-    }
-    return describe_options(stdout, format) == 0 ? EXIT_OK : EXIT_START;
+    return subject->print(stdout, format) == 0 ? EXIT_OK : EXIT_START;
 }
 
 static void say_start(const struct command_line *line, const struct settings *settings)
@@ -111,6 +144,10 @@ static int run(const struct command_line *line)
         return r < 0 ? EXIT_START : EXIT_CONFIG;
     }
     if (line->command == COMMAND_TEST_CONFIG) {
+        if (check_settings(settings, &request.report) != CHECK_OK) {
+            return EXIT_CONFIG;
+        }
+        log_line(LOG_INFORMATION, "Configuration file is OK.");
         return EXIT_OK;
     }
     return go_on(line, settings);

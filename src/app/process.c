@@ -71,7 +71,7 @@ int process_write_pid(const char *path, uid_t uid, gid_t gid)
     len = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
     written = write(fd, text, (size_t)len);
     /* Whatever was there before may be anybody's, and stays theirs. */
-    if (is_new) {
+    if (is_new && uid != geteuid()) {
         int r = fchown(fd, uid, gid);
 
         (void)r; /* a folder may give files to nobody */

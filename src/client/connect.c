@@ -89,7 +89,7 @@ static enum mqtt_reason check_id(const struct client *client, const struct mqtt_
 
     if (id.len == 0 && (connect->version == MQTT_3_1 ||
                         (connect->version == MQTT_3_1_1 && !connect->clean_start) ||
-                        !clients->allow_zero_length_clientid)) {
+                        !client->facts->listener->settings->allow_zero_length_clientid)) {
         return MQTT_CLIENT_ID_NOT_VALID;
     }
     if (id.len == 0) {

@@ -144,6 +144,18 @@ int custom_parse_log_type(struct option_target *target, const char *text)
     return 0;
 }
 
+int custom_parse_per_listener(struct option_target *target, const char *text)
+{
+    struct slice word = take_word(target, text);
+    bool is_true = is_word(word, "true") || is_word(word, "1");
+
+    if (!is_true && !is_word(word, "false") && !is_word(word, "0")) {
+        return OPTION_INVALID;
+    }
+    target->settings->clients.per_listener |= is_true;
+    return OPTION_OK;
+}
+
 static uint64_t seconds_of_unit(char unit)
 {
     static const uint64_t day = 86400;
@@ -259,6 +271,11 @@ void custom_format_log_dest(const struct option_source *source, FILE *out)
 void custom_format_log_type(const struct option_source *source, FILE *out)
 {
     put_words(out, types, source->settings->log.types);
+}
+
+void custom_format_per_listener(const struct option_source *source, FILE *out)
+{
+    fputs(source->settings->clients.per_listener ? "true" : "false", out);
 }
 
 void custom_format_expiration(const struct option_source *source, FILE *out)

@@ -12,6 +12,9 @@
 int custom_parse_log_dest(struct option_target *target, const char *text) MUST_CHECK;
 int custom_parse_log_type(struct option_target *target, const char *text) MUST_CHECK;
 
+/* A bool; once true it stays true. */
+int custom_parse_per_listener(struct option_target *target, const char *text) MUST_CHECK;
+
 /* A count with the unit s, h, d, w, m (30 days) or y; never 0. */
 int custom_parse_expiration(struct option_target *target, const char *text) MUST_CHECK;
 
@@ -24,6 +27,7 @@ int custom_parse_proxy_trusted(struct option_target *target, const char *text) M
 /* The values as texts: one line for options that repeat, with spaces between. */
 void custom_format_log_dest(const struct option_source *source, FILE *out);
 void custom_format_log_type(const struct option_source *source, FILE *out);
+void custom_format_per_listener(const struct option_source *source, FILE *out);
 void custom_format_expiration(const struct option_source *source, FILE *out);
 void custom_format_versions(const struct option_source *source, FILE *out);
 void custom_format_proxy_trusted(const struct option_source *source, FILE *out);

@@ -1,8 +1,10 @@
 #include "config/describe.h"
 
+#include "config/describe_mqtt.h"
 #include "config/options.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 static const char *const type_names[] = {
     [OPTION_BOOL] = "bool",       [OPTION_INTEGER] = "integer", [OPTION_BYTES] = "bytes",
@@ -105,17 +107,10 @@ static void print_row(FILE *file, const struct option *option)
 
 static void print_json_text(FILE *file, const char *name, const char *text)
 {
-    if (!text) {
-        return;
+    if (text) {
+        fprintf(file, ", \"%s\": ", name);
+        page_print_json(file, text);
     }
-    fprintf(file, ", \"%s\": \"", name);
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') {
-            fputc('\\', file);
-        }
-        fputc(*text, file);
-    }
-    fputc('"', file);
 }
 
 static void print_json_choices(FILE *file, const struct option *option)
@@ -164,6 +159,78 @@ static void print_json(FILE *file)
     fputs("]\n", file);
 }
 
+static void print_man_head(FILE *file)
+{
+    fputs(
+        ".TH nightjar.conf 5 \"\" \"Nightjar " NIGHTJAR_VERSION "\"\n"
+        ".SH NAME\nnightjar.conf \\- the configuration of nightjar\n.SH DESCRIPTION\n"
+        "One option per line: a name, a space, a value. A line whose very first character is # is "
+        "a\ncomment. An option of a listener belongs to the latest listener line of the same "
+        "file.\nWhat is marked * is unknown to Mosquitto.\n.SH OPTIONS\n",
+        file);
+}
+
+/* "LABEL: text." on a line of its own; nothing for no text. */
+static void print_man_line(FILE *file, const char *label, const char *text)
+{
+    if (text && *text) {
+        fprintf(file, ".br\n%s: ", label);
+        page_print_man(file, text);
+        fputs(".\n", file);
+    }
+}
+
+static int print_man_facts(FILE *file, const struct option *option)
+{
+    char *status = NULL;
+    char *values = NULL;
+    size_t len;
+    FILE *stream = open_memstream(&status, &len);
+
+    if (!stream) {
+        return -ENOMEM;
+    }
+    print_status(stream, option);
+    fclose(stream);
+    stream = open_memstream(&values, &len);
+    if (!stream) {
+        free(status);
+        return -ENOMEM;
+    }
+    print_values(stream, option);
+    fclose(stream);
+    print_man_line(file, "Type", type_names[option->type]);
+    print_man_line(file, "Scope", scope_names[option->scope]);
+    print_man_line(file, "Default", option->fallback);
+    print_man_line(file, "Values", values);
+    print_man_line(file, "Reload", reload_names[option->reload]);
+    print_man_line(file, "Status", status);
+    free(status);
+    free(values);
+    return 0;
+}
+
+static int print_man(FILE *file)
+{
+    int r = 0;
+
+    print_man_head(file);
+    for (size_t i = 0; i < option_len && r == 0; i++) {
+        const struct option *option = &options[i];
+
+        fprintf(file, ".TP\n.B %s%s%s\n", option->name, option->is_prefix ? "..." : "",
+                option->is_ours ? " *" : "");
+        if (option->alias_of) {
+            fprintf(file, "The same as %s.\n", option->alias_of);
+            continue;
+        }
+        page_print_man(file, option->doc);
+        fputc('\n', file);
+        r = print_man_facts(file, option);
+    }
+    return r;
+}
+
 static void print_dictionary(FILE *file)
 {
     for (size_t i = 0; i < option_len; i++) {
@@ -178,6 +245,8 @@ static void print_dictionary(FILE *file)
 
 int describe_options(FILE *file, enum describe_format format)
 {
+    int r = 0;
+
     switch (format) {
     case DESCRIBE_MARKDOWN:
         fputs(page_head, file);
@@ -185,8 +254,37 @@ int describe_options(FILE *file, enum describe_format format)
             print_row(file, &options[i]);
         }
         break;
+    case DESCRIBE_MAN: r = print_man(file); break;
     case DESCRIBE_JSON: print_json(file); break;
     case DESCRIBE_DICTIONARY: print_dictionary(file); break;
     }
+    if (r < 0) {
+        return r;
+    }
     return fflush(file) != 0 || ferror(file) ? -EIO : 0;
 }
+
+static int describe_packets(FILE *file, enum describe_format format)
+{
+    return page_print(file, &describe_packets_page, format);
+}
+
+static int describe_properties(FILE *file, enum describe_format format)
+{
+    return page_print(file, &describe_properties_page, format);
+}
+
+static int describe_reasons(FILE *file, enum describe_format format)
+{
+    struct page page = describe_reasons_page();
+
+    return page_print(file, &page, format);
+}
+
+const struct describe_subject describe_subjects[] = {
+    {"options",         describe_options},
+    {"packets",                 describe_packets},
+    {"properties",describe_properties},
+    {"reasons",      describe_reasons},
+    {0                },
+};

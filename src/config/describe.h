@@ -3,15 +3,20 @@
 /*
  * Describe
  *
- * The table of options as documents: the reference page `docs/options.md`, JSON for tools, and the
- * dictionary of the fuzzer, `fuzz/config.dict`. A test compares the files with the table.
+ * The tables as documents: the reference pages in docs/, manual pages, JSON for tools, and of the
+ * options also the dictionary of the fuzzer, `fuzz/config.dict`. A test compares the kept files
+ * with the tables.
  */
 
-#include "base/base.h"
+#include "config/page.h"
 
-#include <stdio.h>
+/* What can be described. Ends with a NULL name. */
+struct describe_subject {
+    const char *name;
+    int (*print)(FILE *file, enum describe_format format);
+};
 
-enum describe_format { DESCRIBE_MARKDOWN, DESCRIBE_JSON, DESCRIBE_DICTIONARY };
+extern const struct describe_subject describe_subjects[];
 
-/* 0, or -EIO when the file took not everything. */
+/* 0, -EIO when the file took not everything, or -ENOMEM. */
 int describe_options(FILE *file, enum describe_format format) MUST_CHECK;

@@ -6,17 +6,21 @@ int listeners_new_draft(struct listener_drafts *drafts, const struct report_plac
                         struct listener_draft **draft_out)
 {
     struct listener_draft *draft = arena_alloc(drafts->scratch, sizeof(*draft));
+    int r;
 
     if (!draft) {
         return -ENOMEM;
     }
     draft->place = *place;
-    draft->places = arena_alloc_array(drafts->scratch, option_len, sizeof(*draft->places));
+    draft->places = arena_alloc_array(drafts->arena, option_len, sizeof(*draft->places));
     if (!draft->places) {
         return -ENOMEM;
     }
     *draft_out = draft;
-    return settings_init_listener(&draft->settings, drafts->arena);
+    r = settings_init_listener(&draft->settings, drafts->arena);
+    draft->settings.places = draft->places;
+    draft->places[option_index(option_find(slice_of_text("listener")))] = *place;
+    return r;
 }
 
 void listeners_add(struct listener_drafts *drafts, struct listener_draft *draft)
@@ -53,10 +57,7 @@ int listeners_get_fallback(struct listener_drafts *drafts, const struct report_p
 
 static const struct report_place *place_of(const struct listener_draft *draft, const char *name)
 {
-    const struct option *option = option_find(slice_of_text(name));
-
-    assert(option);
-    return &draft->places[option_index(option)];
+    return option_place(draft->places, name);
 }
 
 static bool is_written(const struct listener_draft *draft, const char *name)
@@ -68,6 +69,9 @@ static void inherit(struct listener_draft *draft, const struct settings *setting
 {
     if (!is_written(draft, "listener_allow_anonymous")) {
         draft->settings.allow_anonymous = settings->clients.allow_anonymous;
+    }
+    if (!is_written(draft, "listener_allow_zero_length_clientid")) {
+        draft->settings.allow_zero_length_clientid = settings->clients.allow_zero_length_clientid;
     }
     if (!is_written(draft, "listener_auto_id_prefix")) {
         draft->settings.auto_id_prefix = settings->clients.auto_id_prefix;
@@ -186,6 +190,7 @@ int listeners_add_loopback(struct settings *settings, const uint16_t *ports, uns
         listener->port = ports[i];
         listener->is_loopback = true;
         listener->allow_anonymous = settings->clients.allow_anonymous;
+        listener->allow_zero_length_clientid = settings->clients.allow_zero_length_clientid;
         listener->auto_id_prefix = settings->clients.auto_id_prefix;
         settings->listener_len++;
     }

@@ -1,6 +1,7 @@
 #include "config/options.h"
 
 #include "config/custom.h"
+#include "config/report.h"
 
 /* The struct and the scope that the words of the table below stand for. */
 #define OWNER_global           settings
@@ -68,6 +69,11 @@
 
 /* Only this value so far. */
 #define ONLY(class, value) .status = OPTION_ONLY, .reload = (class), .only = (value)
+
+/* About state that is not kept: one warning about that is enough. */
+#define UNKEPT                                                                       \
+    .status = OPTION_ACCEPTED, .reload = OPTION_LIVE, .note = "nothing is kept yet", \
+    .is_silent = true
 
 #define COUNT_MAX 2147483647
 
@@ -162,14 +168,15 @@ const struct option options[] = {
     { "workers", NUMBER(OPTION_INTEGER, global, process.workers, 0, 256), BUILT(OPTION_NEVER),
       .fallback = "0", .is_ours = true,
       .doc = "Threads that serve clients; 0 means one per usable core." },
-    { "per_listener_settings", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"),
-      .fallback = "false",
-      .doc = "Whether the security options belong to listeners instead of the whole broker; deprecated." },
+    { "per_listener_settings", CUSTOM(global, per_listener), BUILT(OPTION_LIVE),
+      .fallback = "false", .note = "once true, it stays",
+      .doc = "Whether the options about who may come in belong to the listener that they stand behind; must stand before them; deprecated." },
     { "set_tcp_nodelay", PLAIN(OPTION_BOOL, global), .status = OPTION_ACCEPTED, .only = "true",
       .reload = OPTION_LIVE, .fallback = "true", .note = "it is always on",
       .doc = "Whether small packets are sent at once on TCP connections." },
-    { "packet_buffer_size", PLAIN(OPTION_BYTES, global), LATER(OPTION_LIVE), .fallback = "4096",
-      .min = 0, .max = 65535,
+    { "packet_buffer_size", PLAIN(OPTION_BYTES, global), .status = OPTION_ACCEPTED, .only = "4096",
+      .reload = OPTION_LIVE, .fallback = "4096", .min = 0, .max = 65535,
+      .note = "there is one buffer for each worker, not one for each client",
       .doc = "The size of the buffer for reading before the size of a packet is known." },
     { "websockets_headers_size", .alias_of = "packet_buffer_size" },
     { "memory_limit", NUMBER(OPTION_BYTES, global, limits.memory_limit, 0, INT64_MAX),
@@ -244,17 +251,21 @@ const struct option options[] = {
       .doc = "Whether a message that says that its payload is text is refused when that is not valid UTF-8." },
 
     /* Keeping state */
-    { "persistence", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"), .fallback = "false",
+    { "persistence", BOOL(global, store.persistence), BUILT(OPTION_LIVE), .fallback = "false",
+      .note = "true needs allow_memory_only, since nothing is kept yet",
       .doc = "Whether sessions and retained messages survive the end of the process." },
     { "retained_persistence", .alias_of = "persistence" },
-    { "persistence_file", PLAIN(OPTION_PATH, global), LATER(OPTION_LIVE), .fallback = "mosquitto.db",
+    { "allow_memory_only", BOOL(global, store.allow_memory_only), BUILT(OPTION_NEVER),
+      .fallback = "false", .is_ours = true,
+      .doc = "Whether the broker starts although it is asked to keep state and can't." },
+    { "persistence_file", PLAIN(OPTION_PATH, global), UNKEPT, .fallback = "mosquitto.db",
       .doc = "The name of the file that keeps the state." },
-    { "persistence_location", PLAIN(OPTION_PATH, global), LATER(OPTION_LIVE),
+    { "persistence_location", PLAIN(OPTION_PATH, global), UNKEPT,
       .doc = "The directory for the kept state." },
-    { "autosave_interval", PLAIN(OPTION_SECONDS, global), LATER(OPTION_LIVE), .fallback = "1800",
-      .min = 0, .max = COUNT_MAX,
+    { "autosave_interval", PLAIN(OPTION_SECONDS, global), UNKEPT, .fallback = "1800", .min = 0,
+      .max = COUNT_MAX,
       .doc = "Seconds between two snapshots of the state; 0 means only at the end." },
-    { "autosave_on_changes", PLAIN(OPTION_BOOL, global), ONLY(OPTION_LIVE, "false"), .fallback = "false",
+    { "autosave_on_changes", PLAIN(OPTION_BOOL, global), UNKEPT, .fallback = "false",
       .doc = "Whether autosave_interval counts changes instead of seconds." },
 
     /* Log */
@@ -292,14 +303,19 @@ const struct option options[] = {
 
     /* Who may connect, publish and subscribe */
     { "allow_anonymous", BOOL(global, clients.allow_anonymous), BUILT(OPTION_LIVE), .fallback = "false",
+      .per_listener = "listener_allow_anonymous",
       .doc = "Whether clients may come without a user name; true if no listener is configured." },
     { "listener_allow_anonymous", BOOL(listener, allow_anonymous), BUILT(OPTION_RELOAD_LISTENER),
       .doc = "The same for one listener; without it, allow_anonymous holds." },
     { "allow_zero_length_clientid", BOOL(global, clients.allow_zero_length_clientid),
-      BUILT(OPTION_LIVE), .fallback = "true",
+      BUILT(OPTION_LIVE), .fallback = "true", .per_listener = "listener_allow_zero_length_clientid",
       .doc = "Whether clients may come without a client id and get one." },
+    { "listener_allow_zero_length_clientid", BOOL(listener, allow_zero_length_clientid),
+      BUILT(OPTION_RELOAD_LISTENER), .is_ours = true,
+      .doc = "The same for one listener; without it, allow_zero_length_clientid holds." },
     { "auto_id_prefix", TEXT(OPTION_STRING, global, clients.auto_id_prefix), BUILT(OPTION_LIVE),
       .fallback = "auto-", .max = 50, .deprecated_for = "listener_auto_id_prefix",
+      .per_listener = "listener_auto_id_prefix",
       .doc = "What the client ids that the broker gives begin with." },
     { "listener_auto_id_prefix", TEXT(OPTION_STRING, listener, auto_id_prefix),
       BUILT(OPTION_RELOAD_LISTENER), .max = 50,
@@ -376,7 +392,7 @@ const struct option options[] = {
     { "queue_policy",
       CHOICE(listener, queue_policy, enum settings_queue_policy, queue_policy_choices),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "drop_newest", .is_ours = true,
-      .doc = "What a full queue of a client does: drop_newest, drop_oldest, or disconnect the client." },
+      .doc = "What a full queue of a client does: drop_newest, drop_oldest, or disconnect the client, but one that came back not before it has got what waited." },
     { "http_dir", PLAIN(OPTION_PATH, listener), LATER(OPTION_NEVER),
       .doc = "A directory of files to serve by HTTP." },
     { "websockets_origin", PLAIN(OPTION_STRING, listener), LATER(OPTION_RELOAD_LISTENER),
@@ -593,4 +609,13 @@ const struct option *option_find(struct slice name)
         }
     }
     return NULL;
+}
+
+const struct report_place *option_place(const struct report_place *places, const char *name)
+{
+    static const struct report_place nowhere = {0};
+    const struct option *option = option_find(slice_of_text(name));
+
+    assert(option);
+    return places ? &places[option_index(option)] : &nowhere;
 }

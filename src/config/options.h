@@ -65,6 +65,8 @@ enum option_status {
     OPTION_BUILT
 };
 
+struct report_place;
+
 struct option_choice {
     const char *name;
     int value;
@@ -117,11 +119,13 @@ struct option {
     const struct option_choice *choices; /* ends with a NULL name */
     const char *deprecated_for;          /* what to write instead */
     const char *note;
-    bool is_prefix : 1; /* the name is only the beginning of the written one */
-    bool is_ours : 1;   /* unknown to Mosquitto 2.1 */
-    bool repeats : 1;   /* each occurrence adds a value */
-    bool replaces : 1;  /* a text of which the last occurrence counts: else twice is an error */
-    const char *doc;    /* one sentence */
+    const char *per_listener; /* what it means with per_listener_settings: a listener's option */
+    bool is_prefix : 1;       /* the name is only the beginning of the written one */
+    bool is_ours : 1;         /* unknown to Mosquitto 2.1 */
+    bool is_silent : 1;       /* OPTION_ACCEPTED: another option's warning is enough */
+    bool repeats : 1;         /* each occurrence adds a value */
+    bool replaces : 1; /* a text of which the last occurrence counts: else twice is an error */
+    const char *doc;   /* one sentence */
 };
 
 extern const struct option options[];
@@ -129,6 +133,12 @@ extern const size_t option_len;
 
 /* The row that a written name means, aliases and prefixes resolved; NULL: no such option. */
 const struct option *option_find(struct slice name);
+
+/*
+ * Where an option was written for the last time, of the places of the settings or of a listener.
+ * Line 0: nowhere.
+ */
+const struct report_place *option_place(const struct report_place *places, const char *name);
 
 static inline size_t option_index(const struct option *option)
 {

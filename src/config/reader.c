@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "config/custom.h"
 #include "config/files.h"
 #include "config/listeners.h"
 #include "config/values.h"
@@ -225,7 +226,7 @@ static void tell_of_option(struct reader *reader, const struct frame *frame,
                        "used.",
                        line->name);
     }
-    if (option->status == OPTION_ACCEPTED &&
+    if (option->status == OPTION_ACCEPTED && !option->is_silent &&
         !(option->only && value_is_equal(option, line->value, option->only))) {
         report_warning(reader->report, &frame->place, "The %s option has no effect: %s.",
                        line->name, option->note);
@@ -261,6 +262,23 @@ static int set_option(struct reader *reader, const struct frame *frame, const st
     return 0;
 }
 
+/* What stands before per_listener_settings would belong to nobody. */
+static int check_order(struct reader *reader, const struct frame *frame, const struct line *line)
+{
+    if (line->option->parse != custom_parse_per_listener ||
+        !reader->settings->clients.per_listener) {
+        return CONFIG_OK;
+    }
+    for (size_t i = 0; i < option_len; i++) {
+        if (options[i].per_listener && reader->places[i].line != 0) {
+            report_error(reader->report, &frame->place,
+                         "per_listener_settings must be set before any other security settings.");
+            return CONFIG_INVALID;
+        }
+    }
+    return CONFIG_OK;
+}
+
 static int read_option(struct reader *reader, const struct frame *frame, const struct line *line)
 {
     struct option_target target = {.settings = reader->settings, .arena = reader->drafts.arena};
@@ -269,7 +287,8 @@ static int read_option(struct reader *reader, const struct frame *frame, const s
     int r;
 
     if (line->option->scope == OPTION_GLOBAL) {
-        return set_option(reader, frame, line, &target, &reader->places[index]);
+        r = set_option(reader, frame, line, &target, &reader->places[index]);
+        return r == 0 ? check_order(reader, frame, line) : r;
     }
     r = choose_listener(reader, frame, line, &draft);
     if (r < 0) {
@@ -341,6 +360,16 @@ static int check_value(struct reader *reader, const struct frame *frame, const s
     return CONFIG_OK;
 }
 
+static const struct option *find_option(const struct reader *reader, struct slice name)
+{
+    const struct option *option = option_find(name);
+
+    if (option && option->per_listener && reader->settings->clients.per_listener) {
+        return option_find(slice_of_text(option->per_listener));
+    }
+    return option;
+}
+
 static int read_line(struct reader *reader, struct frame *frame, char *text)
 {
     struct line line = {0};
@@ -356,7 +385,7 @@ static int read_line(struct reader *reader, struct frame *frame, char *text)
     }
     name_len = split_word(text, &line.value);
     line.name = text;
-    line.option = option_find(slice_of(text, name_len));
+    line.option = find_option(reader, slice_of(text, name_len));
     text[name_len] = '\0';
     if (!line.option) {
         report_error(reader->report, &frame->place, "Unknown configuration variable '%s'.",
@@ -429,11 +458,16 @@ static int fail_with_file(struct reader *reader, const char *path, int verdict)
 
 static int read_file(struct reader *reader, const char *path, bool is_included)
 {
-    struct frame frame = {.place.file = path, .is_included = is_included};
+    struct frame frame = {.is_included = is_included};
     char *text = NULL;
     size_t len;
-    int r = files_read(path, &text, &len);
+    int r;
 
+    frame.place.file = arena_copy_text(reader->drafts.arena, path);
+    if (!frame.place.file) {
+        return -ENOMEM;
+    }
+    r = files_read(path, &text, &len);
     if (r != 0) {
         return r < 0 ? r : fail_with_file(reader, path, r);
     }
@@ -445,10 +479,11 @@ static int read_file(struct reader *reader, const char *path, bool is_included)
 static int read_given_text(struct reader *reader)
 {
     const struct config_request *request = reader->request;
-    struct frame frame = {.place.file = request->path ? request->path : "configuration"};
+    const char *name = request->path ? request->path : "configuration";
+    struct frame frame = {.place.file = arena_copy_text(reader->drafts.arena, name)};
     char *text = arena_copy(&reader->scratch, request->text);
 
-    return text ? read_text(reader, &frame, text, request->text.len) : -ENOMEM;
+    return text && frame.place.file ? read_text(reader, &frame, text, request->text.len) : -ENOMEM;
 }
 
 static int read_source(struct reader *reader)
@@ -461,7 +496,7 @@ static int read_source(struct reader *reader)
 
 static bool is_written(const struct reader *reader, const char *name)
 {
-    return reader->places[option_index(option_find(slice_of_text(name)))].line != 0;
+    return option_place(reader->places, name)->line != 0;
 }
 
 /* No listener at all: only this machine may come, and unless forbidden, everybody on it. */
@@ -481,10 +516,34 @@ static int finish_local_only(struct reader *reader)
     return listeners_add_loopback(settings, request->ports, request->port_len);
 }
 
+/* Who relies on kept state must know that there is none. */
+static int check_store(struct reader *reader)
+{
+    const struct settings_store *store = &reader->settings->store;
+    const struct report_place *place = option_place(reader->places, "persistence");
+
+    if (!store->persistence) {
+        return CONFIG_OK;
+    }
+    if (!store->allow_memory_only) {
+        report_error(reader->report, place,
+                     "Persistence is not supported yet. To start without it, set "
+                     "allow_memory_only true.");
+        return CONFIG_INVALID;
+    }
+    report_warning(reader->report, place,
+                   "persistence has no effect: nothing survives the end of the process yet.");
+    return CONFIG_OK;
+}
+
 static int finish(struct reader *reader)
 {
     struct settings_limits *limits = &reader->settings->limits;
+    int r = check_store(reader);
 
+    if (r != CONFIG_OK) {
+        return r;
+    }
     if (limits->max_inflight_messages == UINT16_MAX) {
         limits->max_inflight_messages = 0;
     }
@@ -503,10 +562,11 @@ static int read_and_finish(struct reader *reader)
 {
     int r;
 
-    reader->places = arena_alloc_array(&reader->scratch, option_len, sizeof(*reader->places));
+    reader->places = arena_alloc_array(reader->drafts.arena, option_len, sizeof(*reader->places));
     if (!reader->places) {
         return -ENOMEM;
     }
+    reader->settings->places = reader->places;
     r = read_source(reader);
     if (r == 0 && reader->unsupported > 0) {
         return CONFIG_INVALID;

@@ -1,4 +1,5 @@
 #include "config/fixture.h"
+#include "config/options.h"
 #include "config/reader.h"
 
 #include <sys/stat.h>
@@ -68,15 +69,14 @@ static void test_all_that_is_not_supported_is_told_at_once(void **state)
     struct fixture *fixture = fixture_new();
 
     (void)state;
-    fixture_readf(fixture, "certfile a\npsk_file b\npersistence true\nmax_keepalive 5\n");
+    fixture_readf(fixture, "certfile a\npsk_file b\nsys_interval 5\nmax_keepalive 5\n");
     assert_int_equal(fixture->r, CONFIG_INVALID);
     assert_string_equal(fixture->said,
                         "E Error: The certfile option is not supported yet.\n"
                         "E Error found at x.conf:1.\n"
                         "E Error: The psk_file option is not supported yet.\n"
                         "E Error found at x.conf:2.\n"
-                        "E Error: persistence true is not supported yet, only persistence "
-                        "false.\n"
+                        "E Error: sys_interval 5 is not supported yet, only sys_interval 0.\n"
                         "E Error found at x.conf:3.\n");
     fixture_free(fixture);
 }
@@ -432,6 +432,95 @@ static void test_prefix_of_given_ids(void **state)
     assert_int_equal(strlen(fixture->settings->listeners[0].auto_id_prefix), 50);
     fixture_readf(fixture, "auto_id_prefix %051d\n", 1);
     fixture_expect_error(fixture, "E Error: Invalid auto_id_prefix value (0000");
+    fixture_free(fixture);
+}
+
+/* The same words, then about the listener that they stand behind. */
+static void test_per_listener_settings(void **state)
+{
+    const struct listener_settings *listeners;
+    struct fixture *fixture = fixture_new();
+
+    (void)state;
+    fixture_readf(fixture, "per_listener_settings true\n"
+                           "listener 1\nallow_anonymous true\nauto_id_prefix a-\n"
+                           "listener 2\nallow_zero_length_clientid false\n");
+    fixture_expect_ok(fixture);
+    assert_true(fixture->settings->clients.per_listener);
+    listeners = fixture->settings->listeners;
+    assert_true(listeners[0].allow_anonymous);
+    assert_true(listeners[0].allow_zero_length_clientid);
+    assert_string_equal(listeners[0].auto_id_prefix, "a-");
+    assert_false(listeners[1].allow_anonymous);
+    assert_false(listeners[1].allow_zero_length_clientid);
+    assert_string_equal(listeners[1].auto_id_prefix, "auto-");
+
+    fixture_readf(fixture, "per_listener_settings true\nper_listener_settings false\n"
+                           "listener 1\nlistener 2\nallow_anonymous true\n");
+    fixture_expect_ok(fixture);
+    assert_false(fixture->settings->listeners[0].allow_anonymous);
+
+    fixture_readf(fixture, "per_listener_settings false\nlistener 1\nallow_anonymous true\n"
+                           "listener 2\nallow_zero_length_clientid false\n");
+    fixture_expect_ok(fixture);
+    assert_true(fixture->settings->listeners[1].allow_anonymous);
+    assert_false(fixture->settings->listeners[0].allow_zero_length_clientid);
+
+    fixture_readf(fixture, "per_listener_settings true\n");
+    fixture_expect_ok(fixture);
+    assert_true(fixture->settings->listeners[0].allow_anonymous);
+
+    fixture_readf(fixture, "listener 1\nallow_anonymous true\nper_listener_settings true\n");
+    fixture_expect_error(fixture, "E Error: per_listener_settings must be set before any other "
+                                  "security settings.\nE Error found at x.conf:3.\n");
+    fixture_readf(fixture, "per_listener_settings yes\n");
+    fixture_expect_error(fixture, "E Error: Invalid per_listener_settings value (yes).");
+    fixture_free(fixture);
+}
+
+/* State that is asked for and not kept: the start needs a word about that, and warns once. */
+static void test_persistence(void **state)
+{
+    static const char debian[] = "persistence true\npersistence_location /var/lib/mosquitto/\n"
+                                 "persistence_file x.db\nautosave_interval 60\n"
+                                 "autosave_on_changes true\n";
+    struct fixture *fixture = fixture_new();
+
+    (void)state;
+    fixture_readf(fixture, "%s", debian);
+    assert_int_equal(fixture->r, CONFIG_INVALID);
+    assert_string_equal(fixture->said, "E Error: Persistence is not supported yet. To start "
+                                       "without it, set allow_memory_only true.\n"
+                                       "E Error found at x.conf:1.\n");
+    fixture_readf(fixture, "%sallow_memory_only true\n", debian);
+    fixture_expect_ok(fixture);
+    assert_string_equal(fixture->said, "W Warning: persistence has no effect: nothing survives the "
+                                       "end of the process yet. (x.conf:1)\n");
+    fixture_readf(fixture, "allow_memory_only true\npersistence false\n");
+    fixture_expect_ok(fixture);
+    assert_string_equal(fixture->said, "");
+    fixture_free(fixture);
+}
+
+/* For whoever looks closer at the values than the reader does. */
+static void test_places(void **state)
+{
+    const struct report_place *place;
+    struct fixture *fixture = fixture_new();
+
+    (void)state;
+    fixture_readf(fixture, "user a\nlistener 1\nbind_interface lo\n\nlistener 2\n");
+    fixture_expect_ok(fixture);
+    place = option_place(fixture->settings->places, "user");
+    assert_string_equal(place->file, "x.conf");
+    assert_int_equal(place->line, 1);
+    assert_int_equal(option_place(fixture->settings->places, "pid_file")->line, 0);
+    assert_int_equal(option_place(fixture->settings->listeners[0].places, "listener")->line, 2);
+    assert_int_equal(option_place(fixture->settings->listeners[0].places, "bind_interface")->line,
+                     3);
+    assert_int_equal(option_place(fixture->settings->listeners[1].places, "listener")->line, 5);
+    fixture_readf(fixture, "user a\n");
+    assert_int_equal(option_place(fixture->settings->listeners[0].places, "listener")->line, 0);
     fixture_free(fixture);
 }
 
@@ -818,6 +907,9 @@ int main(void)
         cmocka_unit_test(test_default_listener),
         cmocka_unit_test(test_who_may_come_without_a_name),
         cmocka_unit_test(test_prefix_of_given_ids),
+        cmocka_unit_test(test_per_listener_settings),
+        cmocka_unit_test(test_persistence),
+        cmocka_unit_test(test_places),
         cmocka_unit_test(test_ports_of_the_command_line),
         cmocka_unit_test(test_spellings_of_the_proxy_protocol),
         cmocka_unit_test(test_trusted_proxies),

@@ -45,7 +45,9 @@ void report_error(const struct report *report, const struct report_place *place,
     va_start(values, format);
     report_list(report, LOG_ERROR, "Error: ", format, values);
     va_end(values);
-    report_error_place(report, place);
+    if (place->line != 0) {
+        report_error_place(report, place);
+    }
 }
 
 void report_warning(const struct report *report, const struct report_place *place,

@@ -29,7 +29,7 @@ struct report {
 void report_line(const struct report *report, enum log_type type, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* `Error: TEXT`, and a second line that tells the place. */
+/* `Error: TEXT`, and a second line that tells the place, if there is one. */
 void report_error(const struct report *report, const struct report_place *place, const char *format,
                   ...) PRINTF_LIKE(3, 4);
 

@@ -24,10 +24,17 @@ enum {
     SETTINGS_LOG_TO_TOPICS = 1 << 4
 };
 
+struct report_place;
+
 struct settings_process {
     const char *user;     /* to become when started as root */
     const char *pid_file; /* NULL: none */
     uint16_t workers;     /* 0: as many as there are usable cores */
+};
+
+struct settings_store {
+    bool persistence;
+    bool allow_memory_only; /* go without it all the same */
 };
 
 struct settings_log {
@@ -67,10 +74,11 @@ struct settings_limits {
 };
 
 struct settings_clients {
-    bool allow_anonymous; /* as each listener inherited it */
-    bool allow_zero_length_clientid;
-    const char *auto_id_prefix;    /* as each listener inherited it */
-    const char *clientid_prefixes; /* NULL: any client id */
+    bool allow_anonymous;            /* as each listener inherited it */
+    bool per_listener;               /* the options about who may come in are the listeners' */
+    bool allow_zero_length_clientid; /* as each listener inherited it */
+    const char *auto_id_prefix;      /* as each listener inherited it */
+    const char *clientid_prefixes;   /* NULL: any client id */
     bool retain_available;
     uint32_t retain_expiry_interval_min; /* between two sweeps; 0: none */
     bool allow_duplicate_messages;
@@ -120,6 +128,7 @@ struct listener_settings {
     uint32_t backlog;
     bool defer_accept;
     bool allow_anonymous;
+    bool allow_zero_length_clientid;
     const char *auto_id_prefix;
     bool use_username_as_clientid;
     const char *mount_point;         /* NULL: none */
@@ -129,16 +138,19 @@ struct listener_settings {
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
     enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
+    const struct report_place *places; /* as in the settings; its beginning is that of `listener` */
 };
 
 struct settings {
     struct settings_process process;
+    struct settings_store store;
     struct settings_log log;
     struct settings_limits limits;
     struct settings_clients clients;
     bool is_local_only; /* no listener is configured: loopback only, everybody may come in */
     struct listener_settings *listeners;
     unsigned listener_len;
+    const struct report_place *places; /* where options were written: see option_place() */
 
     /* Private. */
     struct arena arena;

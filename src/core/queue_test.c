@@ -226,6 +226,31 @@ static void test_the_client_gives_way(void **state)
     fixture_free(fixture);
 }
 
+/* One that comes back to a full queue gets through it first. */
+static void test_a_client_that_is_behind_stays(void **state)
+{
+    struct fixture *fixture = fixture_with((struct core_limits){.max_queued = 2});
+    struct client *client = connect_policy(fixture, "a", 1, 1, SETTINGS_QUEUE_DISCONNECT);
+    struct session_request request = {
+        .expiry_interval = 100, .window = 1, .queue_policy = SETTINGS_QUEUE_DISCONNECT};
+
+    (void)state;
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    publish(fixture, 1, 3, 1);
+    client = fixture_client(fixture, 0, "a");
+    assert_int_equal(fixture_connect(client, &request), SESSION_RESUMED);
+    publish(fixture, 4, 5, 1);
+    assert_int_equal(dropped(fixture), 2);
+    assert_int_equal(client->overflows, 0);
+    acknowledge(client, 1);
+    acknowledge(client, 2);
+    acknowledge(client, 3);
+    fixture_expect(client, "1q1@1 2q1@2 4q1@3");
+    publish(fixture, 6, 9, 1); /* has caught up: this is its own doing */
+    assert_int_equal(client->overflows, 1);
+    fixture_free(fixture);
+}
+
 /* Also one that does not read what needs no acknowledgement. */
 static void test_a_busy_client_gives_way(void **state)
 {
@@ -372,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_the_oldest_was_never_sent),
         cmocka_unit_test(test_no_oldest_to_drop),
         cmocka_unit_test(test_the_client_gives_way),
+        cmocka_unit_test(test_a_client_that_is_behind_stays),
         cmocka_unit_test(test_a_busy_client_gives_way),
         cmocka_unit_test(test_plain_messages_wait),
         cmocka_unit_test(test_plain_messages_do_not_wait),

@@ -291,6 +291,7 @@ static void attach(struct session *session, struct client *client,
     session->will_expiry = request->will_expiry;
     session->said_dropping = false;
     outbound_rewind(&session->outbound);
+    session->is_behind = outbound_queued(&session->outbound) > 0;
 }
 
 int session_connect(struct shard *shard, struct client *client,
@@ -432,10 +433,12 @@ static void say_dropping(struct session *session)
     }
 }
 
-/* More waits for the client than may. */
+/* More waits for the client than may. One that came back to a long queue is not to blame for that,
+ * and would never get through it if it were disconnected. */
 static void on_overflow(struct shard *shard, struct session *session)
 {
-    if (session->queue_policy == SETTINGS_QUEUE_DISCONNECT && session->client) {
+    if (session->queue_policy == SETTINGS_QUEUE_DISCONNECT && session->client &&
+        !session->is_behind) {
         shard->peer->overflow(session->client);
     }
 }
@@ -466,6 +469,7 @@ static bool is_queue_full(const struct shard *shard, const struct session *sessi
 /* False: the new delivery is the one that is dropped. What is dropped is counted. */
 static bool make_room(struct shard *shard, struct session *session)
 {
+    session->is_behind = session->is_behind && outbound_queued(&session->outbound) > 0;
     while (is_queue_full(shard, session)) {
         shard->counts.dropped_queue_full++;
         say_dropping(session);

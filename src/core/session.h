@@ -47,6 +47,7 @@ struct session {
     uint32_t pins;   /* fan-outs that hold the session */
     bool is_over;
     bool said_dropping;   /* the log has told that deliveries are dropped */
+    bool is_behind;       /* what waited when its client came has not all been sent yet */
     uint8_t queue_policy; /* enum settings_queue_policy */
     uint8_t hold;         /* the wait for the store that is under way, by number; see core/keep.c */
     bool is_holding;      /* there is one */

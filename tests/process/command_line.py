@@ -2,6 +2,7 @@
 The command line: what Mosquitto's users and packages type.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import subprocess
 import pytest
 
 from harness import ports
-from harness.broker import binary
+from harness.broker import ROOT, binary
 from harness.process import wait_until
 
 
@@ -66,7 +67,8 @@ def test_wrong_value(kind, arguments):
     assert done.stderr.startswith("Error: ") and "Usage" not in done.stderr
 
 
-def test_ten_ports(start_broker):
+@pytest.mark.workers
+def test_ten_ports(start_broker, workers):
     """All of them on the loopback addresses, and for everybody."""
     arguments = [each for n in range(10) for each in ("-p", f"{{port{n}}}")]
     broker = start_broker(None, arguments=arguments)
@@ -119,3 +121,21 @@ def test_closed_standard_descriptors(kind, tmp_path):
     done = subprocess.run(["sh", "-c", f"exec {binary(kind)} -c conf <&- >&- 2>&-"], cwd=tmp_path,
                           timeout=20, check=False)
     assert done.returncode == 3
+
+
+@pytest.mark.nightjar("ours")
+@pytest.mark.parametrize("what", ["options", "packets", "properties", "reasons"])
+def test_describe(kind, what):
+    """The pages of docs/, and the same for man and for tools."""
+    page = run(kind, "--describe", what)
+    assert page.returncode == 0 and page.stdout == (ROOT / f"docs/{what}.md").read_text()
+    rows = json.loads(run(kind, "--describe", what, "--format", "json").stdout)
+    man = run(kind, "--describe", what, "--format", "man").stdout
+    assert len(rows) == man.count("\n.TP\n") > 10 and man.startswith(".TH nightjar")
+
+
+@pytest.mark.nightjar("ours")
+@pytest.mark.parametrize("arguments", [["nothing"], ["options", "--format", "html"]])
+def test_describe_what_is_not_there(kind, arguments):
+    done = run(kind, "--describe", *arguments)
+    assert done.returncode == 3 and done.stdout == "" and done.stderr.startswith("Error: --")
