@@ -1,5 +1,6 @@
 #include "app/broker.h"
 
+#include "app/dump.h"
 #include "app/logging.h"
 #include "app/privileges.h"
 #include "app/process.h"
@@ -33,7 +34,8 @@ struct broker {
     bool has_pid_file;
     pthread_mutex_t gate; /* held while threads are made */
     bool may_run;         /* all of them are there; under the gate */
-    uint64_t feed_ms;     /* between two looks whether the watchdog may be fed; 0: there is none */
+    struct dump *dump;
+    uint64_t feed_ms; /* between two looks whether the watchdog may be fed; 0: there is none */
     uint64_t next_feed_ms;
 };
 
@@ -305,16 +307,20 @@ static void feed_watchdog(struct broker *broker)
     }
 }
 
-static void handle_signal(const struct broker *broker, int number)
+static void handle_signal(struct broker *broker, int number)
 {
     if (number == SIGHUP || number == SIGRTMIN) {
         logging_reopen(broker->settings);
     }
-    if (number == SIGUSR1) {
+    if (number == SIGNALS_ANSWER) {
+        dump_go_on(broker->dump);
+    } else if (number == SIGUSR2) {
+        dump_start(broker->dump);
+    } else if (number == SIGUSR1) {
         log_line(LOG_WARNING, "Warning: SIGUSR1 saves nothing: persistence is not built in.");
     } else if (number == SIGRTMIN) {
         log_line(LOG_NOTICE, "The log was asked to be opened again.");
-    } else if (number == SIGHUP || number == SIGUSR2) {
+    } else if (number == SIGHUP) {
         log_line(LOG_WARNING, "Warning: Signal %d is not supported yet.", number);
     }
 }
@@ -337,10 +343,12 @@ static void run(struct broker *broker, struct daemon *daemon)
     daemon_detach(daemon);
     systemd_notify(SYSTEMD_READY);
     broker->feed_ms = (systemd_watchdog_ms() + FEEDS - 1) / FEEDS;
+    broker->dump = dump_new(broker->server, broker->worker_len);
     serve(broker);
     systemd_notify(SYSTEMD_STOPPING);
     logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
     stop_workers(broker);
+    broker->dump = dump_free(broker->dump);
 }
 
 int broker_run(struct settings *settings, struct daemon *daemon)

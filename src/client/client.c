@@ -221,7 +221,7 @@ void client_free(struct client *client)
         memory_free(client->pause);
     }
     list_remove(&client->link);
-    list_remove(&client->in_hub);
+    hub_unlist(hub, client);
     wheel_disarm(&client->timer);
     client_input_free(client);
     output_deinit(&client->output, &hub->pool);

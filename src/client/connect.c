@@ -337,7 +337,7 @@ static int move(struct client *client, unsigned home)
     }
     wheel_disarm(&client->timer);
     list_remove(&client->link);
-    list_remove(in_hub);
+    hub_unlist(hub, client);
     worker_forget(hub->worker, client);
     r = worker_move(hub->worker, home, client, sizeof(*client) + client->facts->login->rest_len);
     if (r < 0) {

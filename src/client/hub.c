@@ -100,6 +100,14 @@ static bool take_place(const struct hub_listener *listener)
     return true;
 }
 
+void hub_unlist(struct hub *hub, struct client *client)
+{
+    if (hub->listed == &client->in_hub) {
+        hub->listed = client->in_hub.next;
+    }
+    list_remove(&client->in_hub);
+}
+
 void hub_give_place(const struct hub_listener *listener)
 {
     give_one(listener->shared->connection_len);

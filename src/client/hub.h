@@ -65,6 +65,7 @@ struct hub {
     struct shard *shard;
     struct worker *worker;
     struct list_link clients;
+    struct list_link *listed; /* where a survey goes on in them; NULL: none is under way */
     struct list_link dirty;
     struct list_link closing;
     struct list_link open_acks; /* that wait for the store */
@@ -91,6 +92,9 @@ int hub_listen(struct hub *hub, const struct server_listener *listeners, unsigne
 
 /* A descriptor was closed here: a listener that had run out of them may go on. */
 void hub_on_descriptor(struct hub *hub);
+
+/* A client is no more of this hub's, or is about to be freed. */
+void hub_unlist(struct hub *hub, struct client *client);
 
 /* A connection of this listener has ended. */
 void hub_give_place(const struct hub_listener *listener);

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "client/hub.h"
 #include "client/lines.h"
+#include "client/survey.h"
 
 /* Immutable while workers run, but for the counts of connections. Owner: main. */
 struct server {
@@ -223,6 +224,11 @@ void server_run_worker(struct server *server, unsigned worker)
 bool server_has_passed(struct server *server)
 {
     return worker_group_has_passed(server->group);
+}
+
+int server_survey(struct server *server, struct survey *survey)
+{
+    return survey_ask(server->group, survey);
 }
 
 /* Counts are numbers of one size, and nothing else. */

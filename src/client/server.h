@@ -63,6 +63,11 @@ void server_run_worker(struct server *server, unsigned worker);
 /* Whether every worker has passed an iteration since this last answered true. Main. */
 bool server_has_passed(struct server *server);
 
+struct survey;
+
+/* Has the workers take the next piece of a survey (client/survey.h). Main. */
+int server_survey(struct server *server, struct survey *survey) MUST_CHECK;
+
 /* The sum of what the workers count, a moment in which none of them runs. */
 void server_sum_counts(const struct server *server, struct shard_counts *counts_out);
 

@@ -94,6 +94,7 @@ void shard_clear(struct shard *shard)
     assert_owner(shard->worker);
     fanout_clear(shard);
     sweep_stop(shard);
+    census_stop(shard);
     while ((link = table_any(&shard->sessions)) != NULL) {
         struct session *session = CONTAINER_OF(link, struct session, link);
 

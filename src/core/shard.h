@@ -14,6 +14,7 @@
 #include "base/rcu.h"
 #include "base/table.h"
 #include "base/wheel.h"
+#include "core/census.h"
 #include "core/fanout.h"
 #include "core/peer.h"
 #include "core/post.h"
@@ -91,6 +92,7 @@ struct shard {
     struct fanout fanout;
     struct list_link replays; /* that can go on now */
     struct sweep sweep;       /* of the retained tree; one worker's only */
+    struct census_cursor census;
     struct list_link ended;   /* sessions that still have subscriptions to remove */
     struct list_link filling; /* memberships without room, since this iteration or the last */
     uint32_t iteration;

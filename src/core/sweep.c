@@ -36,18 +36,6 @@ void sweep_stop(struct shard *shard)
     move_pin(shard, TREE_NO_NODE);
 }
 
-/* A child, else the next sibling, else an ancestor's. TREE_NO_NODE: that was the last one. */
-static uint32_t next_of(const struct tree *tree, uint32_t number)
-{
-    uint32_t next = tree_first_child(tree, number);
-
-    while (next == TREE_NO_NODE && number != TREE_ROOT) {
-        next = tree_next_sibling(tree, number);
-        number = tree_parent(tree, number);
-    }
-    return next;
-}
-
 /* Removing waits for a lock, which ends the read section: the node is pinned first. */
 static void look_at(struct shard *shard, uint32_t number)
 {
@@ -78,7 +66,7 @@ void sweep_go_on(struct shard *shard, unsigned budget)
     at = at == TREE_NO_NODE ? TREE_ROOT : at;
     /* On a node that was removed under the walk nothing can be pinned: on to one that stays. */
     for (; budget > 0 || !tree_pin(tree, at); budget -= budget > 0) {
-        at = next_of(tree, at);
+        at = tree_next(tree, at);
         if (at == TREE_NO_NODE) {
             finish(shard);
             return;

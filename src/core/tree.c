@@ -383,6 +383,18 @@ uint32_t tree_next_sibling(const struct tree *tree, uint32_t number)
     return atomic_load_explicit(&tree_node(tree, number)->next, memory_order_acquire);
 }
 
+/* A child, else the next sibling, else an ancestor's. */
+uint32_t tree_next(const struct tree *tree, uint32_t number)
+{
+    uint32_t next = tree_first_child(tree, number);
+
+    while (next == TREE_NO_NODE && number != TREE_ROOT) {
+        next = tree_next_sibling(tree, number);
+        number = tree_parent(tree, number);
+    }
+    return next;
+}
+
 struct slice tree_level(const struct tree *tree, uint32_t number)
 {
     return node_level(tree_node(tree, number));

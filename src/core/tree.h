@@ -102,5 +102,8 @@ struct tree_place tree_hash(const struct tree *tree, struct tree_place parent);
 uint32_t tree_first_child(const struct tree *tree, uint32_t number);
 uint32_t tree_next_sibling(const struct tree *tree, uint32_t number);
 
+/* A walk over all nodes, depth first: the next one; behind the last one TREE_NO_NODE. */
+uint32_t tree_next(const struct tree *tree, uint32_t number);
+
 /* Nodes in use, without the root. Any thread. */
 size_t tree_len(const struct tree *tree);

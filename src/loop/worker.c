@@ -326,6 +326,27 @@ void worker_push(struct worker *worker)
     post_push(worker);
 }
 
+int worker_group_call(struct worker_group *group, unsigned worker, struct post_call *call)
+{
+    struct worker *to = group->workers[worker];
+    struct mail_batch *batch = memory_alloc(sizeof(*batch));
+
+    if (!batch) {
+        return -ENOMEM;
+    }
+    batch->rounds = NULL;
+    batch->round = 0;
+    batch->size = 0;
+    batch->len = 1;
+    batch->taken = 0;
+    batch->entries[0] = (struct mail_entry){.object = call, .kind = POST_CALL};
+    mailbox_push(&to->mailbox, batch);
+    if (mailbox_needs_wake(&to->mailbox)) {
+        poller_wake(to->poller);
+    }
+    return 0;
+}
+
 int worker_move(struct worker *worker, unsigned to, struct client *client, size_t size)
 {
     int r = post_reserve(worker);

@@ -67,6 +67,13 @@ bool worker_group_is_stopping(const struct worker_group *group);
  */
 bool worker_group_has_passed(struct worker_group *group);
 
+/*
+ * Has a worker call the function, between two of its other entries. Any thread that is no worker,
+ * while the group is not yet asked to stop. -ENOMEM.
+ */
+int worker_group_call(struct worker_group *group, unsigned worker,
+                      struct post_call *call) MUST_CHECK;
+
 /* Makes worker number `shard->worker` of the group. The shard stays the caller's. */
 int worker_new(struct worker_group *group, struct shard *shard, const struct worker_ops *ops,
                void *context, struct worker **worker_out) MUST_CHECK;

@@ -736,6 +736,38 @@ static void whoever_hangs_does_not_pass(void **state)
     close_stations();
 }
 
+static void count_call(void *context, struct post_call *call)
+{
+    assert(owner_self == &((struct station *)context)->shard->owner);
+    memory_free(call);
+    atomic_fetch_add_explicit(&calls_over, 1, memory_order_release);
+}
+
+/* Of main, at workers that sleep; each runs before the end. */
+static void calls_come_from_outside(void **state)
+{
+    static const struct play play = {0};
+
+    (void)state;
+    open_stations(STATION_LEN, &play);
+    start_all();
+    for (unsigned i = 0; i < 100; i++) {
+        struct post_call *call = memory_must_alloc(sizeof(*call));
+
+        call->function = count_call;
+        memory_fail_after(1);
+        assert_int_equal(worker_group_call(group, i % STATION_LEN, call), -ENOMEM);
+        assert_int_equal(worker_group_call(group, i % STATION_LEN, call), 0);
+        while (i % 10 == 0 && atomic_load_explicit(&calls_over, memory_order_acquire) <= i) {
+            sched_yield();
+        }
+    }
+    worker_group_stop(group);
+    join_all();
+    assert_int_equal(calls_over, 100);
+    close_stations();
+}
+
 static void making_them_can_fail(void **state)
 {
     static const struct play play = {0};
@@ -783,6 +815,7 @@ int main(void)
         cmocka_unit_test(sleeping_workers_have_timers),
         cmocka_unit_test(sleepers_hold_up_no_grace_period),
         cmocka_unit_test(whoever_hangs_does_not_pass),
+        cmocka_unit_test(calls_come_from_outside),
         cmocka_unit_test(making_them_can_fail),
     };
 
