@@ -110,6 +110,22 @@ static bool is_like(const struct model *model, const struct instance *it,
                      it->retain == like->retain;
 }
 
+/* Replays like this one that could not have come live when they came. */
+static unsigned count_certain_replays(const struct model *model,
+                                      const struct model_session *session,
+                                      const struct instance *like)
+{
+    unsigned len = 0;
+
+    for (unsigned i = 0; i < session->log_len; i++) {
+        const struct instance *it = &session->log[i];
+
+        len += it->message == like->message && it->is_replay && !it->may_be_live &&
+               is_like(model, it, like);
+    }
+    return len;
+}
+
 /* How many like this one the session has got. */
 static unsigned count_like(const struct model *model, const struct model_session *session,
                            const struct instance *like, bool is_replay)
@@ -190,6 +206,7 @@ static void on_live(struct model *model, struct model_session *session, struct i
     if (model->messages[message].is_will) {
         model_check_will(model, message);
     }
+    instance->may_be_live = true;
     instance->is_first = !instance->may_be_replay && session_live(session, class, message) == 1;
     if (instance->is_first) {
         check_order(model, session, message, instance->qos);
@@ -223,7 +240,10 @@ static void check_form(struct model *model, const struct model_session *session,
     }
 }
 
-/* What was counted as live makes room for this one, where it may have been a replay. */
+/*
+ * What was counted as live makes room for this one, where it may have been a replay. Which of the
+ * two is the replay nobody knows.
+ */
 static void take_back(const struct model *model, struct model_session *session,
                       const struct instance *instance)
 {
@@ -256,7 +276,7 @@ static void on_instance(struct model *model, struct model_session *session,
     take_back(model, session, instance);
     may_be_live = !instance->retain || count_like(model, session, instance, false) <
                                            allowed_copies(model, session, instance);
-    instance->may_be_replay = instance->retain && count_like(model, session, instance, true) <
+    instance->may_be_replay = instance->retain && count_certain_replays(model, session, instance) <
                                                       allowed_replays(model, session, instance);
     if (may_be_live) {
         on_live(model, session, instance);

@@ -234,6 +234,36 @@ static bool has_message(const struct model_session *session, uint32_t message, u
     return given_to(session, message, group) > (session->is_over ? unacked : 0);
 }
 
+static bool was_closed_since(const struct model *model, unsigned actor, uint64_t stamp)
+{
+    for (unsigned i = 0; i < model->connection_len; i++) {
+        const struct model_connection *it = &model->connections[i];
+
+        if (it->actor == actor && it->connect_read && it->closed > stamp) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* It may have been this one's turn, with QoS 0, and gone with an output that was never written. */
+static bool may_have_lost(const struct model *model, const struct model_session *session,
+                          uint32_t message, unsigned group)
+{
+    uint64_t first_sent = model->messages[message].first_sent;
+
+    for (unsigned i = 0; i < session->episode_len; i++) {
+        const struct episode *episode = &session->episodes[i];
+
+        if (is_member(model, episode, message, group) &&
+            options_qos(model, episode->options, model->wire[message].qos) == 0 &&
+            (!episode->unsub_acked || episode->unsub_acked > first_sent)) {
+            return was_closed_since(model, session->actor, first_sent);
+        }
+    }
+    return false;
+}
+
 struct group_check {
     struct model *model;
     bool (*is_settled)(void *context, const struct model_session *session);
@@ -267,7 +297,8 @@ static void check_loss(const struct group_check *check, uint32_t message)
         const struct model_session *session = model->sessions[i];
 
         has_keeper |= is_certain_keeper(model, session, message, check->group);
-        is_kept |= has_message(session, message, check->group);
+        is_kept |= has_message(session, message, check->group) ||
+                   may_have_lost(model, session, message, check->group);
     }
     if (has_keeper && !is_kept) {
         model_complain(model, "%s lost message %u (topic %s)", world_filter(check->group), message,

@@ -119,6 +119,7 @@ struct instance {
     bool retain;
     bool is_replay;
     bool may_be_replay;
+    bool may_be_live;
     bool is_first; /* of this message and QoS class, live */
 };
 

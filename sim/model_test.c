@@ -99,6 +99,10 @@ static const struct wire_message messages[] = {
 #define GROUP                                                                                       \
     CONNECTS(0, 0), CONNECTS(1, 1), OPENS(2, 2, true, DURABLE), WELCOMED(2, true),                  \
     SUBSCRIBES(1, 1, SHARED, 1), SUBSCRIBES(2, 1, SHARED, 1)
+/* The same, the first with QoS 0. */
+#define MIXED_GROUP                                                                                 \
+    CONNECTS(0, 0), CONNECTS(1, 1), OPENS(2, 2, true, DURABLE), WELCOMED(2, true),                  \
+    SUBSCRIBES(1, 1, SHARED, 0), SUBSCRIBES(2, 1, SHARED, 1)
 /* Two subscriptions of "a", QoS 0 and 1. */
 #define OVERLAPPING                                                                                 \
     CONNECTS(0, 0), CONNECTS(1, 1), ASKS_WITH(1, 1, 1, 0, 7), GRANTED(1, 1, 0),                     \
@@ -269,6 +273,19 @@ static const struct history histories[] = {
       PUBLISHES(0, 3, 1, 1), GETS(1, 3, 1, 1)}},
     {"retain that nobody asked for", "1 times in place of 0", {0},
      {TWO, PUBLISHES(0, 3, 1, 1), PUBLISH(1, WRITTEN, 3, 1, 1, .retain = true)}},
+    {"retain as published behind a later message", "behind message 1 of the same client", {0},
+     {CONNECTS(0, 0), CONNECTS(1, 1), SUBSCRIBES(1, 1, 1, 1 | EPISODE_AS_PUBLISHED),
+      PUBLISHES(0, 3, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(1, 1, 1, 1),
+      PUBLISH(1, WRITTEN, 3, 2, 1, .retain = true)}},
+    {"live with RETAIN, and replayed behind a later message", NULL, {0},
+     {CONNECTS(0, 0), CONNECTS(1, 1), SUBSCRIBES(1, 1, 1, 1 | EPISODE_AS_PUBLISHED),
+      PUBLISHES(0, 3, 1, 1), PUBLISHES(0, 1, 2, 1), SUBSCRIBES(1, 2, 1, 1),
+      PUBLISH(1, WRITTEN, 3, 1, 1, .retain = true), GETS(1, 1, 2, 1),
+      PUBLISH(1, WRITTEN, 3, 3, 1, .retain = true)}},
+    {"live with RETAIN, and replayed twice", "2 times in place of 1", {0},
+     {CONNECTS(0, 0), CONNECTS(1, 1), SUBSCRIBES(1, 1, 1, 1 | EPISODE_AS_PUBLISHED),
+      PUBLISHES(0, 3, 1, 1), SUBSCRIBES(1, 2, 1, 1), PUBLISH(1, WRITTEN, 3, 1, 1, .retain = true),
+      PUBLISH(1, WRITTEN, 3, 2, 1, .retain = true), PUBLISH(1, WRITTEN, 3, 3, 1, .retain = true)}},
     {"no local", "has no subscription", {0},
      {CONNECTS(0, 0), SUBSCRIBES(0, 1, 1, 2 | EPISODE_NO_LOCAL), PUBLISHES(0, 0, 1, 1),
       GETS(0, 0, 1, 1)}},
@@ -363,6 +380,14 @@ static const struct history histories[] = {
     {"to nobody, when the first has left", "lost message 0", {0},
      {GROUP, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), GETS(1, 0, 1, 1), {ENDED, 1},
       {CLOSED, 1}, {QUIET}}},
+    {"lost with the connection of a member with QoS 0", NULL, {0},
+     {MIXED_GROUP, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), {ENDED, 1}, {CLOSED, 1},
+      {QUIET}}},
+    {"lost by a member with QoS 0", "lost message 0", {0},
+     {MIXED_GROUP, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), {QUIET}}},
+    {"lost when the member with QoS 0 had left", "lost message 0", {0},
+     {MIXED_GROUP, {ENDED, 1}, {CLOSED, 1}, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1),
+      {QUIET}}},
     {"to another, though the first acknowledged", "2 times in place of 1", {0},
      {GROUP, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), ANSWERS(1, PUBACK, 1), {ENDED, 1},
       {CLOSED, 1}, GETS(2, 0, 1, 1)}},
