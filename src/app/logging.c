@@ -92,7 +92,7 @@ int logging_open(const struct command_line *line, const struct settings *setting
 
 void logging_give_file(uid_t uid, gid_t gid)
 {
-    if (geteuid() == 0 && file_fd >= 0 && file_is_ours && fchown(file_fd, uid, gid) < 0) {
+    if (file_is_ours && uid != geteuid() && fchown(file_fd, uid, gid) < 0) {
         log_line(LOG_WARNING, "Warning: Unable to give the log file away: %s.", strerror(errno));
     }
 }

@@ -15,6 +15,7 @@ import tempfile
 import pytest
 
 from harness.process import wait_until
+from harness.rights import NO_LEAK_CHECK, NOBODY, as_root, open_folder
 
 LISTENER = "listener {port} 127.0.0.1\nallow_anonymous true\nlog_timestamp false\n"
 
@@ -193,3 +194,18 @@ def test_times_have_the_form_that_is_asked_for(start_broker):
                           "log_timestamp_format %Y-%m-%dT%H:%M:%S\n")
     broker.connect("x")
     broker.expect_line(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d: New client connected from .*")
+
+
+@as_root
+@pytest.mark.nightjar("who owns the file")
+def test_the_file_belongs_to_who_the_broker_becomes(start_broker):
+    """Or it could not be opened anew."""
+    with open_folder() as folder:
+        path = folder / "own.log"
+        broker = start_broker(LISTENER + f"log_dest file {path}\nuser nobody\n",
+                              environment=NO_LEAK_CHECK)
+        wait_for(path, r"nightjar version \S+ running")
+        assert path.stat().st_uid == NOBODY
+        broker.signal(signal.SIGRTMIN)
+        wait_for(path, r"The log was asked to be opened again\.")
+        assert not any("Unable" in line for line in lines_of(path))
