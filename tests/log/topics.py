@@ -65,3 +65,20 @@ def test_a_line_about_a_line_is_none(broker, workers):
     broker.expect_line(r"New client connected from .* as last .*")
     more = [line for line in broker.lines()[before:] if not line.startswith("Sending CONNACK")]
     assert len(more) < 8, more
+
+
+@pytest.mark.nightjar("the wording")
+def test_what_publishing_a_line_logs_is_not_published(start_broker):
+    """On the worker that publishes; so with one alone."""
+    broker = start_broker("listener {port} 127.0.0.1\nallow_anonymous true\n" + LOG +
+                          "max_queued_messages 2\nmax_inflight_messages 1\n", workers=1)
+    full = broker.connect("full", 4)
+    full.subscribe("$SYS/broker/log/#", qos=1)
+    reader = broker.connect("reader", 4)
+    reader.subscribe("$SYS/broker/log/#", qos=0)
+    for number in range(10):
+        broker.connect(f"x{number}", 4).disconnect()
+    broker.expect_line(r"Outgoing messages are being dropped for client full\.")
+    broker.connect("last", 4)
+    found = messages_until(reader, "as last")
+    assert not any("dropped" in text for _, text in found), found
