@@ -1,6 +1,7 @@
 #include "app/broker.h"
 
 #include "app/dump.h"
+#include "app/logging.h"
 #include "app/privileges.h"
 #include "app/process.h"
 #include "app/signals.h"
@@ -253,6 +254,10 @@ static int start(struct broker *broker)
     make_room(broker);
     r = open_server(broker);
     if (r == 0) {
+        r = say_failed("publish the log", server_open_lines(broker->server));
+    }
+    if (r == 0) {
+        log_set_publish(server_publish_line, broker->server);
         r = open_listeners(broker);
     }
     /* Not before the listeners: a second broker must leave the file of the first alone. */
@@ -260,12 +265,16 @@ static int start(struct broker *broker)
         r = write_pid(broker);
     }
     if (r == 0) {
+        logging_give_file(broker->privileges.uid, broker->privileges.gid);
         r = drop_privileges(broker);
     }
     if (r < 0) {
         return r;
     }
-    r = say_failed("start workers", start_workers(broker));
+    r = logging_start(broker->settings);
+    if (r == 0) {
+        r = say_failed("start workers", start_workers(broker));
+    }
     if (r < 0) {
         stop_workers(broker);
     }
@@ -274,6 +283,8 @@ static int start(struct broker *broker)
 
 static void finish(struct broker *broker)
 {
+    log_stop();
+    log_set_publish(NULL, NULL);
     server_free(broker->server);
     for (unsigned i = 0; i < broker->listener_len; i++) {
         listener_close(&broker->listeners[i]);
@@ -298,6 +309,9 @@ static void feed_watchdog(struct broker *broker)
 
 static void handle_signal(struct broker *broker, int number)
 {
+    if (number == SIGHUP || number == SIGRTMIN) {
+        logging_reopen(broker->settings);
+    }
     if (number == SIGNALS_ANSWER) {
         dump_go_on(broker->dump);
     } else if (number == SIGUSR2) {
@@ -325,14 +339,14 @@ static void serve(struct broker *broker)
 
 static void run(struct broker *broker, struct daemon *daemon)
 {
-    log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " running");
+    logging_say_life(LOG_EVENT_BROKER_RUNNING, "running");
     daemon_detach(daemon);
     systemd_notify(SYSTEMD_READY);
     broker->feed_ms = (systemd_watchdog_ms() + FEEDS - 1) / FEEDS;
     broker->dump = dump_new(broker->server, broker->worker_len);
     serve(broker);
     systemd_notify(SYSTEMD_STOPPING);
-    log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " terminating");
+    logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
     stop_workers(broker);
     broker->dump = dump_free(broker->dump);
 }

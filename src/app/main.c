@@ -1,13 +1,13 @@
 #include "app/broker.h"
 #include "app/check.h"
 #include "app/command_line.h"
+#include "app/logging.h"
 #include "app/privileges.h"
 #include "app/process.h"
 #include "base/log.h"
 #include "config/describe.h"
 #include "config/reader.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,41 +69,9 @@ static int describe(const struct command_line *line)
     return subject->print(stdout, format) == 0 ? EXIT_OK : EXIT_START;
 }
 
-/* -q beats -v, and both beat the file. */
-static int set_up_log(const struct command_line *line, const struct settings *settings)
-{
-    struct log_options options = {
-        .types = line->verbose ? LOG_ALL : settings->log.types,
-        .timestamp = settings->log.timestamp,
-        .timestamp_format = settings->log.timestamp_format,
-    };
-
-    if ((settings->log.destinations & SETTINGS_LOG_TO_STDOUT) != 0) {
-        options.fds[options.fd_len++] = 1;
-    }
-    if ((settings->log.destinations & SETTINGS_LOG_TO_STDERR) != 0 || line->verbose) {
-        options.fds[options.fd_len++] = 2;
-    }
-    if ((settings->log.destinations & SETTINGS_LOG_TO_FILE) != 0) {
-        int fd = open(settings->log.file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-
-        if (fd < 0) {
-            log_line(LOG_ERROR, "Error: Unable to open log file %s for writing: %s.",
-                     settings->log.file, strerror(errno));
-            return EXIT_START;
-        }
-        options.fds[options.fd_len++] = fd;
-    }
-    if (line->quiet) {
-        options.types = 0;
-    }
-    log_init(&options);
-    return EXIT_OK;
-}
-
 static void say_start(const struct command_line *line, const struct settings *settings)
 {
-    log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " starting");
+    logging_say_life(LOG_EVENT_BROKER_STARTING, "starting");
     if (line->config_path) {
         log_line(LOG_INFORMATION, "Config loaded from %s.", line->config_path);
     } else {
@@ -144,9 +112,8 @@ static int go_on(const struct command_line *line, struct settings *settings)
     daemon.keeps_stdout = (settings->log.destinations & SETTINGS_LOG_TO_STDOUT) != 0;
     daemon.keeps_stderr =
         (settings->log.destinations & SETTINGS_LOG_TO_STDERR) != 0 || line->verbose;
-    r = set_up_log(line, settings);
-    if (r != EXIT_OK) {
-        return r;
+    if (logging_open(line, settings) < 0) {
+        return EXIT_START;
     }
     say_start(line, settings);
     return broker_run(settings, &daemon);
@@ -172,7 +139,7 @@ static int run(const struct command_line *line)
             log_line(LOG_ERROR, "Error: %s.", strerror(-r));
         }
         if (line->command == COMMAND_RUN) {
-            log_line(LOG_INFORMATION, "nightjar version " NIGHTJAR_VERSION " terminating");
+            logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
         }
         return r < 0 ? EXIT_START : EXIT_CONFIG;
     }

@@ -4,10 +4,17 @@
  * Log
  *
  * The front end of the log: one call, one line. Where lines go, which kinds of them, and how they
- * begin is set once by the program. Any thread may call; a line is written whole, at once.
+ * look is set by the program. Any thread may call, and none is ever held up: while the log's thread
+ * runs, a line goes into a bounded ring and that thread writes it (docs/log.md). Before and after,
+ * lines are written by who makes them, at once.
+ *
+ * Control characters and bytes that are no UTF-8 never reach a destination, wherever they come
+ * from. What a client sent is to be given to text_escape() all the same: only there is a backslash
+ * of the client's told from ours.
  */
 
-#include "base/base.h"
+#include "base/log_events.h"
+#include "base/slice.h"
 
 #include <stdarg.h>
 
@@ -30,19 +37,89 @@ enum log_type {
 /* Longer lines are cut. */
 #define LOG_LINE_CAP 1000
 
-/* Before any thread: which types are written, and to which descriptors. */
+#define LOG_FD_CAP 4
+
+enum log_format { LOG_TEXT, LOG_JSON };
+
+/* As syslog(3) numbers them. */
+enum log_facility { LOG_FACILITY_DAEMON = 3, LOG_FACILITY_LOCAL0 = 16 };
+
 struct log_options {
-    unsigned types; /* bits of enum log_type */
-    int fds[4];     /* open descriptors; the log does not own them */
+    unsigned types;      /* bits of enum log_type */
+    int fds[LOG_FD_CAP]; /* open descriptors; the log does not own them */
     unsigned fd_len;
-    bool timestamp;               /* begin with a time */
+    const char *syslog_path; /* of a datagram socket; NULL: no syslog */
+    unsigned facility;       /* enum log_facility */
+    bool to_topics;          /* as far as log_set_publish() was called */
+    enum log_format format;
+    bool timestamp;               /* begin with a time; of LOG_TEXT */
     const char *timestamp_format; /* strftime; NULL: seconds since 1970. Must outlive the log. */
+    unsigned repeat_limit;        /* lines in a second of an event that is limited; 0: all */
 };
 
+/* While the log's thread does not run. */
 void log_init(const struct log_options *options);
+
+/* At any time, by the thread that called log_init(): other options. Texts are copied. -ENOMEM. */
+int log_change(const struct log_options *options) MUST_CHECK;
+
+/*
+ * Takes a line, without its end, that is to be published to a topic. Called by whoever writes the
+ * log; must not wait, and what it logs itself should be muted. Set while the log's thread does not
+ * run.
+ */
+typedef void log_publish_fn(void *context, const char *topic, struct slice line);
+void log_set_publish(log_publish_fn *publish, void *context);
+
+/* Lines that this thread makes while it is muted do not go to topics: or one could beget another.
+ */
+void log_mute_topics(bool is_muted);
+
+/* Starts the thread, with a ring of that many bytes. It has all signals blocked. -errno. */
+int log_start(size_t ring_size) MUST_CHECK;
+
+/*
+ * Writes what is left and ends the thread; destinations that take nothing are waited for a second
+ * at most. No other thread logs any more.
+ */
+void log_stop(void);
+
+/* For a handler of SIGABRT: gives the log's thread a second to write what stands in the ring. */
+void log_rescue(void);
+
+/* Whether the form of the log shows fields: for facts that are costly to make. */
+bool log_has_fields(void);
 
 /* Whether a line of this type would be written: for lines that are costly to make. */
 bool log_is_on(enum log_type type);
 
 void log_line(enum log_type type, const char *format, ...) PRINTF_LIKE(2, 3);
-void log_line_list(enum log_type type, const char *format, va_list arguments) PRINTF_LIKE(2, 0);
+
+/* One thing that programs may want to know about a line: a key of the JSON form. */
+struct log_field {
+    const char *name;  /* static */
+    struct slice text; /* raw bytes, cut if they are long; data NULL: `number` counts */
+    uint64_t number;
+};
+
+/* A line that programs may rely on. A field without a name is left out. */
+struct log_facts {
+    enum log_event event;
+    unsigned len;
+    const struct log_field *fields;
+};
+
+void log_event(enum log_type type, const struct log_facts *facts, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void log_event_list(enum log_type type, const struct log_facts *facts, const char *format,
+                    va_list arguments) PRINTF_LIKE(3, 0);
+
+static inline struct log_field log_field_text(const char *name, struct slice text)
+{
+    return (struct log_field){.name = name, .text = text.data ? text : slice_of("", 0)};
+}
+
+static inline struct log_field log_field_number(const char *name, uint64_t number)
+{
+    return (struct log_field){.name = name, .number = number};
+}

@@ -2,9 +2,12 @@
 
 #include "base/utf8.h"
 
-/* The longest piece of output: one byte as \xNN, or one character. */
-#define UNIT_CAP 4
+/* The longest piece of output: two units of UTF-16, as \uNNNN each. */
+#define UNIT_CAP 12
 #define CUT      "..."
+
+/* Writes one character of the output; answers its size and how many bytes it stands for. */
+typedef size_t unit_fn(char unit[UNIT_CAP], struct slice bytes, size_t *used_out);
 
 /* Characters that utf8_is_valid() accepts and that would still deceive who reads the log. */
 struct point_range {
@@ -75,7 +78,6 @@ static size_t write_byte(char *unit, uint8_t byte)
     return 4;
 }
 
-/* Writes one character of the output; answers its size and how many bytes it stands for. */
 static size_t write_unit(char unit[UNIT_CAP], struct slice bytes, size_t *used_out)
 {
     size_t size = plain_size(bytes);
@@ -84,16 +86,74 @@ static size_t write_unit(char unit[UNIT_CAP], struct slice bytes, size_t *used_o
     if (size == 0) {
         return write_byte(unit, bytes.data[0]);
     }
+    memcpy(unit, bytes.data, size);
+    return size;
+}
+
+static size_t write_text_unit(char unit[UNIT_CAP], struct slice bytes, size_t *used_out)
+{
     if (bytes.data[0] == '\\') {
         unit[0] = '\\';
         unit[1] = '\\';
+        *used_out = 1;
         return 2;
+    }
+    return write_unit(unit, bytes, used_out);
+}
+
+static size_t write_utf16(char *unit, uint32_t word)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    unit[0] = '\\';
+    unit[1] = 'u';
+    for (unsigned i = 0; i < 4; i++) {
+        unit[2 + i] = digits[word >> (12 - 4 * i) & 0x0F];
+    }
+    return 6;
+}
+
+static size_t write_point(char unit[UNIT_CAP], uint32_t point)
+{
+    if (point < 0x10000) {
+        return write_utf16(unit, point);
+    }
+    point -= 0x10000;
+    write_utf16(unit, 0xD800 | point >> 10);
+    return 6 + write_utf16(unit + 6, 0xDC00 | (point & 0x3FF));
+}
+
+/* What is well-formed and would deceive the reader of a log is a character all the same. */
+static size_t hidden_size(struct slice bytes)
+{
+    size_t size = announced_size(bytes.data[0]);
+
+    return size <= bytes.len && utf8_is_valid(slice_of(bytes.data, size)) ? size : 0;
+}
+
+static size_t write_json_unit(char unit[UNIT_CAP], struct slice bytes, size_t *used_out)
+{
+    uint8_t byte = bytes.data[0];
+    size_t size = hidden_size(bytes);
+
+    *used_out = 1;
+    if (byte == '"' || byte == '\\') {
+        unit[0] = '\\';
+        unit[1] = (char)byte;
+        return 2;
+    }
+    if (size == 0) {
+        return write_point(unit, byte < 0x80 ? byte : 0xFFFD);
+    }
+    *used_out = size;
+    if (plain_size(bytes) == 0) {
+        return write_point(unit, decode_point(bytes.data, size));
     }
     memcpy(unit, bytes.data, size);
     return size;
 }
 
-size_t text_escape(char *buf, size_t cap, struct slice bytes)
+static size_t escape(char *buf, size_t cap, struct slice bytes, unit_fn *write)
 {
     size_t len = 0;
     size_t cut = 0; /* where "..." still fits */
@@ -102,7 +162,7 @@ size_t text_escape(char *buf, size_t cap, struct slice bytes)
     while (bytes.len > 0) {
         char unit[UNIT_CAP];
         size_t used;
-        size_t size = write_unit(unit, bytes, &used);
+        size_t size = write(unit, bytes, &used);
 
         if (len + size >= cap) {
             memcpy(buf + cut, CUT, sizeof(CUT));
@@ -113,6 +173,42 @@ size_t text_escape(char *buf, size_t cap, struct slice bytes)
         if (len + sizeof(CUT) <= cap) {
             cut = len;
         }
+        bytes = slice_skip(bytes, used);
+    }
+    buf[len] = '\0';
+    return len;
+}
+
+size_t text_escape(char *buf, size_t cap, struct slice bytes)
+{
+    return escape(buf, cap, bytes, write_text_unit);
+}
+
+size_t text_escape_json(char *buf, size_t cap, struct slice bytes)
+{
+    return escape(buf, cap, bytes, write_json_unit);
+}
+
+static bool is_plain_byte(uint8_t byte)
+{
+    return (byte >= 0x20 && byte < 0x7F) || byte == '\t';
+}
+
+size_t text_clean(char *buf, size_t cap, struct slice bytes)
+{
+    size_t len = 0;
+
+    assert(cap >= 1);
+    while (bytes.len > 0) {
+        char unit[UNIT_CAP] = {(char)bytes.data[0]};
+        size_t used = 1;
+        size_t size = is_plain_byte(bytes.data[0]) ? 1 : write_unit(unit, bytes, &used);
+
+        if (len + size >= cap) {
+            break;
+        }
+        memcpy(buf + len, unit, size);
+        len += size;
         bytes = slice_skip(bytes, used);
     }
     buf[len] = '\0';

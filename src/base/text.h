@@ -16,3 +16,16 @@
  * text. What does not fit is cut between two characters and ends with "..."; `cap` is at least 8.
  */
 size_t text_escape(char *buf, size_t cap, struct slice bytes);
+
+/*
+ * The last look at a whole line, wherever its parts came from: the same, but a backslash and a tab
+ * stay as they are, and what does not fit is cut off between two characters without a mark. `cap`
+ * is at least 1.
+ */
+size_t text_clean(char *buf, size_t cap, struct slice bytes);
+
+/*
+ * The inside of a string of JSON: quotes, backslashes and what text_escape() would escape become
+ * \uNNNN or the like, broken UTF-8 U+FFFD. Cut as by text_escape(); `cap` is at least 8.
+ */
+size_t text_escape_json(char *buf, size_t cap, struct slice bytes);

@@ -104,6 +104,55 @@ static void leaves_no_control_byte(void **state)
     }
 }
 
+static void cleans_a_line(void **state)
+{
+    static const struct cut_case clean_cases[] = {
+        {"\ta\\x0a b\n\x1b",  40, "\ta\\x0a b\\x0a\\x1b"},
+        {"Ger\xc3\xa4t \xff", 40, "Ger\xc3\xa4t \\xff"  },
+        {"\xe2\x80\xae",      40, "\\xe2\\x80\\xae"     },
+        {"abc",               3,  "ab"                  },
+        {"a\xc3\xa4",         3,  "a"                   },
+        {"a\n",               5,  "a"                   },
+        {"a",                 1,  ""                    },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(clean_cases); i++) {
+        char *buf = memory_must_alloc(clean_cases[i].cap);
+
+        assert_int_equal(text_clean(buf, clean_cases[i].cap, slice_of_text(clean_cases[i].bytes)),
+                         strlen(clean_cases[i].escaped));
+        assert_string_equal(buf, clean_cases[i].escaped);
+        memory_free(buf);
+    }
+}
+
+static void escapes_for_json(void **state)
+{
+    static const struct cut_case json_cases[] = {
+        {"",                 8,  ""                       },
+        {"say \"\\\"",       40, "say \\\"\\\\\\\""       },
+        {"a\tb\n\x7f",       40, "a\\u0009b\\u000a\\u007f"},
+        {"Ger\xc3\xa4t",     40, "Ger\xc3\xa4t"           },
+        {"\xe2\x80\xae",     40, "\\u202e"                },
+        {"\xf3\xa0\x80\x81", 40, "\\udb40\\udc01"         },
+        {"\xf0\x9f\x90\xa6", 40, "\xf0\x9f\x90\xa6"       },
+        {"\xff.",            40, "\\ufffd."               },
+        {"\n\n\n",           18, "\\u000a\\u000a..."      },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(json_cases); i++) {
+        char *buf = memory_must_alloc(json_cases[i].cap);
+        struct slice bytes = slice_of_text(json_cases[i].bytes);
+
+        assert_int_equal(text_escape_json(buf, json_cases[i].cap, bytes),
+                         strlen(json_cases[i].escaped));
+        assert_string_equal(buf, json_cases[i].escaped);
+        memory_free(buf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +160,8 @@ int main(void)
         cmocka_unit_test(escapes_zero_bytes),
         cmocka_unit_test(cuts_between_characters),
         cmocka_unit_test(leaves_no_control_byte),
+        cmocka_unit_test(cleans_a_line),
+        cmocka_unit_test(escapes_for_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ const char *client_via(const struct client *client, char text[CLIENT_ADDRESS_CAP
     return text;
 }
 
-static struct slice client_id(const struct client *client)
+struct slice client_id(const struct client *client)
 {
     if (client->session) {
         return session_id(client->session);
@@ -79,18 +79,6 @@ const char *client_label(const struct client *client, char label[CLIENT_LABEL_CA
     put_id(client, address, id);
     snprintf(label, CLIENT_LABEL_CAP, "%s [%s]", id, address);
     return label;
-}
-
-void client_log(const struct client *client, enum log_type type, const char *format, ...)
-{
-    va_list arguments;
-
-    if (!client->hub->settings->log.connection_messages) {
-        return;
-    }
-    va_start(arguments, format);
-    log_line_list(type, format, arguments);
-    va_end(arguments);
 }
 
 /* Life */
@@ -181,9 +169,9 @@ void client_say_new(struct client *client)
         return;
     }
     client->is_known = true;
-    client_log(client, LOG_NOTICE, "New connection from %s on port %u%s.",
-               client_address(client, address), client->facts->listener->settings->port,
-               client_via(client, via));
+    client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_OPENED, NULL,
+               "New connection from %s on port %u%s.", client_address(client, address),
+               client->facts->listener->settings->port, client_via(client, via));
 }
 
 void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
@@ -193,7 +181,8 @@ void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
     enum mqtt_reason reason;
 
     if (!client) {
-        log_line(LOG_ERROR, "Error: Out of memory for a new connection.");
+        log_event(LOG_ERROR, &(struct log_facts){.event = LOG_EVENT_OUT_OF_MEMORY},
+                  "Error: Out of memory for a new connection.");
         socket_close(fd);
         hub_give_place(listener);
         return;

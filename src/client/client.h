@@ -24,7 +24,7 @@ struct hub_listener;
 struct login;
 
 /* What an event's source is: the first member of everything that is given to a poller. */
-enum source_kind { SOURCE_LISTENER = 1, SOURCE_CLIENT };
+enum source_kind { SOURCE_LISTENER = 1, SOURCE_CLIENT, SOURCE_LINES };
 
 /* An incomplete packet. */
 struct client_input {
@@ -112,6 +112,7 @@ void client_resume(struct client_pause *pause);
 /* "ID [ADDR:PORT]" as it stands in log lines; before CONNECT the address alone is the id. */
 #define CLIENT_ADDRESS_CAP 160
 #define CLIENT_LABEL_CAP   512
+struct slice client_id(const struct client *client); /* raw; empty before CONNECT */
 const char *client_label(const struct client *client, char label[CLIENT_LABEL_CAP]);
 
 /* "ADDR:PORT". */
@@ -123,9 +124,12 @@ const char *client_via(const struct client *client, char text[CLIENT_ADDRESS_CAP
 /* "New connection from ...", once. */
 void client_say_new(struct client *client);
 
-/* A line about connections: written when connection_messages is on. */
-void client_log(const struct client *client, enum log_type type, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+/* say.c */
+
+/* A line about a connection: written when connection_messages is on. `reason`: NULL if it has none.
+ */
+void client_log(const struct client *client, enum log_type type, enum log_event event,
+                const char *reason, const char *format, ...) PRINTF_LIKE(5, 6);
 
 /* close.c: every way to go */
 

@@ -27,12 +27,17 @@ static void leave_session(struct client *client, enum session_leave how)
     }
 }
 
-static void say_disconnected(const struct client *client, const char *text)
+static void say_ended(const struct client *client, enum log_event event, const char *text)
 {
     char label[CLIENT_LABEL_CAP];
 
-    client_log(client, LOG_NOTICE, "Client %s disconnected: %s.", client_label(client, label),
-               text);
+    client_log(client, LOG_NOTICE, event, text, "Client %s disconnected: %s.",
+               client_label(client, label), text);
+}
+
+static void say_disconnected(const struct client *client, const char *text)
+{
+    say_ended(client, LOG_EVENT_CLIENT_DISCONNECTED, text);
 }
 
 /* A health check of the proxy comes and goes: not worth a line. */
@@ -58,7 +63,8 @@ void client_refuse_header(struct client *client, enum proxy_refusal refusal)
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    client_log(client, LOG_NOTICE, "Connection from %s on port %u%s refused: PROXY header: %s.",
+    client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_REFUSED, proxy_refusal_word(refusal),
+               "Connection from %s on port %u%s refused: PROXY header: %s.",
                client_address(client, address), facts->listener->settings->port,
                client_via(client, via), proxy_refusal_word(refusal));
     client_close(client);
@@ -148,7 +154,8 @@ void client_leave(struct client *client, enum session_leave how)
 {
     char label[CLIENT_LABEL_CAP];
 
-    client_log(client, LOG_NOTICE, "Client %s disconnected.", client_label(client, label));
+    client_log(client, LOG_NOTICE, LOG_EVENT_CLIENT_DISCONNECTED, NULL, "Client %s disconnected.",
+               client_label(client, label));
     leave_session(client, how);
     client_close(client);
 }
@@ -197,6 +204,6 @@ void client_refuse(struct client *client, enum mqtt_reason reason)
     if (at) {
         client_commit(client, at + mqtt_encode_connack(at, &connack));
     }
-    say_disconnected(client, log_text(reason));
+    say_ended(client, LOG_EVENT_CLIENT_REFUSED, log_text(reason));
     client_close(client);
 }

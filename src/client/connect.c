@@ -432,13 +432,15 @@ static void say_connected(const struct client *client)
 
     text_escape(id, sizeof(id), session_id(client->session));
     if (!facts->username) {
-        client_log(client, LOG_NOTICE, "New client connected from %s as %s (p%u, c%u, k%u).",
+        client_log(client, LOG_NOTICE, LOG_EVENT_CLIENT_CONNECTED, NULL,
+                   "New client connected from %s as %s (p%u, c%u, k%u).",
                    client_address(client, address), id, client->version, facts->login->clean_start,
                    facts->login->keep_alive);
         return;
     }
     text_escape(username, sizeof(username), slice_of_text(facts->username));
-    client_log(client, LOG_NOTICE, "New client connected from %s as %s (p%u, c%u, k%u, u'%s').",
+    client_log(client, LOG_NOTICE, LOG_EVENT_CLIENT_CONNECTED, NULL,
+               "New client connected from %s as %s (p%u, c%u, k%u, u'%s').",
                client_address(client, address), id, client->version, facts->login->clean_start,
                facts->login->keep_alive, username);
 }

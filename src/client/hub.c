@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "client/client.h"
+#include "client/lines.h"
 #include "net/socket.h"
 
 /* Connections accepted per iteration and listening socket. */
@@ -36,9 +37,12 @@ static void unwatch_listener(struct hub_listener *listener)
 static void pause_accept(struct hub_listener *listener)
 {
     struct wheel *wheel = &listener->hub->shard->wheel;
+    struct log_field port = log_field_number("listener", listener->settings->port);
+    struct log_facts facts = {LOG_EVENT_ACCEPT_PAUSED, 1, &port};
 
-    log_line(LOG_WARNING, "Warning: Out of file descriptors on port %u, not accepting for now.",
-             listener->settings->port);
+    log_event(LOG_WARNING, &facts,
+              "Warning: Out of file descriptors on port %u, not accepting for now.",
+              listener->settings->port);
     unwatch_listener(listener);
     wheel_arm(wheel, &listener->timer, wheel->now + 1);
 }
@@ -140,6 +144,7 @@ static void on_event(void *context, void *source, unsigned bits)
     switch (*(uint8_t *)source) {
     case SOURCE_LISTENER: accept_some(source); break;
     case SOURCE_CLIENT: client_on_event(source, bits); break;
+    case SOURCE_LINES: lines_publish(source); break;
     default: assert(false);
     }
 }

@@ -71,7 +71,8 @@ static void fail_first_packet(struct client *client, const struct mqtt_frame *fr
 {
     char address[CLIENT_ADDRESS_CAP];
 
-    client_log(client, LOG_INFORMATION, "Protocol error from %s: First packet not CONNECT (%02X).",
+    client_log(client, LOG_INFORMATION, LOG_EVENT_PROTOCOL_ERROR, NULL,
+               "Protocol error from %s: First packet not CONNECT (%02X).",
                client_address(client, address), (unsigned)frame->type << 4 | frame->flags);
     client_fail(client, MQTT_PROTOCOL_ERROR);
 }

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "client/hub.h"
+#include "client/lines.h"
 #include "client/survey.h"
 
 /* Immutable while workers run, but for the counts of connections. Owner: main. */
@@ -16,6 +17,7 @@ struct server {
     _Atomic uint32_t *connection_lens; /* one for each of the settings' listeners */
     _Atomic uint32_t connection_len;   /* of all listeners */
     bool is_listening;
+    struct lines *lines; /* of the log; NULL: not published */
 };
 
 const struct server_budgets server_budgets_default = {
@@ -149,6 +151,7 @@ struct server *server_free(struct server *server)
     if (!server) {
         return NULL;
     }
+    server->lines = lines_free(server->lines);
     clear_workers(server);
     for (unsigned i = 0; i < server->worker_len; i++) {
         owner_self = &server->hubs[i]->shard->owner;
@@ -171,6 +174,16 @@ struct server *server_free(struct server *server)
     memory_free(server->connection_lens);
     memory_free(server);
     return NULL;
+}
+
+int server_open_lines(struct server *server)
+{
+    return lines_new(server->hubs[0], &server->lines);
+}
+
+void server_publish_line(void *server, const char *topic, struct slice line)
+{
+    lines_push(((struct server *)server)->lines, topic, line);
 }
 
 int server_add_listener(struct server *server, int fd, unsigned listener)

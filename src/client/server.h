@@ -39,6 +39,15 @@ int server_new(const struct server_params *params, struct server **server_out) M
  * message. */
 struct server *server_free(struct server *server);
 
+/* Before workers run: server_publish_line() may be called from now on. -errno. */
+int server_open_lines(struct server *server) MUST_CHECK;
+
+/*
+ * Publishes a line of the log, as log_publish_fn wants it. Any thread, until server_free(); before
+ * the workers run and after, it waits.
+ */
+void server_publish_line(void *server, const char *topic, struct slice line);
+
 /*
  * Gives a listening descriptor to all workers, before server_listen(). The descriptor stays the
  * caller's. `listener` is the index into the settings' listeners.

@@ -34,6 +34,12 @@ static enum mqtt_reason check_filter(struct slice filter, struct target *target_
 static void say_filter(const struct client *client, enum log_type type, const char *qos,
                        struct slice filter)
 {
+    enum log_event event = type == LOG_SUBSCRIBE ? LOG_EVENT_SUBSCRIBED : LOG_EVENT_UNSUBSCRIBED;
+    struct log_field fields[] = {
+        log_field_text("client", session_id(client->session)),
+        log_field_text("filter", filter),
+    };
+    struct log_facts facts = {event, ARRAY_LEN(fields), fields};
     char id[256];
     char text[700];
 
@@ -42,7 +48,7 @@ static void say_filter(const struct client *client, enum log_type type, const ch
     }
     text_escape(id, sizeof(id), session_id(client->session));
     text_escape(text, sizeof(text), filter);
-    log_line(type, "%s %s%s", id, qos, text);
+    log_event(type, &facts, "%s %s%s", id, qos, text);
 }
 
 static uint8_t options_of(const struct client *client, const struct mqtt_filter *filter)

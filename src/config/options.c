@@ -96,6 +96,12 @@ static const struct option_choice proxy_untrusted_choices[] = {
     {0},
 };
 
+static const struct option_choice log_format_choices[] = {
+    {"text",    LOG_TEXT},
+    {"json",         LOG_JSON},
+    {0},
+};
+
 static const struct option_choice queue_policy_choices[] = {
     {"drop_newest",               SETTINGS_QUEUE_DROP_NEWEST},
     {"drop_oldest",                           SETTINGS_QUEUE_DROP_OLDEST},
@@ -265,7 +271,7 @@ const struct option options[] = {
     /* Log */
     { "log_dest", CUSTOM(global, log_dest), BUILT(OPTION_LIVE), .fallback = "stderr",
       .repeats = true,
-      .doc = "Where the log goes: none, stdout, stderr or `file` and a path." },
+      .doc = "Where the log goes: none, stdout, stderr, syslog, topic or `file` and a path." },
     { "log_type", CUSTOM(global, log_type), BUILT(OPTION_LIVE),
       .fallback = "error warning notice information", .repeats = true,
       .doc = "What is logged: debug, error, warning, notice, information, subscribe, unsubscribe, websockets, internal, none or all." },
@@ -273,8 +279,20 @@ const struct option options[] = {
       .doc = "Whether each line of the log begins with the time." },
     { "log_timestamp_format", TEXT(OPTION_STRING, global, log.timestamp_format), BUILT(OPTION_LIVE),
       .doc = "The form of that time as for strftime(3); without it, seconds since 1970." },
-    { "log_facility", PLAIN(OPTION_INTEGER, global), LATER(OPTION_LIVE), .min = 0, .max = 7,
-      .doc = "Which of local0 to local7 is the facility in syslog." },
+    { "log_facility", NUMBER(OPTION_INTEGER, global, log.facility, 0, 7), BUILT(OPTION_LIVE),
+      .doc = "Which of local0 to local7 is the facility in syslog; without it, daemon." },
+    { "log_syslog_path", TEXT(OPTION_PATH, global, log.syslog_path), BUILT(OPTION_LIVE),
+      .fallback = "/dev/log", .max = 107, .is_ours = true,
+      .doc = "The socket that `log_dest syslog` sends to." },
+    { "log_format", CHOICE(global, log.format, enum log_format, log_format_choices), BUILT(OPTION_LIVE),
+      .fallback = "text", .is_ours = true,
+      .doc = "The form of a line: text as Mosquitto's, or one JSON object each." },
+    { "log_repeat_limit", NUMBER(OPTION_INTEGER, global, log.repeat_limit, 0, COUNT_MAX),
+      BUILT(OPTION_LIVE), .fallback = "100", .is_ours = true,
+      .doc = "Lines within a second of one event (docs/events.md) above which more are only counted; 0 means all are written." },
+    { "log_buffer_size", NUMBER(OPTION_BYTES, global, log.buffer_size, 16384, 1073741824),
+      BUILT(OPTION_NEVER), .fallback = "1048576", .is_ours = true,
+      .doc = "Bytes of log that wait while a destination is slow; what does not fit is lost and counted." },
     { "connection_messages", BOOL(global, log.connection_messages), BUILT(OPTION_LIVE),
       .fallback = "true",
       .doc = "Whether clients that come and go are logged." },

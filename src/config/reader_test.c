@@ -69,12 +69,12 @@ static void test_all_that_is_not_supported_is_told_at_once(void **state)
     struct fixture *fixture = fixture_new();
 
     (void)state;
-    fixture_readf(fixture, "certfile a\nlog_dest syslog\nsys_interval 5\nmax_keepalive 5\n");
+    fixture_readf(fixture, "certfile a\npsk_file b\nsys_interval 5\nmax_keepalive 5\n");
     assert_int_equal(fixture->r, CONFIG_INVALID);
     assert_string_equal(fixture->said,
                         "E Error: The certfile option is not supported yet.\n"
                         "E Error found at x.conf:1.\n"
-                        "E Error: log_dest syslog is not supported yet.\n"
+                        "E Error: The psk_file option is not supported yet.\n"
                         "E Error found at x.conf:2.\n"
                         "E Error: sys_interval 5 is not supported yet, only sys_interval 0.\n"
                         "E Error found at x.conf:3.\n");
@@ -120,6 +120,9 @@ static void test_defaults(void **state)
     assert_int_equal(s->log.types, LOG_ERROR | LOG_WARNING | LOG_NOTICE | LOG_INFORMATION);
     assert_true(s->log.timestamp && s->log.connection_messages);
     assert_null(s->log.timestamp_format);
+    assert_int_equal(s->log.facility, -1);
+    assert_string_equal(s->log.syslog_path, "/dev/log");
+    assert_int_equal(s->log.format, LOG_TEXT);
     assert_int_equal(s->limits.max_inflight_messages, 20);
     assert_int_equal(s->limits.max_queued_messages, 1000);
     assert_int_equal(s->limits.max_packet_size, 2000000);
@@ -146,9 +149,10 @@ static void test_log(void **state)
          .error = "E Error: Empty \"log_dest file\" value in configuration.\n"},
         {.text = "log_dest file a\nlog_dest file b",
          .error = "E Error: Duplicate \"log_dest file\" value.\nE Error found at x.conf:2.\n"},
-        {.text = "log_dest topic", .error = "log_dest topic is not supported yet."},
-        {.text = "log_dest dlt", .error = "log_dest dlt is not supported yet."},
-        {.text = "log_dest android", .error = "log_dest android is not supported yet."},
+        {.text = "log_dest dlt", .error = "E Error: log_dest dlt is not built in.\n"},
+        {.text = "log_dest android", .error = "E Error: log_dest android is not built in.\n"},
+        {.text = "log_facility 8", .error = "E Error: Invalid log_facility value (8)."},
+        {.text = "log_format xml", .error = "E Error: Invalid log_format value (xml)."},
         {.text = "log_type nonsense", .error = "E Error: Invalid log_type value (nonsense).\n"},
         {.text = "log_dest stdout x",
          .said = "W Warning: What stands behind the value of log_dest is ignored: x "
@@ -171,6 +175,15 @@ static void test_log(void **state)
     assert_string_equal(fixture->settings->log.timestamp_format, "%H:%M %S");
     assert_false(fixture->settings->log.timestamp);
     assert_false(fixture->settings->log.connection_messages);
+
+    fixture_readf(fixture, "log_dest syslog\nlog_dest topic\nlog_facility 0\n"
+                           "log_syslog_path /run/x\nlog_format json\n");
+    fixture_expect_ok(fixture);
+    assert_int_equal(fixture->settings->log.destinations,
+                     SETTINGS_LOG_TO_SYSLOG | SETTINGS_LOG_TO_TOPICS);
+    assert_int_equal(fixture->settings->log.facility, 0);
+    assert_string_equal(fixture->settings->log.syslog_path, "/run/x");
+    assert_int_equal(fixture->settings->log.format, LOG_JSON);
 
     fixture_readf(fixture, "log_dest none\nlog_type all\n");
     fixture_expect_ok(fixture);

@@ -19,7 +19,9 @@
 enum {
     SETTINGS_LOG_TO_STDOUT = 1 << 0,
     SETTINGS_LOG_TO_STDERR = 1 << 1,
-    SETTINGS_LOG_TO_FILE = 1 << 2
+    SETTINGS_LOG_TO_FILE = 1 << 2,
+    SETTINGS_LOG_TO_SYSLOG = 1 << 3,
+    SETTINGS_LOG_TO_TOPICS = 1 << 4
 };
 
 struct report_place;
@@ -42,6 +44,11 @@ struct settings_log {
     bool timestamp;
     const char *timestamp_format; /* of strftime(); NULL: seconds since 1970 */
     bool connection_messages;
+    int32_t facility; /* which of local0 to local7; -1: daemon */
+    const char *syslog_path;
+    enum log_format format;
+    uint32_t repeat_limit; /* lines of one event within a second; 0: all */
+    uint32_t buffer_size;
 };
 
 /* What becomes of a client of MQTT 5.0 that sends more at once than our Receive Maximum. */

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "core/keep.h"
 #include "core/membership.h"
 #include "core/merge.h"
@@ -421,10 +422,14 @@ void session_pump(struct shard *shard, struct session *session)
 
 static void say_dropping(struct session *session)
 {
+    struct log_field client = log_field_text("client", session_id(session));
+    struct log_facts facts = {LOG_EVENT_MESSAGES_DROPPED, 1, &client};
+    char id[256];
+
     if (!session->said_dropping) {
         session->said_dropping = true;
-        log_line(LOG_NOTICE, "Outgoing messages are being dropped for client %.*s.",
-                 (int)session->id_len, (const char *)session->id);
+        text_escape(id, sizeof(id), client.text);
+        log_event(LOG_NOTICE, &facts, "Outgoing messages are being dropped for client %s.", id);
     }
 }
 

@@ -44,19 +44,48 @@ class Process:
     def is_alive(self):
         return self.process.poll() is None
 
+    def is_busy(self):
+        """Whether a thread of it runs or wants to."""
+        states = []
+        for path in pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat"):
+            try:
+                states.append(path.read_text().rsplit(")", 1)[1].split()[0])
+            except OSError:
+                pass  # it has ended meanwhile
+        return "R" in states
+
+    def wait_quiet(self, timeout=2.0):
+        """
+        Until nothing more is on its way into the log: the broker's threads sleep, and a moment
+        later the file is as long as before. One that never rests is not waited for.
+        """
+        deadline = time.monotonic() + timeout
+        size = -1
+        while time.monotonic() < deadline and self.is_alive():
+            before, size = size, self.log_path.stat().st_size
+            if size == before and not self.is_busy():
+                break
+            time.sleep(0.05)
+
     def log(self):
+        """All that has been logged until now."""
+        self.wait_quiet()
+        return self._text()
+
+    def _text(self):
         return self.log_path.read_text(errors="backslashreplace")
 
-    def lines(self):
+    def lines(self, is_complete=True):
         """The log's lines without their time."""
-        return [re.sub(r"^\d+: ", "", line) for line in self.log().splitlines()]
+        text = self.log() if is_complete else self._text()
+        return [re.sub(r"^\d+: ", "", line) for line in text.splitlines()]
 
     def expect_line(self, pattern, timeout=5.0, count=1):
         """Waits until a line of the log matches as a whole; answers the match."""
         whole = re.compile(pattern)
 
         def matches():
-            found = [match for line in self.lines() if (match := whole.fullmatch(line))]
+            found = [match for line in self.lines(False) if (match := whole.fullmatch(line))]
             return found if len(found) >= count else None
 
         try:

@@ -24,8 +24,8 @@ def folder():
 
 def expect_rights(broker, uid, gid, groups):
     """Every thread, before any client byte can have been read."""
-    seen = list(statuses(broker.pid))
-    assert len(seen) >= 2
+    seen = wait_until(lambda: len(found := list(statuses(broker.pid))) >= 2 and found,
+                      what="the start of the workers")
     for status in seen:
         assert {int(each) for each in status["Uid"]} == {uid}, status
         assert {int(each) for each in status["Gid"]} == {gid}, status
