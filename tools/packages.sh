@@ -9,7 +9,7 @@ packages_clang=(clang-14 libclang-rt-14-dev llvm-14)
 packages_lint=("${packages_clang[@]}" clang-tidy-19 git)
 packages_test=("${packages_run[@]}" "${packages_clang[@]}" "${packages_format[@]}"
     "${packages_lint[@]}" libcmocka-dev python3 python3-pytest python3-pytest-xdist
-    python3-pytest-timeout python3-paho-mqtt haproxy mosquitto iproute2)
+    python3-pytest-timeout python3-paho-mqtt haproxy mosquitto iproute2 patch)
 packages_bare=(debootstrap git)
 
 missing_packages() {
