@@ -38,11 +38,18 @@ class HAProxy:
         assert checked.returncode == 0, checked.stderr.decode()
         self.process = Process(["haproxy", "-db", "-f", str(config)], self.folder, "haproxy")
         ports = {places[name] for name in frontends if isinstance(places.get(name), int)}
-        wait_until(lambda: self._alive() and ports <= listening(), what="HAProxy's listening")
+        wait_until(lambda: self._alive() and ports <= listening() and self._answers(),
+                   what="HAProxy's listening")
 
     def _alive(self):
         assert self.process.is_alive(), self.process.log()
         return True
+
+    def _answers(self):
+        try:
+            return bool(self.ask("show info"))
+        except OSError:
+            return False
 
     def ask(self, command):
         """One command on the stats socket."""

@@ -90,6 +90,7 @@ def test_a_unix_socket_left_behind(start_broker, tmp_path):
 def test_the_option_p(start_broker):
     """-p without a configuration listens on loopback, for everybody."""
     broker = start_broker(None, arguments=["-p", "{port}"])
+    broker.expect_line(r"\S+ version \S+ running")  # on both addresses
     broker.connect("x").ping()
     broker.connect("x", address=("::1", broker.port)).ping()
     broker.expect_line(r"Starting in local only mode\..*")
@@ -107,6 +108,7 @@ def test_p_beside_a_listener_is_ignored(start_broker):
                     reason="needs port 1883 for itself: NIGHTJAR_TESTS_PORT_1883=1")
 def test_no_configuration(start_broker):
     broker = start_broker(None, places={"port": 1883})
+    broker.expect_line(r"\S+ version \S+ running")
     broker.connect("x", address=("127.0.0.1", 1883)).ping()
     broker.connect("x", address=("::1", 1883)).ping()
     broker.expect_line(r"Using default config\.")
