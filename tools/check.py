@@ -214,7 +214,7 @@ def scenarios(name, *options, default_port=False, **how):
             note_second_run(failed, second)
         return results
 
-    return Stage(f"scenarios-{name}", run, needs=(f"build-{name}",), seconds=1500, **how)
+    return Stage(f"scenarios-{name}", run, needs=(f"build-{name}",), seconds=2100, **how)
 
 
 def run_pytest(stage, name, *arguments, **environment):
@@ -309,7 +309,8 @@ def stages(is_ci):
         make("tsan", is_ci),
         make("fuzz", is_ci),
         scenarios("gcc", "--timeout", "60", default_port=True, after=("bare",)),
-        scenarios("asan", "--timeout", "120"),
+        # Each with one number of workers: what depends on it is the other two's matter.
+        scenarios("asan", "--timeout", "120", "--workers", "2"),
         scenarios("tsan", "--timeout", "120", "-m", "workers", "--workers", "2,4"),
         Stage("simulator", simulator, needs=("build-gcc",), seconds=600),
         Stage("fuzz", fuzz, needs=("build-fuzz",), seconds=900),
