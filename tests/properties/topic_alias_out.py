@@ -105,6 +105,7 @@ def test_a_new_connection_begins_anew(broker, workers):
         got = client.expect("PUBLISH", topic=topic)
         assert got.properties["topic_alias"] == alias
     client.close()
+    broker.expect_line(r"Client .* disconnected: connection closed by client\.")
     publisher.publish("topic/2", b"y", 1)
     again = connect(broker, 1, lasting=True, session=True)
     expect(again, "topic/1", 1, dup=True)
