@@ -1,6 +1,6 @@
 #include "config/options.h"
 
-#include "config/custom.h"
+#include "config/custom.h" // IWYU pragma: keep (named by a macro that pastes)
 #include "config/report.h"
 
 /* The struct and the scope that the words of the table below stand for. */
