@@ -151,27 +151,29 @@ bool shard_has_work(const struct shard *shard)
            sweep_is_under_way(&shard->sweep);
 }
 
-void shard_on_message(struct shard *shard, struct message *message)
+/* What an entry of the mailbox holds: one reference of the message, and perhaps a count of a ticket
+ * and turns of groups. */
+static void serve_entry(struct shard *shard, struct message *message, struct ticket *ticket,
+                        struct share_post *post)
 {
-    struct publication publication;
-
-    assert_owner(shard->worker);
-    publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
-    fanout_serve(shard, &publication, NULL);
-    message_unref(message);
-}
-
-void shard_on_ticket(struct shard *shard, struct ticket *ticket)
-{
-    struct message *message = ticket->message;
     struct publication publication;
 
     assert_owner(shard->worker);
     publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
     publication.ticket = ticket;
-    fanout_serve(shard, &publication, NULL);
+    fanout_serve(shard, &publication, post);
     ticket_release(shard, ticket);
     message_unref(message);
+}
+
+void shard_on_message(struct shard *shard, struct message *message)
+{
+    serve_entry(shard, message, NULL, NULL);
+}
+
+void shard_on_ticket(struct shard *shard, struct ticket *ticket)
+{
+    serve_entry(shard, ticket->message, ticket, NULL);
 }
 
 void shard_drop_ticket(struct shard *shard, struct ticket *ticket)
@@ -186,14 +188,8 @@ void shard_on_shared(struct shard *shard, struct share_post *post)
 {
     struct message *message = TAKE(post->message);
     struct ticket *ticket = TAKE(post->ticket);
-    struct publication publication;
 
-    assert_owner(shard->worker);
-    publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
-    publication.ticket = ticket;
-    fanout_serve(shard, &publication, post);
-    ticket_release(shard, ticket);
-    message_unref(message);
+    serve_entry(shard, message, ticket, post);
 }
 
 void shard_drop_shared(struct shard *shard, struct share_post *post)
