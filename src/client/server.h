@@ -10,9 +10,9 @@
 #include "base/hash.h"
 #include "config/settings.h"
 #include "loop/worker.h"
+#include "metrics/metrics.h"
 
 struct server;
-struct shard_counts;
 
 /* What an iteration may do at most, and where back pressure begins. */
 struct server_budgets {
@@ -68,8 +68,8 @@ struct survey;
 /* Has the workers take the next piece of a survey (client/survey.h). Main. */
 int server_survey(struct server *server, struct survey *survey) MUST_CHECK;
 
-/* The sum of what the workers count, a moment in which none of them runs. */
-void server_sum_counts(const struct server *server, struct shard_counts *counts_out);
+/* All metrics, the derived ones as well, but for those of the process. Any thread, at any time. */
+void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN]);
 
 /* Asks all workers to end: clients are told, wills are sent. Any thread. */
 void server_stop(struct server *server);

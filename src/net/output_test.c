@@ -80,7 +80,7 @@ static bool write_some(struct fixture *f, size_t reserved, size_t written)
         f->naive[f->end++] = f->next++;
     }
     if (written > 0) {
-        output_commit(&f->output, at + written);
+        output_commit(&f->output, &f->pool, at + written);
     }
     return true;
 }
@@ -112,6 +112,7 @@ static void check(struct fixture *f, unsigned cap)
     size_t at = f->begin;
 
     assert_int_equal(f->output.size, f->end - f->begin);
+    assert_int_equal(f->pool.size, f->output.size);
     assert_int_equal(output_is_empty(&f->output), f->end == f->begin);
     assert_true(len <= cap);
     for (unsigned i = 0; i < len; i++) {
@@ -188,19 +189,25 @@ static void chunks_exist_only_while_they_hold_something(void **state)
 
     for (unsigned i = 0; i < 100; i++) {
         assert_true(write_some(f, 500, 500));
+        output_end_packet(&f->output, &f->pool);
         assert_true(refer_some(f, f->messages[1], 0, 1000));
+        output_end_packet(&f->output, &f->pool);
         assert_true(write_some(f, 3000, 3000));
+        output_end_packet(&f->output, &f->pool);
     }
-    f->output.packet_len = 300;
+    assert_int_equal(f->output.packet_len, 300);
+    assert_int_equal(f->pool.packet_len, 300);
     assert_int_equal(f->pool.used_len, 300);
     assert_int_equal(f->messages[1]->refs, 101);
     consume_some(f, 450000 - 1);
     assert_int_equal(f->pool.used_len, 1);
     assert_int_equal(f->messages[1]->refs, 1);
-    assert_int_equal(f->output.packet_len, 300);
+    assert_int_equal(f->output.packet_len, 1);
+    assert_int_equal(f->pool.packet_len, 1);
     consume_some(f, 1);
     assert_int_equal(f->pool.used_len, 0);
     assert_int_equal(f->output.packet_len, 0);
+    assert_int_equal(f->pool.packet_len, 0);
     assert_null(f->output.head);
     assert_null(f->output.tail);
     assert_int_equal(f->pool.free_len, 100);
@@ -236,7 +243,7 @@ static void commit_too_much(void)
     output_pool_init(&pool);
     output_init(&output);
     at = output_reserve(&output, &pool, 2000);
-    output_commit(&output, at + 2001);
+    output_commit(&output, &pool, at + 2001);
 }
 
 static void consume_too_much(void)
@@ -248,7 +255,7 @@ static void consume_too_much(void)
     output_pool_init(&pool);
     output_init(&output);
     at = output_reserve(&output, &pool, 10);
-    output_commit(&output, at + 10);
+    output_commit(&output, &pool, at + 10);
     output_consume(&output, &pool, 11);
 }
 
