@@ -129,23 +129,20 @@ uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t 
     return tail->room + tail->end;
 }
 
-uint32_t output_commit(struct output *output, struct output_pool *pool, const uint8_t *end)
+uint32_t output_commit(struct output *output, struct output_pool *pool, const uint8_t *end,
+                       bool ends_packet)
 {
     struct output_chunk *tail = output->tail;
     uint32_t size = (uint32_t)(end - (tail->room + tail->end));
 
     assert(tail->end + size <= tail->cap);
     tail->end += size;
+    tail->packet_len += ends_packet;
     output->size += size;
+    output->packet_len += ends_packet;
     pool->size += size;
+    pool->packet_len += ends_packet;
     return size;
-}
-
-void output_end_packet(struct output *output, struct output_pool *pool)
-{
-    output->tail->packet_len++;
-    output->packet_len++;
-    pool->packet_len++;
 }
 
 /* A reference has no room of its own: what comes behind it goes on in the next chunk. */
@@ -163,10 +160,13 @@ int output_refer(struct output *output, struct output_pool *pool, struct message
         .message = message_ref(message),
         .data = bytes.data,
         .end = (uint32_t)bytes.len,
+        .packet_len = 1,
     };
     append(output, chunk);
     output->size += (uint32_t)bytes.len;
+    output->packet_len++;
     pool->size += bytes.len;
+    pool->packet_len++;
     return 0;
 }
 

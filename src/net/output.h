@@ -48,14 +48,12 @@ static inline bool output_is_empty(const struct output *output)
  * with more than 4 GiB that wait. */
 uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size);
 
-/* The bytes written to the reserved room, up to `end`, are part of the output now. Answers how many
- * they are. */
-uint32_t output_commit(struct output *output, struct output_pool *pool, const uint8_t *end);
+/* The bytes written to the reserved room, up to `end`, are part of the output now; perhaps they are
+ * the last ones of a packet. Answers how many they are. */
+uint32_t output_commit(struct output *output, struct output_pool *pool, const uint8_t *end,
+                       bool ends_packet);
 
-/* The latest bytes are the last ones of a packet. */
-void output_end_packet(struct output *output, struct output_pool *pool);
-
-/* Adds bytes of a message by reference. -ENOMEM, as output_reserve(). */
+/* Adds bytes of a message by reference, the last ones of a packet. -ENOMEM, as output_reserve(). */
 int output_refer(struct output *output, struct output_pool *pool, struct message *message,
                  struct slice bytes) MUST_CHECK;
 
