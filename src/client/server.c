@@ -1,6 +1,7 @@
 #include "client/server.h"
 
 #include "base/memory.h"
+#include "client/bulletin.h"
 #include "client/hub.h"
 #include "client/lines.h"
 #include "client/survey.h"
@@ -229,6 +230,11 @@ bool server_has_passed(struct server *server)
 int server_survey(struct server *server, struct survey *survey)
 {
     return survey_ask(server->group, survey);
+}
+
+int server_publish(struct server *server, struct bulletin *bulletin)
+{
+    return bulletin_publish(server->group, bulletin);
 }
 
 void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN])

@@ -63,10 +63,14 @@ void server_run_worker(struct server *server, unsigned worker);
 /* Whether every worker has passed an iteration since this last answered true. Main. */
 bool server_has_passed(struct server *server);
 
+struct bulletin;
 struct survey;
 
 /* Has the workers take the next piece of a survey (client/survey.h). Main. */
 int server_survey(struct server *server, struct survey *survey) MUST_CHECK;
+
+/* Has a worker publish a bulletin (client/bulletin.h). -ENOMEM. Main. */
+int server_publish(struct server *server, struct bulletin *bulletin) MUST_CHECK;
 
 /* All metrics, the derived ones as well, but for those of the process. Any thread, at any time. */
 void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN]);
