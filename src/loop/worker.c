@@ -461,7 +461,7 @@ static void handle_events(struct worker *worker)
 {
     struct shard *shard = worker->shard;
 
-    shard->budget = MAX(shard->budget, shard->core->limits.delivery_budget / 4 + 1);
+    shard->budget = MAX(shard->budget, shard->limits.delivery_budget / 4 + 1);
     while (has_events(worker) && shard->budget > 0) {
         struct poller_event event = worker->events[worker->event_at++];
 
