@@ -50,13 +50,13 @@ static void test_interval_changes(void **state)
     limits.sweep_interval_s = 0;
     shard_change_limits(fixture_enter(fixture, 0), &limits);
     fixture_wait(fixture, 2 * INTERVAL_S * 1000);
-    assert_int_equal(retained->len, 1);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 1);
     limits.sweep_interval_s = 10;
     shard_change_limits(fixture_enter(fixture, 0), &limits);
     fixture_wait(fixture, 9 * 1000);
-    assert_int_equal(retained->len, 1);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 1);
     fixture_wait(fixture, 1000);
-    assert_int_equal(retained->len, 0);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 0);
     fixture_free(fixture);
 }
 
