@@ -42,7 +42,6 @@ static bool has(const struct fixture *fixture, const char *topic)
 static void test_interval_changes(void **state)
 {
     struct fixture *fixture = fixture_with_sweep(2);
-    const struct retained *retained = &fixture->core->retained;
     struct core_limits limits = fixture->workers[0].shard->limits;
 
     (void)state;
