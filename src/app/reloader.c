@@ -243,6 +243,7 @@ void reloader_start(struct reloader *reloader)
     attempt.lines_end = &attempt.lines;
     systemd_notify(SYSTEMD_RELOADING);
     log_line(LOG_INFORMATION, "Reloading config.");
+    memory_exempt(true); /* the next memory_limit may be what helps */
     r = read_next(reloader, &attempt);
     if (r == 0) {
         r = prepare(reloader, &attempt);
@@ -252,6 +253,7 @@ void reloader_start(struct reloader *reloader)
     } else {
         say_refused();
     }
+    memory_exempt(false);
     attempt_deinit(&attempt);
 }
 
