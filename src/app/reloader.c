@@ -2,6 +2,7 @@
 
 #include "app/check.h"
 #include "app/logging.h"
+#include "app/sys.h"
 #include "app/systemd.h"
 #include "base/memory.h"
 #include "client/reload.h"
@@ -174,6 +175,7 @@ static void publish(struct reloader *reloader, struct attempt *attempt)
     logging_commit(TAKE(attempt->logging));
     say_changes(attempt);
     memory_set_limit(attempt->next->limits.memory_limit);
+    sys_set_interval(reloader->params.sys, attempt->next->process.sys_interval_s);
     listening_take_over(attempt->next, &attempt->changes, reloader->params.listening,
                         &attempt->listening);
     reloader->closing = *reloader->params.listening;

@@ -12,13 +12,15 @@
 
 struct reloader;
 struct server;
+struct sys;
 
 struct reloader_params {
     const struct command_line *line;
     struct server *server;
     struct settings **settings;  /* that hold: replaced by the next ones, with their reference */
     struct listening *listening; /* the same */
-    void (*on_passed)(void);     /* on a worker: main is to call reloader_go_on() */
+    struct sys *sys;
+    void (*on_passed)(void); /* on a worker: main is to call reloader_go_on() */
 };
 
 /* Ends the process without memory. */

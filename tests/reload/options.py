@@ -85,6 +85,20 @@ def memory_limit(broker):
     broker.reload(OPEN + "memory_limit 1\n")
 
 
+@case("sys_interval 0", "sys_interval 1")
+def sys_interval(broker):
+    """Also off again."""
+    client = broker.connect("x", 4)
+    client.subscribe("$SYS/broker/uptime")
+    client.expect_nothing()
+    yield
+    for _ in range(2):
+        assert client.expect("PUBLISH").topic == "$SYS/broker/uptime"
+    broker.reload(OPEN + "sys_interval 0\n")
+    client.expect_nothing(1.5)
+    broker.reload(OPEN + "sys_interval 1\n")
+
+
 @case("connect_timeout 100", "connect_timeout 1")
 def connect_timeout(broker):
     broker.connect("x", 4)
