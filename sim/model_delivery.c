@@ -297,9 +297,9 @@ bool model_may_be_expired(const struct model *model, uint32_t message)
 }
 
 /*
- * What is left of the expiry [MQTT-3.3.2-6], to the second: the worker that sends knows the time a
- * little less well than the one that took the message. What was full may have been written long
- * after it was sent.
+ * What is left of the expiry [MQTT-3.3.2-6], never more than came, and to the second: the worker
+ * that sends may know an earlier time than the one that took the message. What was full may have
+ * been written long after it was sent.
  */
 static bool rest_is_right(const struct model *model, const struct model_connection *to,
                           const struct wire_packet *packet)
@@ -308,7 +308,7 @@ static bool rest_is_right(const struct model *model, const struct model_connecti
     uint64_t life_ms = (uint64_t)model->wire[packet->message].expiry * 1000;
     uint64_t left_ms = (uint64_t)packet->expiry * 1000;
 
-    if (!packet->has_expiry || left_ms > life_ms + 1000 ||
+    if (!packet->has_expiry || left_ms > life_ms ||
         left_ms + model->now_ms - it->first_read_ms + TIME_SLACK_MS < life_ms) {
         return false;
     }

@@ -213,12 +213,15 @@ struct publish_form {
 /* A topic alias as a property. */
 #define ALIAS_SIZE 3
 
-static uint32_t seconds_left(const struct client *client, uint32_t expires_at)
+/* The end is rounded up, and the worker that took the message may know a later time than this one:
+ * but no more is told than came [MQTT-3.3.2-6]. */
+static uint32_t seconds_left(const struct client *client, const struct message_parts *parts)
 {
-    uint64_t ends_ms = (uint64_t)expires_at * 1000;
+    uint64_t ends_ms = (uint64_t)parts->expires_at * 1000;
     uint64_t now_ms = client->hub->shard->now_ms;
+    uint64_t left = ends_ms > now_ms + 1000 ? (ends_ms - now_ms) / 1000 : 1;
 
-    return ends_ms > now_ms + 1000 ? (uint32_t)((ends_ms - now_ms) / 1000) : 1;
+    return (uint32_t)MIN(left, parts->expiry_interval);
 }
 
 static void measure_properties(const struct client *client, struct publish_form *form,
@@ -227,7 +230,7 @@ static void measure_properties(const struct client *client, struct publish_form 
     form->properties_size = (uint32_t)parts->properties.len;
     if (parts->expires_at != MESSAGE_NEVER) {
         form->has_expiry = true;
-        form->expiry = seconds_left(client, parts->expires_at);
+        form->expiry = seconds_left(client, parts);
         form->properties_size += 5;
     }
     if (head->identifier) {

@@ -150,6 +150,7 @@ static int publish_message(struct client *client, const struct mqtt_publish *pub
                     .payload = publish->payload,
                     .origin = session_origin(client->session),
                     .expires_at = forward_expiry(&publish->properties, hub->shard->now_ms),
+                    .expiry_interval = publish->properties.message_expiry_interval,
                     .qos = publish->qos,
                     .retain = publish->retain,
                     },

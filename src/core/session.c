@@ -96,6 +96,7 @@ static int send_will(struct shard *shard, struct session *session)
 
     /* Nobody else has seen the message yet. */
     session->will->expires_at = deadline_of(shard, session->will_expiry);
+    session->will->expiry_interval = session->will_expiry;
     publication_of(&publication, session->will,
                    shard_topic_hash(shard, message_topic(session->will)));
     r = shard_publish(shard, &publication);
