@@ -469,6 +469,7 @@ static int open_session(struct client *client)
         .will = login->will,
         .will_delay = login->will_delay,
         .will_expiry = login->will_expiry,
+        .mount_len = (uint16_t)client->facts->listener->mount.len,
     };
     int r = session_connect(client->hub->shard, client, &request, &client->session);
 

@@ -285,6 +285,7 @@ static void attach(struct session *session, struct client *client,
     session->client = client;
     session->window = request->window;
     session->queue_policy = (uint8_t)request->queue_policy;
+    session->mount_len = request->mount_len;
     session->expiry_interval = request->expiry_interval;
     session->expires_at = SESSION_NEVER;
     session->will = request->will;
@@ -568,8 +569,10 @@ bool session_has_room(const struct shard *shard, const struct session *session)
 static bool takes(const struct session *session, const struct publication *publication,
                   const struct subscriber *subscriber, uint32_t node)
 {
-    if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
-                             publication->parts.origin == session_origin(session))) {
+    if (session->is_over ||
+        ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
+         publication->parts.origin == session_origin(session)) ||
+        session_hides(session, publication->parts.topic, subscriber->options)) {
         return false;
     }
     return publication->retained_number == 0 || list_is_empty(&session->replays) ||
@@ -640,8 +643,10 @@ void session_deliver_retained(struct shard *shard, struct session *session, stru
         .retain = true,
     };
 
-    publication_of(&publication, message, 0);
-    deliver(shard, session, &publication, &head);
+    if (!session_hides(session, message_topic(message), options)) {
+        publication_of(&publication, message, 0);
+        deliver(shard, session, &publication, &head);
+    }
 }
 
 /* Acknowledgements */

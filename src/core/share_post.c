@@ -163,6 +163,9 @@ static bool can_take(const struct shard *shard, const struct share_member *membe
 {
     uint8_t qos = offer->publication->parts.qos;
 
+    if (session_hides(member->session, offer->publication->parts.topic, member->options)) {
+        return false;
+    }
     return offer->is_last ? session_can_keep(shard, member->session, qos, member->options)
                           : session_can_take(shard, member->session, qos, member->options);
 }
