@@ -135,6 +135,11 @@ static void advance(struct outbound *outbound)
     outbound->span++;
 }
 
+static uint16_t id_at(const struct outbound *outbound, uint32_t index)
+{
+    return (uint16_t)((outbound->number + index) % ID_LEN + 1);
+}
+
 struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint16_t *packet_id_out)
 {
     struct delivery *delivery;
@@ -145,7 +150,7 @@ struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint1
             if ((window && outbound->unacked >= window) || outbound->span >= OUTBOUND_SPAN_MAX) {
                 return NULL;
             }
-            *packet_id_out = (uint16_t)((outbound->number + outbound->span) % ID_LEN + 1);
+            *packet_id_out = id_at(outbound, outbound->span);
             return delivery;
         }
         advance(outbound);
@@ -218,11 +223,14 @@ void outbound_skip(struct outbound *outbound)
     pop_done(outbound);
 }
 
-bool outbound_drop_oldest(struct outbound *outbound)
+bool outbound_drop_oldest(struct outbound *outbound, uint16_t *packet_id_out)
 {
-    if (!outbound->ring || outbound->ring->flown == outbound->len) {
+    uint32_t oldest = outbound->ring ? outbound->ring->flown : 0;
+
+    if (oldest == outbound->len) {
         return false;
     }
+    *packet_id_out = delivery_at(outbound, oldest)->qos > 0 ? id_at(outbound, oldest) : 0;
     leave_out(outbound);
     return true;
 }
@@ -265,6 +273,17 @@ bool outbound_has_shared(const struct outbound *outbound)
         }
     }
     return false;
+}
+
+void outbound_each(const struct outbound *outbound, outbound_look_fn look, void *context)
+{
+    for (uint32_t i = 0; i < outbound->len; i++) {
+        const struct delivery *delivery = delivery_at(outbound, i);
+
+        if (delivery->state != DELIVERY_DONE) {
+            look(context, delivery);
+        }
+    }
 }
 
 bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out)

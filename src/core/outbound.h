@@ -103,8 +103,11 @@ void outbound_sent(struct outbound *outbound);
  */
 void outbound_skip(struct outbound *outbound);
 
-/* Drops the oldest delivery that was never sent. False: all have been. */
-bool outbound_drop_oldest(struct outbound *outbound) MUST_CHECK;
+/*
+ * Drops the oldest delivery that was never sent. False: all have been. `*packet_id_out` is the
+ * identifier that it would have been sent with; 0: none.
+ */
+bool outbound_drop_oldest(struct outbound *outbound, uint16_t *packet_id_out) MUST_CHECK;
 
 /* The delivery in flight with this identifier; NULL when there is none. */
 struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id);
@@ -114,6 +117,10 @@ void delivery_let_go(struct delivery *delivery);
 
 /* Whether any delivery is a group's. */
 bool outbound_has_shared(const struct outbound *outbound);
+
+/* Looks at all that are not over, in order. */
+typedef void (*outbound_look_fn)(void *context, const struct delivery *delivery);
+void outbound_each(const struct outbound *outbound, outbound_look_fn look, void *context);
 
 /* Takes the oldest out, whatever its state, with what it holds. False: there is none. The session
  * is over: packet identifiers mean nothing any more. */

@@ -274,6 +274,11 @@ static void model_check(const struct model *model)
     assert_int_equal(outbound_has_plain(&model->outbound), has_plain);
 }
 
+static uint16_t id_of(uint32_t at)
+{
+    return (uint16_t)(at % 65535 + 1);
+}
+
 /* Takes one out whose place the others take. */
 static void model_remove(struct model *model, uint32_t at)
 {
@@ -294,12 +299,14 @@ static void model_push(struct model *model)
 static void model_drop_oldest(struct model *model)
 {
     uint32_t at = model->len;
+    uint16_t id;
 
     while (at > 0 && model->deliveries[at - 1].state == DELIVERY_QUEUED) {
         at--;
     }
-    assert_int_equal(outbound_drop_oldest(&model->outbound), at < model->len);
+    assert_int_equal(outbound_drop_oldest(&model->outbound, &id), at < model->len);
     if (at < model->len) {
+        assert_int_equal(id, model->deliveries[at].qos > 0 ? id_of(at) : 0);
         model_remove(model, at);
     }
 }
@@ -320,11 +327,6 @@ static uint32_t model_next(const struct model *model, uint32_t window)
         }
     }
     return window && in_flight >= window ? model->len : next;
-}
-
-static uint16_t id_of(uint32_t at)
-{
-    return (uint16_t)(at % 65535 + 1);
 }
 
 static void model_send(struct model *model)

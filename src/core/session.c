@@ -134,6 +134,7 @@ void session_end(struct shard *shard, struct session *session)
     assert_owner(shard->worker);
     assert(!session->is_over && !session->client);
 
+    share_keep_deliveries(shard, session);
     if (keep_is_due(shard, session)) {
         keep_put(shard, session, (struct store_record){.kind = STORE_ENDED});
     }
@@ -416,9 +417,11 @@ void session_pump(struct shard *shard, struct session *session)
            !keep_holds(session, delivery)) {
         if (pump_one(shard, session, delivery, packet_id)) {
             outbound_sent(outbound);
-        } else {
-            outbound_skip(outbound);
+            continue;
         }
+        keep_packet(shard, session, delivery->qos > 0 ? STORE_DELIVERED : STORE_DROPPED,
+                    delivery->qos > 0 ? packet_id : 0);
+        outbound_skip(outbound);
     }
 }
 
@@ -468,6 +471,24 @@ static bool is_queue_full(const struct shard *shard, const struct session *sessi
             outbound_queued_bytes(&session->outbound) >= limits->max_queued_bytes);
 }
 
+/* False: all have been sent, or it can't be told to the store. */
+static bool drop_oldest(struct shard *shard, struct session *session)
+{
+    struct keep_hold *hold;
+    uint16_t packet_id;
+
+    if (keep_begin_drops(shard, session, &hold) < 0) {
+        return false;
+    }
+    if (!outbound_drop_oldest(&session->outbound, &packet_id)) {
+        keep_cancel(hold);
+        return false;
+    }
+    keep_packet(shard, session, STORE_DROPPED, packet_id);
+    keep_end_drops(shard, session, hold);
+    return true;
+}
+
 /* False: the new delivery is the one that is dropped. What is dropped is counted. */
 static bool make_room(struct shard *shard, struct session *session)
 {
@@ -475,8 +496,7 @@ static bool make_room(struct shard *shard, struct session *session)
     while (is_queue_full(shard, session)) {
         shard->counts.dropped_queue_full++;
         say_dropping(session);
-        if (session->queue_policy != SETTINGS_QUEUE_DROP_OLDEST ||
-            !outbound_drop_oldest(&session->outbound)) {
+        if (session->queue_policy != SETTINGS_QUEUE_DROP_OLDEST || !drop_oldest(shard, session)) {
             on_overflow(shard, session);
             return false;
         }
@@ -509,7 +529,7 @@ static void deliver_later(struct shard *shard, struct session *session,
         keep_cancel(hold);
         return;
     }
-    keep_delivery(shard, session, publication, hold);
+    keep_delivery(shard, session, publication, &delivery, hold);
     session_pump(shard, session);
 }
 
