@@ -510,7 +510,7 @@ void client_arrive(struct client *client)
         client->is_polled = r == 0;
     }
     if (r == 0) {
-        r = client_begin_ack(client, MQTT_CONNACK, 0, &ack);
+        r = client_begin_ack(client, MQTT_CONNACK, 0, 0, &ack);
     }
     if (r == 0) {
         r = open_session(client);

@@ -74,11 +74,11 @@ void client_commit(struct client *client, const uint8_t *end)
 
 unsigned client_interest(const struct client *client)
 {
-    return (client->pause || client->is_held ? 0u : POLLER_READ) |
+    return (client->pause || client->is_held || client->is_unkept ? 0u : POLLER_READ) |
            (client->is_blocked ? POLLER_WRITE : 0u);
 }
 
-static void update_interest(struct client *client)
+void client_update_interest(struct client *client)
 {
     if (client->state != CLIENT_CLOSING && client->is_polled &&
         poller_change(worker_poller(client->hub->worker), client->fd, client_interest(client),
@@ -92,7 +92,7 @@ void client_hold_if_unread(struct client *client)
     if (client->state == CLIENT_READY && client->is_blocked && !client->is_held &&
         client->answer_size > ANSWERS_MAX) {
         client->is_held = true;
-        update_interest(client);
+        client_update_interest(client);
     }
 }
 
@@ -104,7 +104,7 @@ static void set_blocked(struct client *client, bool is_blocked)
     }
     client->is_blocked = is_blocked;
     client->is_held = client->is_held && is_blocked;
-    update_interest(client);
+    client_update_interest(client);
 }
 
 /* False: the socket takes no more, or is broken. */

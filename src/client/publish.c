@@ -214,7 +214,8 @@ static void publish_once(struct client *client, const struct mqtt_publish *publi
     enum mqtt_reason reason;
     struct ack *ack = NULL;
 
-    if (publish->qos == 1 && client_begin_ack(client, MQTT_PUBACK, publish->packet_id, &ack) < 0) {
+    if (publish->qos == 1 &&
+        client_begin_ack(client, MQTT_PUBACK, publish->packet_id, publish->payload.len, &ack) < 0) {
         client_fail(client, MQTT_QUOTA_EXCEEDED);
         return;
     }
@@ -258,7 +259,7 @@ static void publish_exactly_once(struct client *client, const struct mqtt_publis
     if (is_repeat && client_has_ack(client, publish->packet_id)) {
         return;
     }
-    if (client_begin_ack(client, MQTT_PUBREC, publish->packet_id, &ack) < 0) {
+    if (client_begin_ack(client, MQTT_PUBREC, publish->packet_id, publish->payload.len, &ack) < 0) {
         client_fail(client, MQTT_QUOTA_EXCEEDED);
         return;
     }
