@@ -1,6 +1,5 @@
 #include "sim/ledger.h"
 
-#include "core/message.h"
 #include "core/session.h"
 #include "core/shard.h"
 #include "sim/fail.h"
@@ -203,11 +202,14 @@ static void give_to_group(struct queue *queue, const struct row *row)
 static void add(struct queue *queue, const struct row *row)
 {
     if (queue->len == queue->cap) {
-        queue->cap = queue->cap ? queue->cap * 2 : 16;
-        queue->rows = realloc(queue->rows, queue->cap * sizeof(struct row));
-    }
-    if (!queue->rows) {
-        sim_fail("out of memory");
+        unsigned cap = queue->cap ? queue->cap * 2 : 16;
+        struct row *rows = realloc(queue->rows, cap * sizeof(*rows));
+
+        if (!rows) {
+            sim_fail("out of memory");
+        }
+        queue->rows = rows;
+        queue->cap = cap;
     }
     queue->rows[queue->len++] = *row;
 }
