@@ -178,12 +178,12 @@ static struct model *model_now(void)
 
 static struct model *model_with_drops(void)
 {
-    struct shard_counts counts;
+    uint64_t values[METRIC_LEN];
 
-    server_sum_counts(self->server, &counts);
+    server_sum(self->server, values);
     /* What is too large for its client is no limit's doing, and missed by nobody. */
-    model_set_drops(self->model,
-                    counts.dropped_queue_full + counts.dropped_busy + counts.dropped_no_memory);
+    model_set_drops(self->model, values[METRIC_DROPPED_QUEUE_FULL] + values[METRIC_DROPPED_BUSY] +
+                                     values[METRIC_DROPPED_NO_MEMORY]);
     return model_now();
 }
 

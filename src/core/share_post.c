@@ -274,9 +274,9 @@ static int post_turn(struct shard *shard, struct message *message, const struct 
 
 /* Nobody gets it. */
 static void drop(struct shard *shard, const struct offer *offer, struct message *message,
-                 uint64_t *count)
+                 enum metric metric)
 {
-    (*count)++;
+    metrics_count(shard->metrics, metric);
     if (offer->is_handed_on) {
         keep_unshared(shard, message, offer->share);
     }
@@ -293,12 +293,12 @@ static bool pass_on(struct shard *shard, struct offer *offer, enum share_state l
     }
     point("group handed on");
     if (publication_need_message(publication) < 0) {
-        shard->counts.dropped_no_memory++;
+        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         return true;
     }
     share_ref(offer->share);
     if (post_turn(shard, message_ref(publication->message), offer, worker) < 0) {
-        drop(shard, offer, publication->message, &shard->counts.dropped_no_memory);
+        drop(shard, offer, publication->message, METRIC_DROPPED_NO_MEMORY);
         message_unref(publication->message);
         share_unref(offer->share);
     }
@@ -321,7 +321,7 @@ static void make_offer(struct shard *shard, struct offer *offer)
     }
     offer->is_last = true;
     if (!serve(shard, offer, SHARE_AWAY)) {
-        drop(shard, offer, offer->publication->message, &shard->counts.dropped_unshared);
+        drop(shard, offer, offer->publication->message, METRIC_DROPPED_UNSHARED);
     }
 }
 
@@ -361,11 +361,11 @@ void share_hand_on(struct shard *shard, struct delivery *delivery)
 
     if (can_be_handed_on(delivery)) {
         if (!share_deal(offer.share, &worker, &offer.turn)) {
-            drop(shard, &offer, delivery->message, &shard->counts.dropped_unshared);
+            drop(shard, &offer, delivery->message, METRIC_DROPPED_UNSHARED);
         } else if (post_turn(shard, delivery->message, &offer, worker) == 0) {
             *delivery = (struct delivery){0};
         } else {
-            drop(shard, &offer, delivery->message, &shard->counts.dropped_no_memory);
+            drop(shard, &offer, delivery->message, METRIC_DROPPED_NO_MEMORY);
         }
     }
     delivery_let_go(delivery);
