@@ -21,6 +21,14 @@ static uint32_t draw_expiry(struct choice *choice)
     return intervals[choice_below(choice, ARRAY_LEN(intervals))];
 }
 
+/* Between what small, middle and large payloads need; the same for all connections of a client. */
+static uint32_t draw_packet_maximum(struct choice *choice, unsigned version)
+{
+    static const uint32_t sizes[] = {0, 0, 0, 500, 5000};
+
+    return version == MQTT_5_0 ? sizes[choice_below(choice, ARRAY_LEN(sizes))] : 0;
+}
+
 struct actor *actor_new(struct actor_world *world, const struct actor_params *params)
 {
     struct actor *actor = calloc(1, sizeof(*actor));
@@ -31,6 +39,8 @@ struct actor *actor_new(struct actor_world *world, const struct actor_params *pa
     actor->world = world;
     actor->params = *params;
     actor->expiry = params->is_observer ? UINT32_MAX : draw_expiry(world->choice);
+    actor->packet_maximum =
+        params->is_observer ? 0 : draw_packet_maximum(world->choice, params->version);
     snprintf(actor->id, sizeof(actor->id), "c%u", params->number);
     return actor;
 }
@@ -117,6 +127,9 @@ static uint32_t draw_will(struct actor *actor)
     will.topic = choice_below(choice, actor->world->topic_len);
     will.size = choice_between(choice, 6, 40);
     will.retain = choice_chance(choice, actor->world->retained_permille);
+    if (actor->params.version == MQTT_5_0 && choice_chance(choice, actor->world->expiry_permille)) {
+        will.expiry = choice_between(choice, 3, 20);
+    }
     if (will.retain) {
         will.qos = actor_retained_qos(actor->world, will.topic, will.qos);
     }
@@ -131,6 +144,7 @@ static struct wire_connect draw_connect(struct actor *actor, bool settles)
         .client_id = actor->id,
         .expiry_interval = is_5 ? actor->expiry : 0,
         .will = settles ? WIRE_NO_MESSAGE : draw_will(actor),
+        .packet_maximum = actor->packet_maximum,
     };
 
     if (!settles && !actor->params.is_observer && choice_chance(choice, 150)) {
@@ -234,6 +248,7 @@ static void come(struct actor *actor)
 
 bool actor_look_around(struct actor *actor)
 {
+    actor->packet_maximum = 0;
     connect(actor, true, true);
     if (!actor->connection) {
         return false;
@@ -264,12 +279,17 @@ static void stir_ghost(struct actor *actor)
     }
 }
 
+/* No packet, or a SUBSCRIBE to a group with No Local [MQTT-3.8.3-4]: neither has an effect. */
 static void send_garbage(struct actor *actor)
 {
     static const uint8_t garbage[] = {0xF3, 0x7F, 0xFF, 0x00};
+    static const uint8_t no_local[] = {0x82, 0x10, 0x00, 0x63, 0x00, 0x00, 0x0A, '$', 's',
+                                       'h',  'a',  'r',  'e',  '/',  'g',  '/',  '#', 0x05};
+    bool joins = actor->params.version == MQTT_5_0 && choice_chance(actor->world->choice, 500);
 
     model_on_garbage(actor->world->model, actor->connection->number);
-    network_send_bytes(actor->connection, garbage, sizeof(garbage));
+    network_send_bytes(actor->connection, joins ? no_local : garbage,
+                       joins ? sizeof(no_local) : sizeof(garbage));
     abandon(actor);
 }
 

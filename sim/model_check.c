@@ -83,7 +83,8 @@ static unsigned check_message(const struct check *check, const struct model_sess
         const struct episode *episode = &session->episodes[i];
         int qos = episode_qos(model, session, episode, message);
 
-        if (qos >= 0 && episode_is_certain(episode, model->messages[message].first_sent) &&
+        if (qos >= 0 && model_fits(model, session, message) &&
+            episode_is_certain(episode, model->messages[message].first_sent) &&
             is_promised(model, session, episode, qos_class((unsigned)qos))) {
             needed[qos_class((unsigned)qos)]++;
         }
@@ -289,6 +290,7 @@ static void check_last_seen(struct model *model, const struct model_session *ses
     class = qos_class(qos);
     if (!episode->sub_acked || episode->unsub_sent || leaves_out(session, topic) ||
         !episode_covers(episode, topic) || !is_promised(model, session, episode, class) ||
+        (value != WIRE_NO_MESSAGE && !model_fits(model, session, value)) ||
         model->params.may_drop || (model->params.merges && subscribe_count(session, topic) > 1) ||
         (value == WIRE_NO_MESSAGE &&
          (has_expiring(model, topic) || !has_seen_clearing(model, episode, topic)))) {

@@ -288,39 +288,69 @@ static void on_instance(struct model *model, struct model_session *session,
 
 /* Expiry */
 
+static const struct model_connection *will_connection(const struct model *model, uint32_t message)
+{
+    const struct model_message *it = &model->messages[message];
+
+    return it->is_will ? &model->connections[it->connection] : NULL;
+}
+
+/* A will is published when its connection ends, or so long behind that. */
+uint64_t model_first_published_ms(const struct model *model, uint32_t message)
+{
+    const struct model_connection *it = will_connection(model, message);
+
+    if (!it) {
+        return model->messages[message].first_read_ms;
+    }
+    return it->closed ? it->closed_ms : model->now_ms;
+}
+
+uint64_t model_last_published_ms(const struct model *model, uint32_t message)
+{
+    const struct model_connection *it = will_connection(model, message);
+
+    if (!it) {
+        return model->messages[message].last_read_ms;
+    }
+    return it->closed ? MIN(model->now_ms,
+                            it->closed_ms + (uint64_t)it->will_delay * 1000 + 2 * TIME_SLACK_MS)
+                      : model->now_ms;
+}
+
 bool model_may_be_expired(const struct model *model, uint32_t message)
 {
     uint64_t life_ms = (uint64_t)model->wire[message].expiry * 1000;
 
     return life_ms && model->messages[message].read_len > 0 &&
-           model->now_ms + TIME_SLACK_MS >= model->messages[message].first_read_ms + life_ms;
+           model->now_ms + TIME_SLACK_MS >= model_first_published_ms(model, message) + life_ms;
 }
 
 /*
- * What is left of the expiry [MQTT-3.3.2-6], to the second: the worker that sends knows the time a
- * little less well than the one that took the message. What was full may have been written long
- * after it was sent.
+ * What is left of the expiry [MQTT-3.3.2-6], never more than came, and to the second: the worker
+ * that sends may know an earlier time than the one that took the message. What was full may have
+ * been written long after it was sent.
  */
 static bool rest_is_right(const struct model *model, const struct model_connection *to,
                           const struct wire_packet *packet)
 {
-    const struct model_message *it = &model->messages[packet->message];
+    uint64_t longest_ms = model->now_ms - model_first_published_ms(model, packet->message);
+    uint64_t shortest_ms = model->now_ms - model_last_published_ms(model, packet->message);
     uint64_t life_ms = (uint64_t)model->wire[packet->message].expiry * 1000;
     uint64_t left_ms = (uint64_t)packet->expiry * 1000;
 
-    if (!packet->has_expiry || left_ms > life_ms + 1000 ||
-        left_ms + model->now_ms - it->first_read_ms + TIME_SLACK_MS < life_ms) {
+    if (!packet->has_expiry || left_ms > life_ms ||
+        left_ms + longest_ms + TIME_SLACK_MS < life_ms) {
         return false;
     }
-    return to->was_full || left_ms <= 1000 ||
-           left_ms + model->now_ms - it->last_read_ms <= life_ms + TIME_SLACK_MS;
+    return to->was_full || left_ms <= 1000 || left_ms + shortest_ms <= life_ms + TIME_SLACK_MS;
 }
 
 static void check_expiry(struct model *model, unsigned connection, const struct wire_packet *packet)
 {
     const struct model_connection *to = &model->connections[connection];
     uint64_t life_ms = (uint64_t)model->wire[packet->message].expiry * 1000;
-    uint64_t age_ms = model->now_ms - model->messages[packet->message].last_read_ms;
+    uint64_t age_ms = model->now_ms - model_last_published_ms(model, packet->message);
 
     if (!life_ms && packet->has_expiry) {
         model_complain(model, "message %u expires, and was to stay", packet->message);
@@ -332,6 +362,25 @@ static void check_expiry(struct model *model, unsigned connection, const struct 
     }
     if (life_ms && !to->was_full && !packet->dup && age_ms > life_ms + TIME_SLACK_MS) {
         model_complain(model, "message %u is sent after it has expired", packet->message);
+    }
+}
+
+/* Size */
+
+bool model_fits(const struct model *model, const struct model_session *session, uint32_t message)
+{
+    return wire_fits(model->connections[session->connection].packet_maximum,
+                     model->wire[message].size);
+}
+
+/* [MQTT-3.1.2-24] */
+static void check_size(struct model *model, unsigned connection, const struct wire_packet *packet)
+{
+    uint32_t maximum = model->connections[connection].packet_maximum;
+
+    if (maximum && packet->end - packet->begin > maximum) {
+        model_complain(model, "message %u takes %zu bytes, and the client takes %u",
+                       packet->message, packet->end - packet->begin, maximum);
     }
 }
 
@@ -458,6 +507,7 @@ void model_on_publish_written(struct model *model, unsigned connection,
         model_complain(model, "client %u: DUP with QoS 0", session->actor);
     }
     check_expiry(model, connection, packet);
+    check_size(model, connection, packet);
     on_instance(model, session, &instance, packet);
 }
 

@@ -157,7 +157,9 @@ static bool is_all_able(const struct model *model, unsigned group)
             (!episode->sub_acked || episode->unsub_sent ||
              !model_is_holder(model, session->connection) ||
              model->connections[session->connection].ended ||
-             model->connections[session->connection].was_full || may_be_replaced(model, session))) {
+             model->connections[session->connection].was_full ||
+             model->connections[session->connection].packet_maximum ||
+             may_be_replaced(model, session))) {
             return false;
         }
     }
@@ -246,7 +248,11 @@ static bool was_closed_since(const struct model *model, unsigned actor, uint64_t
     return false;
 }
 
-/* It may have been this one's turn, with QoS 0, and gone with an output that was never written. */
+/*
+ * It may have been this one's turn, and gone with an output that was never written: with QoS 0, or
+ * with QoS 2 where the session has ended, too, since the server must take it for sent. Or it was
+ * too large for this one (5.0, section 3.1.2.11.4).
+ */
 static bool may_have_lost(const struct model *model, const struct model_session *session,
                           uint32_t message, unsigned group)
 {
@@ -254,11 +260,16 @@ static bool may_have_lost(const struct model *model, const struct model_session 
 
     for (unsigned i = 0; i < session->episode_len; i++) {
         const struct episode *episode = &session->episodes[i];
+        int qos = options_qos(model, episode->options, model->wire[message].qos);
 
-        if (is_member(model, episode, message, group) &&
-            options_qos(model, episode->options, model->wire[message].qos) == 0 &&
-            (!episode->unsub_acked || episode->unsub_acked > first_sent)) {
-            return was_closed_since(model, session->actor, first_sent);
+        if (!is_member(model, episode, message, group) ||
+            (episode->unsub_acked && episode->unsub_acked <= first_sent)) {
+            continue;
+        }
+        if (!model_fits(model, session, message) ||
+            ((qos == 0 || (qos == 2 && session->is_over)) &&
+             was_closed_since(model, session->actor, first_sent))) {
+            return true;
         }
     }
     return false;

@@ -52,6 +52,7 @@ struct model_connection {
     bool is_clean;
     uint16_t keep_alive;
     uint32_t window; /* 0: none */
+    uint32_t packet_maximum;
     uint32_t expiry;
     uint32_t will;
     uint32_t will_delay;
@@ -222,6 +223,13 @@ void model_forget_delayed(struct model *model, unsigned connection);
 void model_check_will(struct model *model, uint32_t message);
 
 /* Expiry of messages. A worker may be up to TIME_SLACK_MS behind or have the next second begun. */
+
+/* When it was published, at the earliest and at the latest. */
+uint64_t model_first_published_ms(const struct model *model, uint32_t message);
+uint64_t model_last_published_ms(const struct model *model, uint32_t message);
+
+/* Whether the client takes packets as large as the message. */
+bool model_fits(const struct model *model, const struct model_session *session, uint32_t message);
 
 /* It may be over. */
 bool model_may_be_expired(const struct model *model, uint32_t message);

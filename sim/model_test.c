@@ -104,6 +104,10 @@ static const struct wire_message messages[] = {
 #define MIXED_GROUP                                                                                 \
     CONNECTS(0, 0), CONNECTS(1, 1), OPENS(2, 2, true, DURABLE), WELCOMED(2, true),                  \
     SUBSCRIBES(1, 1, SHARED, 0), SUBSCRIBES(2, 1, SHARED, 1)
+/* The same, both with QoS 2. */
+#define EXACT_GROUP                                                                                 \
+    CONNECTS(0, 0), CONNECTS(1, 1), OPENS(2, 2, true, DURABLE), WELCOMED(2, true),                  \
+    SUBSCRIBES(1, 1, SHARED, 2), SUBSCRIBES(2, 1, SHARED, 2)
 /* Two subscriptions of "a", QoS 0 and 1. */
 #define OVERLAPPING                                                                                 \
     CONNECTS(0, 0), CONNECTS(1, 1), ASKS_WITH(1, 1, 1, 0, 7), GRANTED(1, 1, 0),                     \
@@ -357,6 +361,18 @@ static const struct history histories[] = {
     {"one of a group", NULL, {0},
      {GROUP, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), GETS(1, 0, 1, 1), ANSWERS(1, PUBACK, 1),
       {QUIET}}},
+    {"exactly once, gone with an output that was never written", NULL, {0},
+     {EXACT_GROUP, PUBLISHES(0, 2, 1, 2), ACKED(0, PUBREC, 2, 1), {ENDED, 1}, {CLOSED, 1},
+      {QUIET}}},
+    {"exactly once, and nobody has gone", "lost message 2", {0},
+     {EXACT_GROUP, PUBLISHES(0, 2, 1, 2), ACKED(0, PUBREC, 2, 1), {QUIET}}},
+    {"too large for who takes less", NULL, {0},
+     {CONNECTS(0, 0), OPENS(1, 1, true, .packet_maximum = 100), WELCOMED(1, true),
+      SUBSCRIBES(1, 1, 1, 1), PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), {QUIET}}},
+    {"larger than the client takes", "and the client takes 100", {0},
+     {CONNECTS(0, 0), OPENS(1, 1, true, .packet_maximum = 100), WELCOMED(1, true),
+      SUBSCRIBES(1, 1, 1, 1), PUBLISHES(0, 0, 1, 1),
+      PUBLISH(1, WRITTEN, 0, 1, 1, .begin = 0, .end = 101)}},
     {"two of a group", "2 times in place of 1", {0},
      {GROUP, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), GETS(2, 0, 1, 1)}},
     {"none of a group", "lost message 0", {0},

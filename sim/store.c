@@ -3,6 +3,7 @@
 #include "core/message.h"
 #include "core/shard.h"
 #include "sim/fail.h"
+#include "sim/ledger.h"
 #include "sim/model.h"
 #include "sim/network.h"
 
@@ -61,8 +62,13 @@ static uint32_t message_number(struct slice payload)
     return number < WIRE_MESSAGE_CAP ? number : WIRE_NO_MESSAGE;
 }
 
+uint32_t sim_store_message(const struct message *message)
+{
+    return message_number(message_payload(message));
+}
+
 /* "c12" */
-static unsigned actor_number(struct slice client_id)
+unsigned sim_store_actor(struct slice client_id)
 {
     unsigned number = 0;
 
@@ -74,6 +80,13 @@ static unsigned actor_number(struct slice client_id)
 
 /* The store of the server */
 
+static void note_delivery(uint32_t message, unsigned actor)
+{
+    uint64_t *first = &self.deliveries[message][actor];
+
+    *first = *first ? *first : self.place;
+}
+
 /* What is retained is delivered again to whoever subscribes later, and a group's message to another
  * member when one leaves. Neither was promised to the publisher. */
 static void put(void *context, struct shard *shard, const struct store_record *record)
@@ -81,17 +94,16 @@ static void put(void *context, struct shard *shard, const struct store_record *r
     uint32_t number = WIRE_NO_MESSAGE;
 
     (void)context;
-    (void)shard;
     self.place++;
     if (record->message) {
-        number = message_number(message_payload(record->message));
+        number = sim_store_message(record->message);
     }
-    if (number != WIRE_NO_MESSAGE && record->kind == STORE_DELIVERY) {
-        uint64_t *first = &self.deliveries[number][actor_number(record->client_id)];
-
-        *first = *first ? *first : self.place;
+    ledger_put(shard, record, number);
+    if (number == WIRE_NO_MESSAGE || record->kind != STORE_DELIVERY) {
+        return;
     }
-    if (number == WIRE_NO_MESSAGE || record->message->retain || record->is_handed_on) {
+    note_delivery(number, sim_store_actor(record->client_id));
+    if (record->message->retain || record->is_handed_on) {
         return;
     }
     /* Of one that was published again an earlier publication may still be under way. */
@@ -238,6 +250,7 @@ void sim_store_on_written(unsigned connection, const struct wire_packet *packet)
 void sim_store_start(void)
 {
     memset(&self, 0, sizeof(self));
+    ledger_start();
     self.waits = calloc(WAIT_CAP, sizeof(*self.waits));
     if (!self.waits) {
         sim_fail("out of memory");
@@ -250,6 +263,7 @@ void sim_store_end(void)
         sim_fail("%u waits for the store are left", self.wait_end - self.wait_begin);
     }
     free(self.waits);
+    ledger_end();
     for (unsigned i = 0; i < NETWORK_CONNECTION_CAP; i++) {
         free(self.talks[i]);
     }

@@ -29,6 +29,10 @@ bool sim_store_step(void);
 void sim_store_die(void);
 bool sim_store_is_dead(void);
 
+/* The number of a message, and of the client with an id. */
+uint32_t sim_store_message(const struct message *message);
+unsigned sim_store_actor(struct slice client_id);
+
 /* What the server reads and writes, in order. */
 void sim_store_on_read(unsigned connection, const struct wire_packet *packet);
 void sim_store_on_written(unsigned connection, const struct wire_packet *packet);

@@ -167,6 +167,9 @@ static struct slice connect_properties(const struct wire_connect *connect, uint8
     if (connect->alias_maximum) {
         at = mqtt_put_property_number(at, MQTT_TOPIC_ALIAS_MAXIMUM, connect->alias_maximum);
     }
+    if (connect->packet_maximum) {
+        at = mqtt_put_property_number(at, MQTT_MAXIMUM_PACKET_SIZE, connect->packet_maximum);
+    }
     return slice_of(bytes, (size_t)(at - bytes));
 }
 
@@ -174,7 +177,7 @@ static uint8_t *encode_connect(unsigned version, const struct wire_packet *packe
                                const struct wire_connect *connect, size_t *len_out)
 {
     uint8_t properties[32];
-    uint8_t will_properties[8];
+    uint8_t will_properties[16];
     struct mqtt_connect out = {
         .version = (uint8_t)version,
         .clean_start = packet->is_clean,
@@ -193,6 +196,9 @@ static uint8_t *encode_connect(unsigned version, const struct wire_packet *packe
         payload_fill(payload, connect->will);
         if (connect->will_delay) {
             end = mqtt_put_property_number(end, MQTT_WILL_DELAY_INTERVAL, connect->will_delay);
+        }
+        if (will->expiry) {
+            end = mqtt_put_property_number(end, MQTT_MESSAGE_EXPIRY_INTERVAL, will->expiry);
         }
         out.has_will = true;
         out.will.topic = slice_of_text(topics[will->topic]);

@@ -52,7 +52,16 @@ struct wire_connect {
     uint32_t will;            /* a message, or WIRE_NO_MESSAGE */
     uint32_t will_delay;      /* 5.0 */
     uint16_t alias_maximum;   /* 5.0: topic aliases that the server may use */
+    uint32_t packet_maximum;  /* 5.0: bytes; 0: not sent */
 };
+
+/* Payloads lie far enough from every limit that properties make no difference. */
+#define WIRE_PACKET_ROOM 200u
+
+static inline bool wire_fits(uint32_t packet_maximum, uint32_t payload_size)
+{
+    return packet_maximum == 0 || payload_size + WIRE_PACKET_ROOM <= packet_maximum;
+}
 
 /* The universe: what topics and filters there are. */
 #define WORLD_TOPIC_LEN  12

@@ -12,16 +12,27 @@
  * Without a store an acknowledgement goes into the output at once. With one it waits until what it
  * promises is kept, and behind those of the packets before it. What waits outlives its client, for
  * the store and other workers hold on to it; whoever comes back for it meanwhile finds it.
+ *
+ * A client that publishes faster than the store commits is not read while too much waits: as with a
+ * mailbox that is over its mark.
  */
+
+/* An acknowledgement weighs 1, and 1 more for so much payload. */
+#define WEIGHT_SIZE 16384u
+
+/* Not read from so much on, and read again below half of it. */
+#define WEIGHT_MAX 1024u
 
 /* Owner: its client's worker. */
 struct ack {
-    struct ticket ticket;    /* first member */
-    struct list_link link;   /* in the ring of its client's, oldest first */
-    struct list_link open;   /* in the hub's list, until its wait is over */
+    struct ticket ticket;   /* first member */
+    struct list_link link;  /* in the ring of its client's, oldest first */
+    struct table_link open; /* of a PUBREC: in the hub's table, until its wait is over */
+    struct hub *hub;
     struct client *client;   /* NULL: it has gone */
     struct session *session; /* pinned while the wait is open; NULL: none */
     uint32_t code_len;
+    uint32_t weight;
     uint16_t packet_id;
     uint8_t type;
     uint8_t reason;
@@ -39,6 +50,7 @@ static void ring_push(struct client *client, struct ack *ack)
     struct ack *oldest = client->facts->acks;
 
     ack->client = client;
+    client->facts->ack_weight += ack->weight;
     if (oldest) {
         list_push(&oldest->link, &ack->link);
     } else {
@@ -46,16 +58,44 @@ static void ring_push(struct client *client, struct ack *ack)
     }
 }
 
+static void ring_remove(struct client *client, struct ack *ack)
+{
+    struct list_link *next = ack->link.next;
+
+    if (ack == client->facts->acks) {
+        client->facts->acks = next == &ack->link ? NULL : CONTAINER_OF(next, struct ack, link);
+    }
+    list_remove(&ack->link);
+    ack->client = NULL;
+    client->facts->ack_weight -= ack->weight;
+}
+
 /* The oldest one is taken out. */
 static struct ack *ring_pop(struct client *client)
 {
     struct ack *oldest = client->facts->acks;
-    struct list_link *next = oldest->link.next;
 
-    client->facts->acks = next == &oldest->link ? NULL : CONTAINER_OF(next, struct ack, link);
-    list_remove(&oldest->link);
-    oldest->client = NULL;
+    ring_remove(client, oldest);
     return oldest;
+}
+
+void client_pause_if_unkept(struct client *client)
+{
+    if (client->state == CLIENT_READY && !client->is_unkept &&
+        client->facts->ack_weight >= WEIGHT_MAX) {
+        client->is_unkept = true;
+        client_update_interest(client);
+    }
+}
+
+/* The time in which it was not read does not count as silence. */
+static void go_on_if_kept(struct client *client)
+{
+    if (client->is_unkept && client->facts->ack_weight < WEIGHT_MAX / 2) {
+        client->is_unkept = false;
+        client->last_seen = shard_now(client->hub->shard);
+        client_update_interest(client);
+    }
 }
 
 static void send_one(struct client *client, const struct ack *ack)
@@ -82,6 +122,7 @@ static void send_ready(struct client *client)
         send_one(client, ack);
         memory_free(ack);
     }
+    go_on_if_kept(client);
 }
 
 static void on_kept(struct store_wait *wait)
@@ -89,7 +130,9 @@ static void on_kept(struct store_wait *wait)
     struct ack *ack = CONTAINER_OF(wait, struct ack, ticket.wait);
     struct client *client = ack->client;
 
-    list_remove(&ack->open);
+    if (ack->type == MQTT_PUBREC) {
+        table_remove(&ack->hub->open_pubrecs, &ack->open);
+    }
     if (ack->session) {
         session_unpin(TAKE(ack->session));
     }
@@ -123,7 +166,8 @@ static struct ack *ack_new(struct client *client, enum mqtt_packet_type type, ui
         return NULL;
     }
     list_init(&ack->link);
-    list_init(&ack->open);
+    ack->hub = client->hub;
+    ack->weight = 1;
     ack->type = (uint8_t)type;
     ack->packet_id = packet_id;
     ack->code_len = (uint32_t)codes.len;
@@ -139,7 +183,6 @@ static void begin_wait(struct client *client, struct ack *ack)
     struct hub *hub = client->hub;
 
     ticket_init(&ack->ticket, hub->shard, on_kept);
-    list_push(&hub->open_acks, &ack->open);
     if (client->session) {
         ack->session = client->session;
         session_pin(ack->session);
@@ -147,18 +190,39 @@ static void begin_wait(struct client *client, struct ack *ack)
     }
 }
 
-int client_begin_ack(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
-                     struct ack **ack_out)
+static uint64_t pubrec_hash(const struct client *client, uint16_t packet_id)
 {
+    const void *session = client->session;
+    uint8_t bytes[sizeof(session) + sizeof(packet_id)];
+
+    memcpy(bytes, &session, sizeof(session));
+    memcpy(bytes + sizeof(session), &packet_id, sizeof(packet_id));
+    return hash_bytes(&client->hub->shard->core->key, slice_of(bytes, sizeof(bytes)));
+}
+
+int client_begin_ack(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
+                     size_t size, struct ack **ack_out)
+{
+    struct ack *ack;
+
     *ack_out = NULL;
     if (!store_keeps(&client->hub->shard->store)) {
         return 0;
     }
-    *ack_out = ack_new(client, type, packet_id, slice_of(NULL, 0));
-    if (!*ack_out) {
+    ack = ack_new(client, type, packet_id, slice_of(NULL, 0));
+    if (!ack) {
         return -ENOMEM;
     }
-    begin_wait(client, *ack_out);
+    if (type == MQTT_PUBREC &&
+        table_add(&client->hub->open_pubrecs, &ack->open, pubrec_hash(client, packet_id)) < 0) {
+        ring_remove(client, ack);
+        memory_free(ack);
+        return -ENOMEM;
+    }
+    ack->weight += (uint32_t)(size / WEIGHT_SIZE);
+    client->facts->ack_weight += ack->weight - 1;
+    begin_wait(client, ack);
+    *ack_out = ack;
     return 0;
 }
 
@@ -180,13 +244,13 @@ void client_cancel_ack(struct client *client, struct ack *ack)
 
 bool client_has_ack(struct client *client, uint16_t packet_id)
 {
-    struct list_link *open = &client->hub->open_acks;
+    struct table_link *link =
+        table_find(&client->hub->open_pubrecs, pubrec_hash(client, packet_id));
 
-    for (struct list_link *link = open->next; link != open; link = link->next) {
+    for (; link; link = table_find_next(link)) {
         struct ack *ack = CONTAINER_OF(link, struct ack, open);
 
-        if (ack->type != MQTT_PUBREC || ack->packet_id != packet_id ||
-            ack->session != client->session) {
+        if (ack->packet_id != packet_id || ack->session != client->session) {
             continue;
         }
         if (!ack->client) {

@@ -19,12 +19,12 @@ struct client;
 struct ticket *ack_ticket(struct ack *ack);
 
 /*
- * An acknowledgement takes its place before the work that it promises is done; `ack_out` is NULL
- * where nothing is kept. -ENOMEM: the client can't be answered. One of client_end_ack() and
- * client_cancel_ack() must follow.
+ * An acknowledgement, of a message with so much payload, takes its place before the work that it
+ * promises is done; `ack_out` is NULL where nothing is kept. -ENOMEM: the client can't be answered.
+ * One of client_end_ack() and client_cancel_ack() must follow.
  */
 int client_begin_ack(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
-                     struct ack **ack_out) MUST_CHECK;
+                     size_t size, struct ack **ack_out) MUST_CHECK;
 
 /* The work is done, or handed on to those who raised the ticket. */
 void client_end_ack(struct client *client, struct ack *ack, enum mqtt_packet_type type,
@@ -44,6 +44,10 @@ void client_acknowledge(struct client *client, enum mqtt_packet_type type, uint1
                         enum mqtt_reason reason);
 void client_acknowledge_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                               struct slice codes);
+
+/* After its packets were handled: a client for which too much waits for the store is not read until
+ * less does. */
+void client_pause_if_unkept(struct client *client);
 
 /* The client goes: nobody is to be told any more. */
 void client_drop_acks(struct client *client);

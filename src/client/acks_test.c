@@ -2,7 +2,7 @@
 
 /* A store that keeps when it is told to */
 
-#define WAIT_CAP 64
+#define WAIT_CAP 4096
 
 struct slow_store {
     pthread_mutex_t lock;
@@ -206,6 +206,46 @@ static void test_what_is_not_kept_is_not_acknowledged(void **state)
     broker_free(broker);
 }
 
+/* Bytes of a PUBLISH as below, and packets that one read may bring. */
+#define SMALL_SIZE 10u
+#define READ_MAX   (16384 / SMALL_SIZE + 1)
+
+/* Who publishes faster than the store commits is not read for ever, and loses nothing. */
+static void test_a_store_that_does_not_come(void **state)
+{
+    struct slow_store store = SLOW_STORE;
+    struct broker *broker = broker_new_with("", 1, 0, &(struct store){&slow_ops, &store});
+    struct peer *peer = peer_new(broker);
+    struct peer *other = peer_new(broker);
+    const unsigned len = 8000;
+    char body[32];
+
+    (void)state;
+    put(peer, 0x10, DURABLE_CONNECT);
+    put(other, 0x10, "'MQTT' 04 02 0000 'other'");
+    commit(&store, 2);
+    assert_true(await(peer, 0x20) && await(other, 0x20));
+    for (unsigned i = 1; i <= len; i++) {
+        snprintf(body, sizeof(body), "'p' %04x 00 6161", i);
+        put(peer, 0x32, body);
+    }
+    await_waits(&store, 1024);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_true(is_alive(other));
+    }
+    pthread_mutex_lock(&store.lock);
+    assert_in_range(store.len, 1024, 1024 + READ_MAX);
+    pthread_mutex_unlock(&store.lock);
+    be_quick(&store, false);
+    for (unsigned i = 1; i <= len; i++) {
+        snprintf(body, sizeof(body), "%04x 10", i);
+        assert_answer(peer, 0x40, body);
+    }
+    peer_free(peer);
+    peer_free(other);
+    broker_free(broker);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -213,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_a_repeat_waits_for_the_first),
         cmocka_unit_test(test_a_repeat_waits_for_its_own_session),
         cmocka_unit_test(test_what_is_not_kept_is_not_acknowledged),
+        cmocka_unit_test(test_a_store_that_does_not_come),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

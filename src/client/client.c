@@ -261,7 +261,7 @@ void client_on_event(struct client *client, unsigned bits)
         list_push(&client->hub->dirty, &client->link);
     }
     if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->pause && !client->is_held &&
-        client->state != CLIENT_CLOSING) {
+        !client->is_unkept && client->state != CLIENT_CLOSING) {
         client_read(client);
     } else if ((bits & POLLER_HANGUP) != 0 && client->state != CLIENT_CLOSING) {
         client_lose(client, "connection closed by client");
@@ -278,7 +278,7 @@ static void check_keep_alive(struct client *client)
 {
     struct wheel *wheel = &client->hub->shard->wheel;
 
-    if (client->pause) {
+    if (client->pause || client->is_unkept) {
         client->last_seen = wheel->now;
     }
     /* After a long stop of this process what the peer has sent may still lie in the socket. */

@@ -53,6 +53,7 @@ struct client_facts {
     struct proxy_info *proxy;         /* of the header; NULL without one */
     struct login *login;              /* from CONNECT until CONNACK */
     struct ack *acks;                 /* the oldest of those that wait; NULL: none does */
+    uint32_t ack_weight;              /* of all that wait, see client_pause_if_unkept() */
     char *username;
     struct slice *aliases; /* topics by alias - 1, each on the heap; NULL until one is used */
     uint64_t deadline_ms;  /* for the header and CONNECT */
@@ -82,6 +83,7 @@ struct client {
     bool has_failed;        /* no memory for output: closed when the iteration writes */
     bool is_over_quota : 1; /* the same, because too much waits for it */
     bool is_unwelcome : 1;  /* its CONNACK waits for the store: nothing is written */
+    bool is_unkept : 1;     /* not read: too much waits for the store */
     bool is_held;           /* not read: it does not read our answers */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */
 
@@ -186,6 +188,9 @@ void client_input_free(struct client *client);
 
 /* What the poller is to watch the descriptor for. */
 unsigned client_interest(const struct client *client);
+
+/* Makes the poller watch for that. */
+void client_update_interest(struct client *client);
 
 /* After its packets were handled: a peer that does not read the answers is not read either. */
 void client_hold_if_unread(struct client *client);

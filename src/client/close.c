@@ -95,7 +95,7 @@ struct slice client_reason_text(const struct client *client, enum mqtt_reason re
         {MQTT_TOPIC_NAME_INVALID,            "the topic is empty, has a wildcard, or is too long or too deep"},
         {MQTT_RECEIVE_MAXIMUM_EXCEEDED,      "more QoS 2 messages than the Receive Maximum"                  },
         {MQTT_TOPIC_ALIAS_INVALID,           "the topic alias is 0 or above the Topic Alias Maximum"         },
-        {MQTT_PACKET_TOO_LARGE,              "the packet is larger than the Maximum Packet Size"             },
+        {MQTT_PACKET_TOO_LARGE,              "the packet, or the will in it, is larger than is accepted"     },
         {MQTT_QUOTA_EXCEEDED,                "a limit of this server is reached"                             },
         {MQTT_PAYLOAD_FORMAT_INVALID,        "the payload is marked as text and is not UTF-8"                },
         {MQTT_RETAIN_NOT_SUPPORTED,          "no retained messages are kept here"                            },

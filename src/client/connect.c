@@ -113,6 +113,7 @@ static bool is_text_wrong(const struct client *client, const struct mqtt_will *w
 
 static enum mqtt_reason check_will(const struct client *client, const struct mqtt_connect *connect)
 {
+    uint32_t size_max = client->hub->settings->limits.message_size_limit;
     struct slice topic = connect->will.topic;
     enum mqtt_reason reason;
 
@@ -121,6 +122,9 @@ static enum mqtt_reason check_will(const struct client *client, const struct mqt
     }
     if (!mqtt_topic_is_valid(topic)) {
         return MQTT_TOPIC_NAME_INVALID;
+    }
+    if (size_max && connect->will.payload.len > size_max) {
+        return MQTT_PACKET_TOO_LARGE;
     }
     if (connect->will.qos > client->facts->listener->settings->max_qos) {
         return MQTT_QOS_NOT_SUPPORTED;
@@ -497,6 +501,7 @@ static int open_session(struct client *client)
         .will = login->will,
         .will_delay = login->will_delay,
         .will_expiry = login->will_expiry,
+        .mount_len = (uint16_t)client->facts->listener->mount.len,
     };
     int r = session_connect(client->hub->shard, client, &request, &client->session);
 
@@ -537,7 +542,7 @@ void client_arrive(struct client *client)
         client->is_polled = r == 0;
     }
     if (r == 0) {
-        r = client_begin_ack(client, MQTT_CONNACK, 0, &ack);
+        r = client_begin_ack(client, MQTT_CONNACK, 0, 0, &ack);
     }
     if (r == 0) {
         r = open_session(client);

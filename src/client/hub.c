@@ -398,7 +398,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     list_init(&hub->listeners);
     list_init(&hub->dirty);
     list_init(&hub->closing);
-    list_init(&hub->open_acks);
+    table_init(&hub->open_pubrecs);
     output_pool_init(&hub->pool);
     r = worker_new(group, hub->shard, &worker_ops, hub, &hub->worker);
     if (r < 0) {
@@ -431,6 +431,7 @@ struct hub *hub_free(struct hub *hub)
             store_collect(hub->shard);
         }
         hub->shard = shard_free(hub->shard);
+        table_deinit(&hub->open_pubrecs);
         output_pool_deinit(&hub->pool);
         free_listeners(hub);
         memory_free(hub->scratch.bytes);

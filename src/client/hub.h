@@ -51,7 +51,7 @@ struct hub {
     struct list_link *rechecked; /* where a reload looks at them again; NULL: nowhere */
     struct list_link dirty;
     struct list_link closing;
-    struct list_link open_acks; /* that wait for the store */
+    struct table open_pubrecs; /* that wait for the store, by session and packet id */
     struct output_pool pool;
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */
     struct list_link listeners;

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/memory.h"
+#include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"
 #include "net/proxy.h"
@@ -226,6 +227,7 @@ void client_take(struct client *client, struct slice bytes)
     while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes)) {
     }
     pause_if_pressed(client);
+    client_pause_if_unkept(client);
     client_hold_if_unread(client);
 }
 

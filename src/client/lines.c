@@ -100,6 +100,7 @@ static void publish(struct hub *hub, const struct line *line)
                     .topic = topic,
                     .payload = slice_of(line->text, line->len),
                     .expires_at = shard_now(hub->shard) + LINE_AGE_S,
+                    .expiry_interval = LINE_AGE_S,
                     .qos = 2,
                     },
         .topic_hash = shard_topic_hash(hub->shard, topic),

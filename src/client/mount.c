@@ -68,6 +68,13 @@ enum mqtt_reason mount_filter(const struct client *client, struct slice *filter)
                                                                : MQTT_TOPIC_FILTER_INVALID;
 }
 
+bool mount_is_before_wildcard(const struct client *client, struct slice filter)
+{
+    size_t len = mount_of(client).len;
+
+    return len > 0 && filter.len > len && (filter.data[len] == '#' || filter.data[len] == '+');
+}
+
 bool mount_strip(const struct client *client, struct slice *topic)
 {
     struct slice mount = mount_of(client);

@@ -23,5 +23,12 @@ enum mqtt_reason mount_topic(const struct client *client, struct slice *topic);
  * MQTT_TOPIC_FILTER_INVALID, MQTT_QUOTA_EXCEEDED. */
 enum mqtt_reason mount_filter(const struct client *client, struct slice *filter);
 
+/*
+ * Whether a filter, of a shared one what follows `$share/GROUP/`, is the mount point and a
+ * wildcard: it does not match what begins with '$' to the client, though the tree of filters thinks
+ * so.
+ */
+bool mount_is_before_wildcard(const struct client *client, struct slice filter);
+
 /* Takes the mount point off a topic again. False: the topic is none of the client's. */
 bool mount_strip(const struct client *client, struct slice *topic);

@@ -73,11 +73,11 @@ void client_commit(struct client *client, const uint8_t *end)
 
 unsigned client_interest(const struct client *client)
 {
-    return (client->pause || client->is_held ? 0u : POLLER_READ) |
+    return (client->pause || client->is_held || client->is_unkept ? 0u : POLLER_READ) |
            (client->is_blocked ? POLLER_WRITE : 0u);
 }
 
-static void update_interest(struct client *client)
+void client_update_interest(struct client *client)
 {
     if (client->state != CLIENT_CLOSING && client->is_polled &&
         poller_change(worker_poller(client->hub->worker), client->fd, client_interest(client),
@@ -91,7 +91,7 @@ void client_hold_if_unread(struct client *client)
     if (client->state == CLIENT_READY && client->is_blocked && !client->is_held &&
         client->answer_size > ANSWERS_MAX) {
         client->is_held = true;
-        update_interest(client);
+        client_update_interest(client);
     }
 }
 
@@ -103,7 +103,7 @@ static void set_blocked(struct client *client, bool is_blocked)
     }
     client->is_blocked = is_blocked;
     client->is_held = client->is_held && is_blocked;
-    update_interest(client);
+    client_update_interest(client);
 }
 
 /* False: the socket takes no more, or is broken. */
@@ -213,12 +213,15 @@ struct publish_form {
 /* A topic alias as a property. */
 #define ALIAS_SIZE 3
 
-static uint32_t seconds_left(const struct client *client, uint32_t expires_at)
+/* The end is rounded up, and the worker that took the message may know a later time than this one:
+ * but no more is told than came [MQTT-3.3.2-6]. */
+static uint32_t seconds_left(const struct client *client, const struct message_parts *parts)
 {
-    uint64_t ends_ms = (uint64_t)expires_at * 1000;
+    uint64_t ends_ms = (uint64_t)parts->expires_at * 1000;
     uint64_t now_ms = client->hub->shard->now_ms;
+    uint64_t left = ends_ms > now_ms + 1000 ? (ends_ms - now_ms) / 1000 : 1;
 
-    return ends_ms > now_ms + 1000 ? (uint32_t)((ends_ms - now_ms) / 1000) : 1;
+    return (uint32_t)MIN(left, parts->expiry_interval);
 }
 
 static void measure_properties(const struct client *client, struct publish_form *form,
@@ -227,7 +230,7 @@ static void measure_properties(const struct client *client, struct publish_form 
     form->properties_size = (uint32_t)parts->properties.len;
     if (parts->expires_at != MESSAGE_NEVER) {
         form->has_expiry = true;
-        form->expiry = seconds_left(client, parts->expires_at);
+        form->expiry = seconds_left(client, parts);
         form->properties_size += 5;
     }
     if (head->identifier) {

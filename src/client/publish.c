@@ -150,6 +150,7 @@ static int publish_message(struct client *client, const struct mqtt_publish *pub
                     .payload = publish->payload,
                     .origin = session_origin(client->session),
                     .expires_at = forward_expiry(&publish->properties, hub->shard->now_ms),
+                    .expiry_interval = publish->properties.message_expiry_interval,
                     .qos = publish->qos,
                     .retain = publish->retain,
                     },
@@ -213,7 +214,8 @@ static void publish_once(struct client *client, const struct mqtt_publish *publi
     enum mqtt_reason reason;
     struct ack *ack = NULL;
 
-    if (publish->qos == 1 && client_begin_ack(client, MQTT_PUBACK, publish->packet_id, &ack) < 0) {
+    if (publish->qos == 1 &&
+        client_begin_ack(client, MQTT_PUBACK, publish->packet_id, publish->payload.len, &ack) < 0) {
         client_fail(client, MQTT_QUOTA_EXCEEDED);
         return;
     }
@@ -257,7 +259,7 @@ static void publish_exactly_once(struct client *client, const struct mqtt_publis
     if (is_repeat && client_has_ack(client, publish->packet_id)) {
         return;
     }
-    if (client_begin_ack(client, MQTT_PUBREC, publish->packet_id, &ack) < 0) {
+    if (client_begin_ack(client, MQTT_PUBREC, publish->packet_id, publish->payload.len, &ack) < 0) {
         client_fail(client, MQTT_QUOTA_EXCEEDED);
         return;
     }

@@ -51,23 +51,26 @@ static void say_filter(const struct client *client, enum log_type type, const ch
     log_event(type, &facts, "%s %s%s", id, qos, text);
 }
 
-static uint8_t options_of(const struct client *client, const struct mqtt_filter *filter)
+static uint8_t options_of(const struct client *client, const struct mqtt_filter *filter,
+                          const struct target *target)
 {
-    if (client->is_bridge) {
-        return filter->qos | SUBSCRIBE_NO_LOCAL | SUBSCRIBE_AS_PUBLISHED;
-    }
-    return (uint8_t)(filter->qos | (filter->no_local ? SUBSCRIBE_NO_LOCAL : 0) |
-                     (filter->retain_as_published ? SUBSCRIBE_AS_PUBLISHED : 0));
+    bool no_local = (filter->no_local || client->is_bridge) && target->group.len == 0;
+    bool as_published = filter->retain_as_published || client->is_bridge;
+    bool no_internal = mount_is_before_wildcard(client, target->filter);
+
+    return (uint8_t)(filter->qos | (no_local ? SUBSCRIBE_NO_LOCAL : 0) |
+                     (as_published ? SUBSCRIBE_AS_PUBLISHED : 0) |
+                     (no_internal ? SUBSCRIBE_NO_INTERNAL : 0));
 }
 
-static int replay(struct client *client, const struct mqtt_filter *filter, uint32_t identifier,
-                  const struct subscribed *subscribed)
+static int replay(struct client *client, const struct mqtt_filter *filter,
+                  const struct subscriber *row, const struct subscribed *subscribed)
 {
     struct replay_request request = {
         .filter = filter->filter,
         .node = subscribed->node,
-        .identifier = identifier,
-        .options = options_of(client, filter),
+        .identifier = row->identifier,
+        .options = row->options,
         .replaced = subscribed->replaced,
         .silent =
             filter->retain_handling == 2 || (filter->retain_handling == 1 && subscribed->replaced),
@@ -77,18 +80,18 @@ static int replay(struct client *client, const struct mqtt_filter *filter, uint3
 }
 
 /* -ENOMEM: nothing has changed. */
-static int subscribe(struct client *client, const struct mqtt_filter *filter, uint32_t identifier)
+static int subscribe(struct client *client, const struct mqtt_filter *filter,
+                     const struct subscriber *row)
 {
     struct shard *shard = client->hub->shard;
-    struct subscriber row = {client->session, identifier, options_of(client, filter)};
     struct subscribed subscribed;
     uint32_t node;
-    int r = router_subscribe(shard, filter->filter, row, &subscribed);
+    int r = router_subscribe(shard, filter->filter, *row, &subscribed);
 
     if (r < 0) {
         return r;
     }
-    r = replay(client, filter, identifier, &subscribed);
+    r = replay(client, filter, row, &subscribed);
     if (r < 0 && !subscribed.replaced) {
         router_unsubscribe(shard, client->session, filter->filter, &node);
     }
@@ -96,14 +99,11 @@ static int subscribe(struct client *client, const struct mqtt_filter *filter, ui
 }
 
 /* Nothing is replayed (MQTT 5.0 section 4.8.2). */
-static int join(struct client *client, const struct mqtt_filter *filter,
-                const struct target *target, uint32_t identifier)
+static int join(struct client *client, const struct target *target, const struct subscriber *row)
 {
-    uint8_t options = options_of(client, filter) & (uint8_t)~SUBSCRIBE_NO_LOCAL;
-    struct subscriber row = {client->session, identifier, options};
     struct subscribed subscribed;
 
-    return share_subscribe(client->hub->shard, target->group, target->filter, row, &subscribed);
+    return share_subscribe(client->hub->shard, target->group, target->filter, *row, &subscribed);
 }
 
 /* All filters are looked at before the first is acted upon. */
@@ -148,7 +148,7 @@ void client_send_codes(struct client *client, enum mqtt_packet_type type, uint16
 static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter *filter,
                                       const struct mqtt_subscribe *packet)
 {
-    uint32_t identifier = packet->properties.subscription_identifier;
+    struct subscriber row = {client->session, packet->properties.subscription_identifier, 0};
     struct target target;
     enum mqtt_reason reason =
         memory_is_short() ? MQTT_QUOTA_EXCEEDED : mount_filter(client, &filter->filter);
@@ -161,13 +161,12 @@ static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter 
         return reason;
     }
     filter->qos = (uint8_t)MIN(filter->qos, client->facts->listener->settings->max_qos);
-    r = target.group.len > 0 ? join(client, filter, &target, identifier)
-                             : subscribe(client, filter, identifier);
+    row.options = options_of(client, filter, &target);
+    r = target.group.len > 0 ? join(client, &target, &row) : subscribe(client, filter, &row);
     if (r < 0) {
         return MQTT_QUOTA_EXCEEDED;
     }
-    keep_filter(client->hub->shard, client->session, STORE_SUBSCRIBED, filter->filter,
-                options_of(client, filter));
+    keep_filter(client->hub->shard, client->session, STORE_SUBSCRIBED, filter->filter, row.options);
     say_filter(client, LOG_SUBSCRIBE, (const char *[]){"0 ", "1 ", "2 "}[filter->qos],
                filter->filter);
     return (enum mqtt_reason)filter->qos;

@@ -219,7 +219,7 @@ const struct option options[] = {
       .doc = "The largest packet that a client may send." },
     { "message_size_limit", NUMBER(OPTION_BYTES, global, limits.message_size_limit, 0, 268435455),
       BUILT(OPTION_LIVE), .fallback = "0",
-      .doc = "The largest payload that is passed on; 0 means no limit." },
+      .doc = "The largest payload that is passed on, also of a will; 0 means no limit." },
     { "max_keepalive", NUMBER(OPTION_SECONDS, global, limits.max_keepalive_s, 0, 65535),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "0",
       .doc = "The longest keep-alive that a client may ask for; 0 means no limit." },

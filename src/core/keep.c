@@ -1,6 +1,7 @@
 #include "core/keep.h"
 
 #include "base/memory.h"
+#include "core/share.h"
 
 /*
  * A session has one wait for its held deliveries at a time. What is queued while that is under way
@@ -31,8 +32,8 @@ static uint8_t next_number(uint8_t number)
 
 bool keep_is_held(const struct session *session, const struct delivery *delivery)
 {
-    return session->is_holding &&
-           (delivery->hold == session->hold || delivery->hold == next_number(session->hold));
+    return session->is_holding && (session->drop_waits > 0 || delivery->hold == session->hold ||
+                                   delivery->hold == next_number(session->hold));
 }
 
 /* Its connection can't go on: what it has not been sent will never be kept. */
@@ -54,6 +55,7 @@ static void on_kept(struct store_wait *wait)
 
     session->is_holding = session->is_held_more && wait->is_kept && !session->is_over;
     session->is_held_more = false;
+    session->drop_waits = session->is_holding && session->drop_waits == 2 ? 1 : 0;
     if (!wait->is_kept) {
         fail_session(shard, session);
     }
@@ -89,17 +91,70 @@ static void begin_hold(struct shard *shard, struct session *session, struct keep
     store_await(shard, &hold->wait, on_kept);
 }
 
+static struct slice group_of(const struct delivery *delivery)
+{
+    return delivery->share ? delivery->share->name : slice_of(NULL, 0);
+}
+
 void keep_put_delivery(struct shard *shard, struct session *session,
-                       const struct publication *publication, struct keep_hold *hold)
+                       struct publication *publication, const struct delivery *delivery,
+                       struct keep_hold *hold)
 {
     if (keep_is_due(shard, session)) {
         keep_put(shard, session,
                  (struct store_record){.kind = STORE_DELIVERY,
-                                       .message = publication->message,
+                                       .message = delivery->message,
+                                       .group = group_of(delivery),
+                                       .qos = delivery->qos,
                                        .is_handed_on = publication->is_handed_on});
+        publication->is_handed_on = false;
     }
     if (hold) {
         begin_hold(shard, session, hold);
+    }
+}
+
+int keep_begin_drops(struct shard *shard, const struct session *session,
+                     struct keep_hold **hold_out)
+{
+    *hold_out = NULL;
+    if (!keep_is_due(shard, session) || session->is_holding) {
+        return 0;
+    }
+    *hold_out = memory_alloc(sizeof(**hold_out));
+    return *hold_out ? 0 : -ENOMEM;
+}
+
+/* A wait that is under way began before what was put now. */
+void keep_end_drops(struct shard *shard, struct session *session, struct keep_hold *hold)
+{
+    if (hold) {
+        session->drop_waits = 1;
+        begin_hold(shard, session, hold);
+    } else if (keep_is_due(shard, session)) {
+        session->drop_waits = 2;
+        session->is_held_more = true;
+    }
+}
+
+void keep_hand_on(struct shard *shard, const struct session *session,
+                  const struct delivery *delivery)
+{
+    if (store_keeps(&shard->store)) {
+        keep_put(shard, session,
+                 (struct store_record){.kind = STORE_HANDED_ON,
+                                       .message = delivery->message,
+                                       .group = group_of(delivery),
+                                       .qos = delivery->qos});
+    }
+}
+
+void keep_unshared(struct shard *shard, struct message *message, const struct share *share)
+{
+    struct store_record record = {.kind = STORE_UNSHARED, .message = message, .group = share->name};
+
+    if (store_keeps(&shard->store)) {
+        store_put(&shard->store, shard, &record);
     }
 }
 

@@ -69,18 +69,41 @@ static inline int keep_prepare(struct shard *shard, struct session *session,
 
 /* Private to keep_delivery(). */
 void keep_put_delivery(struct shard *shard, struct session *session,
-                       const struct publication *publication, struct keep_hold *hold);
+                       struct publication *publication, const struct delivery *delivery,
+                       struct keep_hold *hold);
 
-/* The delivery of this publication's message is queued. */
+/* The delivery of this publication's message is queued. What its group had of it is taken. */
 static inline void keep_delivery(struct shard *shard, struct session *session,
-                                 const struct publication *publication, struct keep_hold *hold)
+                                 struct publication *publication, const struct delivery *delivery,
+                                 struct keep_hold *hold)
 {
     if (store_keeps(&shard->store)) {
-        keep_put_delivery(shard, session, publication, hold);
+        keep_put_delivery(shard, session, publication, delivery, hold);
     }
 }
 
 void keep_cancel(struct keep_hold *hold);
+
+/*
+ * What was never sent goes, and gives its packet id up to what is behind it: no QoS 2 delivery of
+ * the session may be sent with that before a crash can't give it back. So this begins first;
+ * -ENOMEM: nothing may go. Then keep_end_drops() when records were put.
+ */
+int keep_begin_drops(struct shard *shard, const struct session *session,
+                     struct keep_hold **hold_out) MUST_CHECK;
+void keep_end_drops(struct shard *shard, struct session *session, struct keep_hold *hold);
+
+/*
+ * What a member of a group that leaves has not done is its group's in the store, until it is a
+ * session's again or nobody takes it: so at no moment it is nobody's.
+ */
+
+/* The session's delivery goes to its group. Before the session's end, and before it is posted. */
+void keep_hand_on(struct shard *shard, const struct session *session,
+                  const struct delivery *delivery);
+
+/* What was handed on is over: nothing that is kept has taken it. */
+void keep_unshared(struct shard *shard, struct message *message, const struct share *share);
 
 bool keep_is_held(const struct session *session, const struct delivery *delivery);
 

@@ -15,7 +15,8 @@ static void message_begin(struct message *message, const struct message_parts *p
     message->topic_hash = parts->topic_hash;
     message->origin = parts->origin;
     message->expires_at = parts->expires_at;
-    message->qos = parts->qos;
+    message->expiry_interval = parts->expiry_interval;
+    message->qos = parts->qos & 3u;
     message->retain = parts->retain;
     message->is_stored = false;
     message->topic_len = (uint16_t)parts->topic.len;

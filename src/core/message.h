@@ -27,14 +27,15 @@ struct message {
     _Atomic uint64_t retained_number; /* see message_retained_number() */
     uint64_t origin;                  /* hash of the publishing client's id, for No Local */
     uint32_t expires_at;              /* second of the workers' clock, or MESSAGE_NEVER */
+    uint32_t expiry_interval;         /* as it came, if it expires: no more is ever told */
     uint16_t topic_at;                /* offsets into data[] */
     uint16_t topic_len;
     uint32_t properties_at; /* up to payload_at; encoded, ready to be forwarded */
     uint32_t payload_at;
     uint32_t payload_len;
-    uint8_t qos;
-    bool retain;    /* as it was published */
-    bool is_stored; /* counted among the stored ones */
+    uint8_t qos : 2;
+    bool retain : 1; /* as it was published */
+    bool is_stored;  /* counted among the stored ones; a byte of its own, for it changes */
     uint8_t data[];
 };
 
@@ -46,6 +47,7 @@ struct message_parts {
     uint64_t origin;
     uint32_t topic_hash;
     uint32_t expires_at;
+    uint32_t expiry_interval;
     uint8_t qos;
     bool retain;
 };

@@ -10,6 +10,7 @@ static struct message_parts parts_of(const char *topic, const char *properties, 
         .origin = 77,
         .topic_hash = 4711,
         .expires_at = 99,
+        .expiry_interval = 90,
         .qos = 2,
         .retain = true,
     };
@@ -32,6 +33,7 @@ static void expect_message(const struct message *message, const char *topic, con
     assert_int_equal(message->origin, 77);
     assert_int_equal(message->topic_hash, 4711);
     assert_int_equal(message->expires_at, 99);
+    assert_int_equal(message->expiry_interval, 90);
     assert_int_equal(message->qos, 2);
     assert_true(message->retain);
 }

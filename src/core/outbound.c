@@ -7,15 +7,26 @@
  * A ring with holes: the packet id of a delivery is the running number of the oldest plus its
  * distance, so nothing has to be searched. Acknowledged deliveries behind an unacknowledged one
  * stay as holes until it goes.
+ *
+ * What was sent once has an identifier, what never was has none yet. Who leaves between the two,
+ * dropped or sent with QoS 0, takes none along: its place becomes part of a gap, which the next one
+ * that is sent moves over. So nothing that goes costs more, however much is in flight.
  */
 
 #define FIRST_CAP 4
 #define KEEP_CAP  32
 #define ID_LEN    65535u
 
+static struct delivery *row_at(const struct outbound *outbound, uint32_t place)
+{
+    return &outbound->ring->rows[(outbound->head + place) & (outbound->cap - 1)];
+}
+
 static struct delivery *delivery_at(const struct outbound *outbound, uint32_t index)
 {
-    return &outbound->ring->rows[(outbound->head + index) & (outbound->cap - 1)];
+    const struct outbound_ring *ring = outbound->ring;
+
+    return row_at(outbound, index < ring->flown ? index : index + ring->gap);
 }
 
 static uint64_t payload_len(const struct delivery *delivery)
@@ -55,6 +66,7 @@ static int grow(struct outbound *outbound)
     for (uint32_t i = 0; i < outbound->len; i++) {
         ring->rows[i] = *delivery_at(outbound, i);
     }
+    ring->gap = 0;
     memory_free(outbound->ring);
     outbound->ring = ring;
     outbound->cap = cap;
@@ -62,14 +74,35 @@ static int grow(struct outbound *outbound)
     return 0;
 }
 
-int outbound_push(struct outbound *outbound, const struct delivery *delivery)
+/* What was sent once moves up: as a rule that is the shorter part, bounded by the window. */
+static void close_gap(struct outbound *outbound)
+{
+    struct outbound_ring *ring = outbound->ring;
+
+    for (uint32_t i = ring->flown; i > 0; i--) {
+        *row_at(outbound, i - 1 + ring->gap) = *row_at(outbound, i - 1);
+    }
+    outbound->head = (outbound->head + ring->gap) & (outbound->cap - 1);
+    ring->gap = 0;
+}
+
+static int make_room(struct outbound *outbound)
 {
     if (outbound->len == outbound->cap) {
-        int r = grow(outbound);
+        return grow(outbound);
+    }
+    if (outbound->len + outbound->ring->gap == outbound->cap) {
+        close_gap(outbound);
+    }
+    return 0;
+}
 
-        if (r < 0) {
-            return r;
-        }
+int outbound_push(struct outbound *outbound, const struct delivery *delivery)
+{
+    int r = make_room(outbound);
+
+    if (r < 0) {
+        return r;
     }
     *delivery_at(outbound, outbound->len) = *delivery;
     outbound->len++;
@@ -88,11 +121,23 @@ void outbound_rewind(struct outbound *outbound)
     outbound->unacked = 0;
 }
 
-/* One more within the span. */
+/* One more within the span: over the gap, if it was never sent. */
 static void advance(struct outbound *outbound)
 {
+    struct outbound_ring *ring = outbound->ring;
+
+    if (outbound->span == ring->flown) {
+        if (ring->gap > 0) {
+            *row_at(outbound, ring->flown) = *row_at(outbound, ring->flown + ring->gap);
+        }
+        ring->flown++;
+    }
     outbound->span++;
-    outbound->ring->flown = MAX(outbound->ring->flown, outbound->span);
+}
+
+static uint16_t id_at(const struct outbound *outbound, uint32_t index)
+{
+    return (uint16_t)((outbound->number + index) % ID_LEN + 1);
 }
 
 struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint16_t *packet_id_out)
@@ -105,7 +150,7 @@ struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint1
             if ((window && outbound->unacked >= window) || outbound->span >= OUTBOUND_SPAN_MAX) {
                 return NULL;
             }
-            *packet_id_out = (uint16_t)((outbound->number + outbound->span) % ID_LEN + 1);
+            *packet_id_out = id_at(outbound, outbound->span);
             return delivery;
         }
         advance(outbound);
@@ -153,33 +198,40 @@ static void let_go(struct outbound *outbound, struct delivery *delivery)
     delivery->state = DELIVERY_DONE;
 }
 
+/* The first that was never sent goes into the gap. */
+static void leave_out(struct outbound *outbound)
+{
+    struct outbound_ring *ring = outbound->ring;
+
+    let_go(outbound, delivery_at(outbound, ring->flown));
+    ring->gap++;
+    outbound->len--;
+}
+
 void outbound_skip(struct outbound *outbound)
 {
     struct delivery *delivery = delivery_at(outbound, outbound->span);
 
     assert(outbound->span < outbound->len && delivery->state != DELIVERY_DONE);
-    let_go(outbound, delivery);
-    advance(outbound);
+    if (delivery->qos == 0) {
+        assert(outbound->span == outbound->ring->flown);
+        leave_out(outbound);
+    } else {
+        let_go(outbound, delivery);
+        advance(outbound);
+    }
     pop_done(outbound);
 }
 
-/*
- * Those before it move up by one and keep their identifiers, since the oldest keeps its number;
- * those behind it have none yet.
- */
-bool outbound_drop_oldest(struct outbound *outbound)
+bool outbound_drop_oldest(struct outbound *outbound, uint16_t *packet_id_out)
 {
-    uint32_t at = outbound->ring ? outbound->ring->flown : 0;
+    uint32_t oldest = outbound->ring ? outbound->ring->flown : 0;
 
-    if (at == outbound->len) {
+    if (oldest == outbound->len) {
         return false;
     }
-    let_go(outbound, delivery_at(outbound, at));
-    for (; at > 0; at--) {
-        *delivery_at(outbound, at) = *delivery_at(outbound, at - 1);
-    }
-    outbound->head = (outbound->head + 1) & (outbound->cap - 1);
-    outbound->len--;
+    *packet_id_out = delivery_at(outbound, oldest)->qos > 0 ? id_at(outbound, oldest) : 0;
+    leave_out(outbound);
     return true;
 }
 
@@ -223,6 +275,17 @@ bool outbound_has_shared(const struct outbound *outbound)
     return false;
 }
 
+void outbound_each(const struct outbound *outbound, outbound_look_fn look, void *context)
+{
+    for (uint32_t i = 0; i < outbound->len; i++) {
+        const struct delivery *delivery = delivery_at(outbound, i);
+
+        if (delivery->state != DELIVERY_DONE) {
+            look(context, delivery);
+        }
+    }
+}
+
 bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out)
 {
     if (outbound->len == 0) {
@@ -231,6 +294,7 @@ bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out)
     *delivery_out = *delivery_at(outbound, 0);
     outbound->head = (outbound->head + 1) & (outbound->cap - 1);
     outbound->len--;
+    outbound->ring->flown -= outbound->ring->flown > 0;
     return true;
 }
 

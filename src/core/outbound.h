@@ -6,7 +6,7 @@
  * The deliveries of one session, in sending order: first those in flight, then those that wait for
  * the window or for the client. Packet identifiers follow from the place in the queue: they start
  * at 1 and go up by one for each message sent. Deliveries of QoS 0 wait here only for a client that
- * is away, and take up an identifier that is not sent. Belongs to its session.
+ * is away, and have none. Belongs to its session.
  */
 
 #include "core/message.h"
@@ -41,6 +41,7 @@ struct outbound_ring {
     uint64_t queued_bytes;  /* of those behind the span */
     uint64_t unacked_bytes; /* of those within it */
     uint32_t flown;         /* the first so many were sent once, perhaps on an earlier connection */
+    uint32_t gap;           /* free places behind these */
     uint32_t plain;         /* of QoS 0 */
     struct delivery rows[];
 };
@@ -96,12 +97,17 @@ struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint1
 /* It is on its way and counts against the window. */
 void outbound_sent(struct outbound *outbound);
 
-/* It needs no place in the window: expired, too large, or sent with QoS 0. Its message is released.
+/*
+ * It needs no place in the window: expired, too large, or sent with QoS 0. Its message is released.
+ * Above QoS 0 its identifier is used up.
  */
 void outbound_skip(struct outbound *outbound);
 
-/* Drops the oldest delivery that was never sent. False: all have been. */
-bool outbound_drop_oldest(struct outbound *outbound) MUST_CHECK;
+/*
+ * Drops the oldest delivery that was never sent. False: all have been. `*packet_id_out` is the
+ * identifier that it would have been sent with; 0: none.
+ */
+bool outbound_drop_oldest(struct outbound *outbound, uint16_t *packet_id_out) MUST_CHECK;
 
 /* The delivery in flight with this identifier; NULL when there is none. */
 struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id);
@@ -111,6 +117,10 @@ void delivery_let_go(struct delivery *delivery);
 
 /* Whether any delivery is a group's. */
 bool outbound_has_shared(const struct outbound *outbound);
+
+/* Looks at all that are not over, in order. */
+typedef void (*outbound_look_fn)(void *context, const struct delivery *delivery);
+void outbound_each(const struct outbound *outbound, outbound_look_fn look, void *context);
 
 /* Takes the oldest out, whatever its state, with what it holds. False: there is none. The session
  * is over: packet identifiers mean nothing any more. */

@@ -31,7 +31,7 @@ static void expect_sent(struct outbound *outbound, uint32_t window, uint32_t num
     assert_int_equal(delivery->identifier, number);
     assert_int_equal(id, packet_id);
     outbound_sent(outbound);
-    assert_ptr_equal(outbound_find(outbound, packet_id), delivery);
+    assert_int_equal(outbound_find(outbound, packet_id)->identifier, number);
 }
 
 static void expect_none(struct outbound *outbound, uint32_t window)
@@ -121,6 +121,35 @@ static void test_skipped_takes_its_identifier_along(void **state)
     expect_none(&outbound, 1);
     finish(&outbound, 2);
     expect_sent(&outbound, 1, 3, 3);
+    outbound_deinit(&outbound);
+}
+
+/* Without an identifier there is none to use up [MQTT-2.2.1-2]. */
+static void test_qos_0_uses_up_no_identifier(void **state)
+{
+    struct outbound outbound = {0};
+    uint16_t id;
+
+    (void)state;
+    push(&outbound, 1, 1);
+    push(&outbound, 2, 0);
+    push(&outbound, 3, 0);
+    push(&outbound, 4, 1);
+    expect_sent(&outbound, 0, 1, 1);
+    for (uint32_t i = 2; i <= 3; i++) {
+        assert_int_equal(outbound_next(&outbound, 0, &id)->identifier, i);
+        outbound_skip(&outbound);
+    }
+    push(&outbound, 5, 0); /* the ring is full but for the gap */
+    push(&outbound, 6, 1);
+    expect_sent(&outbound, 0, 4, 2);
+    finish(&outbound, 1);
+    assert_int_equal(outbound_next(&outbound, 0, &id)->identifier, 5);
+    outbound_skip(&outbound);
+    expect_sent(&outbound, 0, 6, 3);
+    finish(&outbound, 2);
+    finish(&outbound, 3);
+    assert_int_equal(outbound.len, 0);
     outbound_deinit(&outbound);
 }
 
@@ -245,6 +274,19 @@ static void model_check(const struct model *model)
     assert_int_equal(outbound_has_plain(&model->outbound), has_plain);
 }
 
+static uint16_t id_of(uint32_t at)
+{
+    return (uint16_t)(at % 65535 + 1);
+}
+
+/* Takes one out whose place the others take. */
+static void model_remove(struct model *model, uint32_t at)
+{
+    model->len--;
+    memmove(&model->deliveries[at], &model->deliveries[at + 1],
+            (model->len - at) * sizeof(model->deliveries[0]));
+}
+
 static void model_push(struct model *model)
 {
     uint8_t qos = (uint8_t)fixture_random(&model->seed, 3);
@@ -257,15 +299,15 @@ static void model_push(struct model *model)
 static void model_drop_oldest(struct model *model)
 {
     uint32_t at = model->len;
+    uint16_t id;
 
     while (at > 0 && model->deliveries[at - 1].state == DELIVERY_QUEUED) {
         at--;
     }
-    assert_int_equal(outbound_drop_oldest(&model->outbound), at < model->len);
+    assert_int_equal(outbound_drop_oldest(&model->outbound, &id), at < model->len);
     if (at < model->len) {
-        model->len--;
-        memmove(&model->deliveries[at], &model->deliveries[at + 1],
-                (model->len - at) * sizeof(model->deliveries[0]));
+        assert_int_equal(id, model->deliveries[at].qos > 0 ? id_of(at) : 0);
+        model_remove(model, at);
     }
 }
 
@@ -287,11 +329,6 @@ static uint32_t model_next(const struct model *model, uint32_t window)
     return window && in_flight >= window ? model->len : next;
 }
 
-static uint16_t id_of(uint32_t at)
-{
-    return (uint16_t)(at % 65535 + 1);
-}
-
 static void model_send(struct model *model)
 {
     uint32_t window = fixture_random(&model->seed, 6);
@@ -305,9 +342,14 @@ static void model_send(struct model *model)
     }
     assert_non_null(delivery);
     assert_int_equal(delivery->identifier, model->deliveries[wanted].number);
-    assert_int_equal(id, id_of(wanted));
+    assert_true(delivery->qos == 0 || id == id_of(wanted));
     assert_int_equal(delivery->state, model->deliveries[wanted].state);
-    if (delivery->qos == 0 || fixture_random(&model->seed, 8) == 0) {
+    if (delivery->qos == 0) {
+        outbound_skip(&model->outbound);
+        model_remove(model, wanted);
+        return;
+    }
+    if (fixture_random(&model->seed, 8) == 0) {
         outbound_skip(&model->outbound);
         model->deliveries[wanted].state = DELIVERY_DONE;
         return;
@@ -384,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_window_bounds_what_is_in_flight),
         cmocka_unit_test(test_rewind_sends_again_in_order),
         cmocka_unit_test(test_skipped_takes_its_identifier_along),
+        cmocka_unit_test(test_qos_0_uses_up_no_identifier),
         cmocka_unit_test(test_packet_ids_wrap_past_zero),
         cmocka_unit_test(test_span_is_bounded),
         cmocka_unit_test(test_no_memory_takes_no_reference),

@@ -11,6 +11,7 @@ void publication_of(struct publication *publication, struct message *message, ui
                     .origin = message->origin,
                     .topic_hash = message->topic_hash,
                     .expires_at = message->expires_at,
+                    .expiry_interval = message->expiry_interval,
                     .qos = message->qos,
                     .retain = message->retain,
                     },

@@ -10,6 +10,7 @@ static struct message_parts parts_of(const char *topic, const char *properties, 
         .origin = 77,
         .topic_hash = 4711,
         .expires_at = 99,
+        .expiry_interval = 90,
         .qos = 2,
         .retain = true,
     };
@@ -115,6 +116,7 @@ static void test_of_borrows(void **state)
     assert_int_equal(publication.parts.origin, 77);
     assert_int_equal(publication.parts.topic_hash, 4711);
     assert_int_equal(publication.parts.expires_at, 99);
+    assert_int_equal(publication.parts.expiry_interval, 90);
     assert_int_equal(publication.parts.qos, 2);
     assert_true(publication.parts.retain);
     expect_slice(publication.parts.topic, "t");

@@ -20,6 +20,7 @@ struct share;
 #define SUBSCRIBE_QOS          3u
 #define SUBSCRIBE_NO_LOCAL     4u
 #define SUBSCRIBE_AS_PUBLISHED 8u
+#define SUBSCRIBE_NO_INTERNAL  16u /* none that begins with '$' behind the session's mount point */
 
 /* One row of a list. */
 struct subscriber {

@@ -114,6 +114,7 @@ static int send_will(struct shard *shard, struct session *session)
 
     /* Nobody else has seen the message yet. */
     session->will->expires_at = deadline_of(shard, session->will_expiry);
+    session->will->expiry_interval = session->will_expiry;
     if (!session->will->is_stored) {
         message_set_stored(session->will);
     }
@@ -154,6 +155,7 @@ void session_end(struct shard *shard, struct session *session)
     assert_owner(shard->worker);
     assert(!session->is_over && !session->client);
 
+    share_keep_deliveries(shard, session);
     if (keep_is_due(shard, session)) {
         keep_put(shard, session, (struct store_record){.kind = STORE_ENDED});
     }
@@ -305,6 +307,7 @@ static void attach(struct session *session, struct client *client,
     session->client = client;
     session->window = request->window;
     session->queue_policy = (uint8_t)request->queue_policy;
+    session->mount_len = request->mount_len;
     session->expiry_interval = request->expiry_interval;
     session->expires_at = SESSION_NEVER;
     session->will = request->will;
@@ -434,9 +437,11 @@ void session_pump(struct shard *shard, struct session *session)
            !keep_holds(session, delivery)) {
         if (pump_one(shard, session, delivery, packet_id)) {
             outbound_sent(outbound);
-        } else {
-            outbound_skip(outbound);
+            continue;
         }
+        keep_packet(shard, session, delivery->qos > 0 ? STORE_DELIVERED : STORE_DROPPED,
+                    delivery->qos > 0 ? packet_id : 0);
+        outbound_skip(outbound);
     }
 }
 
@@ -486,6 +491,24 @@ static bool is_queue_full(const struct shard *shard, const struct session *sessi
             outbound_queued_bytes(&session->outbound) >= limits->max_queued_bytes);
 }
 
+/* False: all have been sent, or it can't be told to the store. */
+static bool drop_oldest(struct shard *shard, struct session *session)
+{
+    struct keep_hold *hold;
+    uint16_t packet_id;
+
+    if (keep_begin_drops(shard, session, &hold) < 0) {
+        return false;
+    }
+    if (!outbound_drop_oldest(&session->outbound, &packet_id)) {
+        keep_cancel(hold);
+        return false;
+    }
+    keep_packet(shard, session, STORE_DROPPED, packet_id);
+    keep_end_drops(shard, session, hold);
+    return true;
+}
+
 /* False: the new delivery is the one that is dropped. What is dropped is counted. */
 static bool make_room(struct shard *shard, struct session *session)
 {
@@ -493,8 +516,7 @@ static bool make_room(struct shard *shard, struct session *session)
     while (is_queue_full(shard, session)) {
         metrics_count(shard->metrics, METRIC_DROPPED_QUEUE_FULL);
         say_dropping(session);
-        if (session->queue_policy != SETTINGS_QUEUE_DROP_OLDEST ||
-            !outbound_drop_oldest(&session->outbound)) {
+        if (session->queue_policy != SETTINGS_QUEUE_DROP_OLDEST || !drop_oldest(shard, session)) {
             on_overflow(shard, session);
             return false;
         }
@@ -527,7 +549,7 @@ static void deliver_later(struct shard *shard, struct session *session,
         keep_cancel(hold);
         return;
     }
-    keep_delivery(shard, session, publication, hold);
+    keep_delivery(shard, session, publication, &delivery, hold);
     session_pump(shard, session);
 }
 
@@ -587,8 +609,10 @@ bool session_has_room(const struct shard *shard, const struct session *session)
 static bool takes(const struct session *session, const struct publication *publication,
                   const struct subscriber *subscriber, uint32_t node)
 {
-    if (session->is_over || ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
-                             publication->parts.origin == session_origin(session))) {
+    if (session->is_over ||
+        ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
+         publication->parts.origin == session_origin(session)) ||
+        session_hides(session, publication->parts.topic, subscriber->options)) {
         return false;
     }
     return publication->retained_number == 0 || list_is_empty(&session->replays) ||
@@ -659,8 +683,10 @@ void session_deliver_retained(struct shard *shard, struct session *session, stru
         .retain = true,
     };
 
-    publication_of(&publication, message, 0);
-    deliver(shard, session, &publication, &head);
+    if (!session_hides(session, message_topic(message), options)) {
+        publication_of(&publication, message, 0);
+        deliver(shard, session, &publication, &head);
+    }
 }
 
 /* Acknowledgements */

@@ -15,6 +15,7 @@
 #include "core/inbound.h"
 #include "core/outbound.h"
 #include "core/peer.h"
+#include "core/router.h"
 #include "core/subscriptions.h"
 
 struct membership;
@@ -52,6 +53,8 @@ struct session {
     uint8_t hold;         /* the wait for the store that is under way, by number; see core/keep.c */
     bool is_holding;      /* there is one */
     bool is_held_more;    /* another must follow */
+    uint8_t drop_waits;   /* so many must be over before any QoS 2 delivery leaves */
+    uint16_t mount_len;   /* of the topics, the part that its client does not see */
     uint16_t id_len;
     uint8_t id[];
 };
@@ -65,6 +68,7 @@ struct session_request {
     struct message *will; /* NULL: none. Taken over on success. */
     uint32_t will_delay;  /* seconds */
     uint32_t will_expiry; /* seconds from its publication on; SESSION_NEVER */
+    uint16_t mount_len;   /* of what its client's topics have in front */
 };
 
 enum session_verdict {
@@ -127,6 +131,14 @@ bool session_can_keep(const struct shard *shard, const struct session *session, 
 /* Whether it will be, and nothing else is dropped for it. */
 bool session_can_take(const struct shard *shard, const struct session *session, uint8_t published,
                       uint8_t options);
+
+/* Whether a subscription is not to see a topic that begins with '$' to its client [MQTT-4.7.2-1].
+ */
+static inline bool session_hides(const struct session *session, struct slice topic, uint8_t options)
+{
+    return __builtin_expect((options & SUBSCRIBE_NO_INTERNAL) != 0, 0) &&
+           topic.len > session->mount_len && topic.data[session->mount_len] == '$';
+}
 
 /* Whether what is delivered now goes out at once. The session has a client. */
 bool session_has_room(const struct shard *shard, const struct session *session);

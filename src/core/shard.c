@@ -129,8 +129,9 @@ void shard_clear(struct shard *shard)
     while ((link = table_any(&shard->sessions)) != NULL) {
         struct session *session = CONTAINER_OF(link, struct session, link);
 
-        /* Nobody is left to hand anything on to. */
+        /* Nobody is left to hand anything on to; and what the store has of it stays there. */
         outbound_deinit(&session->outbound);
+        session->expiry_interval = 0;
         session_end(shard, session);
     }
     session_clean_up(shard, UINT32_MAX);

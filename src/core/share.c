@@ -12,12 +12,14 @@
  * member by its place.
  */
 
-struct share *share_new(unsigned worker_len, uint32_t node)
+struct share *share_new(unsigned worker_len, uint32_t node, struct slice name)
 {
-    struct share *share =
-        memory_alloc_zero(1, sizeof(*share) + worker_len * sizeof(share->parts[0]));
+    size_t size = sizeof(struct share) + worker_len * sizeof(struct share_part);
+    struct share *share = memory_alloc_zero(1, size + name.len);
 
     if (share) {
+        memcpy((uint8_t *)share + size, name.data, name.len);
+        share->name = slice_of((uint8_t *)share + size, name.len);
         atomic_init(&share->refs, 1);
         share->node = node;
         share->worker_len = worker_len;

@@ -53,10 +53,11 @@ struct share {
     uint32_t place;      /* among the groups of its filter; under the tree's lock */
     uint32_t member_len; /* under the tree's lock */
     unsigned worker_len;
+    struct slice name; /* FILTER/#GROUP, behind the parts */
     struct share_part parts[];
 };
 
-struct share *share_new(unsigned worker_len, uint32_t node) MUST_CHECK;
+struct share *share_new(unsigned worker_len, uint32_t node, struct slice name) MUST_CHECK;
 struct share *share_ref(struct share *share);
 
 /* Answers NULL; frees with the last reference. */

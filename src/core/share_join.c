@@ -53,10 +53,10 @@ static void dissolve(struct shard *shard, uint32_t node)
 }
 
 /* Under the lock. */
-static int found(struct shard *shard, uint32_t node, struct share **share_out)
+static int found(struct shard *shard, uint32_t node, struct slice name, struct share **share_out)
 {
     struct router *router = &shard->core->router;
-    struct share *share = share_new(shard->core->worker_len, node);
+    struct share *share = share_new(shard->core->worker_len, node, name);
     _Atomic uint64_t *slot;
     int r;
 
@@ -76,7 +76,7 @@ static int found(struct shard *shard, uint32_t node, struct share **share_out)
 }
 
 /* Under the lock. */
-static int add(struct shard *shard, uint32_t node, struct subscriber subscriber)
+static int add(struct shard *shard, uint32_t node, struct slice name, struct subscriber subscriber)
 {
     struct share *share = router_share(shard, node);
     int r = subscriptions_reserve(&subscriber.session->subscriptions);
@@ -85,7 +85,7 @@ static int add(struct shard *shard, uint32_t node, struct subscriber subscriber)
         r = membership_reserve(subscriber.session);
     }
     if (r == 0 && !share) {
-        r = found(shard, node, &share);
+        r = found(shard, node, name, &share);
     }
     if (r == 0) {
         r = share_add_member(shard, share, subscriber);
@@ -107,7 +107,7 @@ static void replace(struct shard *shard, uint32_t node, struct subscriber subscr
 }
 
 /* Under the lock. */
-static int join(struct shard *shard, uint32_t node, struct subscriber subscriber,
+static int join(struct shard *shard, uint32_t node, struct slice name, struct subscriber subscriber,
                 bool *replaced_out)
 {
     struct router *router = &shard->core->router;
@@ -120,7 +120,7 @@ static int join(struct shard *shard, uint32_t node, struct subscriber subscriber
         replace(shard, node, subscriber);
         return 0;
     }
-    r = add(shard, node, subscriber);
+    r = add(shard, node, name, subscriber);
     if (r < 0) {
         membership_drop_unused(subscriber.session);
         if (!router_share(shard, node) || router_share(shard, node)->member_len == 0) {
@@ -140,14 +140,14 @@ int share_subscribe(struct shard *shard, struct slice group, struct slice filter
 {
     struct tree *tree = shard->core->router.tree;
     UNINITIALIZED uint8_t path[UINT16_MAX];
-    size_t len = group_path(group, filter, path, sizeof(path));
+    struct slice name = slice_of(path, group_path(group, filter, path, sizeof(path)));
     int r;
 
     assert_owner(shard->worker);
     lock_take(tree_lock(tree));
-    r = tree_add(tree, slice_of(path, len), &subscribed_out->node);
+    r = tree_add(tree, name, &subscribed_out->node);
     if (r == 0) {
-        r = join(shard, subscribed_out->node, subscriber, &subscribed_out->replaced);
+        r = join(shard, subscribed_out->node, name, subscriber, &subscribed_out->replaced);
     }
     point("group joined");
     lock_release(tree_lock(tree));

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/point.h"
+#include "core/keep.h"
 #include "core/membership.h"
 #include "core/session.h"
 #include "core/shard.h"
@@ -163,6 +164,9 @@ static bool can_take(const struct shard *shard, const struct share_member *membe
 {
     uint8_t qos = offer->publication->parts.qos;
 
+    if (session_hides(member->session, offer->publication->parts.topic, member->options)) {
+        return false;
+    }
     return offer->is_last ? session_can_keep(shard, member->session, qos, member->options)
                           : session_can_take(shard, member->session, qos, member->options);
 }
@@ -216,6 +220,9 @@ static bool serve(struct shard *shard, struct offer *offer, enum share_state las
     offer->publication->share = offer->share;
     offer->publication->is_handed_on = offer->is_handed_on;
     session_deliver(shard, subscriber.session, offer->publication, &subscriber, offer->share->node);
+    if (offer->publication->is_handed_on) {
+        keep_unshared(shard, offer->publication->message, offer->share);
+    }
     offer->publication->share = NULL;
     offer->publication->is_handed_on = false;
     membership_on_delivery(shard, subscriber.session);
@@ -265,6 +272,16 @@ static int post_turn(struct shard *shard, struct message *message, const struct 
     return 0;
 }
 
+/* Nobody gets it. */
+static void drop(struct shard *shard, const struct offer *offer, struct message *message,
+                 enum metric metric)
+{
+    metrics_count(shard->metrics, metric);
+    if (offer->is_handed_on) {
+        keep_unshared(shard, message, offer->share);
+    }
+}
+
 /* False: there is no worker left to offer it to. Without memory it is dropped. */
 static bool pass_on(struct shard *shard, struct offer *offer, enum share_state last)
 {
@@ -281,7 +298,7 @@ static bool pass_on(struct shard *shard, struct offer *offer, enum share_state l
     }
     share_ref(offer->share);
     if (post_turn(shard, message_ref(publication->message), offer, worker) < 0) {
-        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
+        drop(shard, offer, publication->message, METRIC_DROPPED_NO_MEMORY);
         message_unref(publication->message);
         share_unref(offer->share);
     }
@@ -304,7 +321,7 @@ static void make_offer(struct shard *shard, struct offer *offer)
     }
     offer->is_last = true;
     if (!serve(shard, offer, SHARE_AWAY)) {
-        metrics_count(shard->metrics, METRIC_DROPPED_UNSHARED);
+        drop(shard, offer, offer->publication->message, METRIC_DROPPED_UNSHARED);
     }
 }
 
@@ -344,22 +361,60 @@ void share_hand_on(struct shard *shard, struct delivery *delivery)
 
     if (can_be_handed_on(delivery)) {
         if (!share_deal(offer.share, &worker, &offer.turn)) {
-            metrics_count(shard->metrics, METRIC_DROPPED_UNSHARED);
+            drop(shard, &offer, delivery->message, METRIC_DROPPED_UNSHARED);
         } else if (post_turn(shard, delivery->message, &offer, worker) == 0) {
             *delivery = (struct delivery){0};
         } else {
-            metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
+            drop(shard, &offer, delivery->message, METRIC_DROPPED_NO_MEMORY);
         }
     }
     delivery_let_go(delivery);
 }
 
+/* Who hands on. */
+struct leaver {
+    struct shard *shard;
+    const struct session *session;
+    unsigned len; /* deliveries */
+};
+
+static void keep_one(void *context, const struct delivery *delivery)
+{
+    const struct leaver *leaver = context;
+
+    if (can_be_handed_on(delivery)) {
+        keep_hand_on(leaver->shard, leaver->session, delivery);
+    }
+}
+
+void share_keep_deliveries(struct shard *shard, struct session *session)
+{
+    if (store_keeps(&shard->store)) {
+        outbound_each(&session->outbound, keep_one, &(struct leaver){shard, session, 0});
+    }
+}
+
 static void hand_on_withdrawn(void *context, struct delivery *delivery)
 {
-    share_hand_on(context, delivery);
+    struct leaver *leaver = context;
+
+    leaver->len++;
+    keep_one(leaver, delivery);
+    share_hand_on(leaver->shard, delivery);
 }
 
 void share_withdraw(struct shard *shard, struct session *session, struct share *share)
 {
-    outbound_withdraw(&session->outbound, share, hand_on_withdrawn, shard);
+    struct leaver leaver = {shard, session, 0};
+    struct keep_hold *hold;
+
+    if (keep_begin_drops(shard, session, &hold) < 0) {
+        return;
+    }
+    outbound_withdraw(&session->outbound, share, hand_on_withdrawn, &leaver);
+    if (leaver.len > 0) {
+        keep_end_drops(shard, session, hold);
+    } else {
+        keep_cancel(hold);
+    }
 }

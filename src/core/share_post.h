@@ -70,5 +70,9 @@ bool share_serve_next(struct shard *shard, struct share_post *post,
  * the delivery. */
 void share_hand_on(struct shard *shard, struct delivery *delivery);
 
-/* The session has left a group: what it was never sent goes to another member. */
+/* What a session that ends will hand on is its groups' in the store from here on. */
+void share_keep_deliveries(struct shard *shard, struct session *session);
+
+/* The session has left a group: what it was never sent goes to another member. Without memory it
+ * stays. */
 void share_withdraw(struct shard *shard, struct session *session, struct share *share);

@@ -18,14 +18,23 @@
 struct message;
 struct shard;
 
-/* What a record says. All of one session, but for a retained value. */
+/*
+ * What a record says. All of one session, but for a retained value and what nobody of a group took.
+ *
+ * Deliveries of a session stand in a queue. Those above QoS 0 have the packet ids from 1 on, in
+ * order, and keep the place of their id when they are over; one that is dropped or handed on before
+ * it was sent gives its id up to the next.
+ */
 enum store_kind {
     STORE_CONNECTED = 1, /* the session is durable, with this expiry */
     STORE_ENDED,         /* there is no such session any more */
     STORE_SUBSCRIBED,
     STORE_UNSUBSCRIBED,
-    STORE_DELIVERY,    /* the message is queued */
-    STORE_DELIVERED,   /* PUBACK, PUBCOMP or a refusal came: the delivery is over */
+    STORE_DELIVERY,    /* the message is queued: a turn of its group, if there is one */
+    STORE_DELIVERED,   /* PUBACK, PUBCOMP or a refusal came, or it expired: the delivery is over */
+    STORE_DROPPED,     /* the one with this packet id was never sent; 0: the oldest of QoS 0 */
+    STORE_HANDED_ON,   /* the session has left: its delivery of this message is its group's */
+    STORE_UNSHARED,    /* nobody took what was handed on: it is over */
     STORE_PUBREC_CAME, /* of the delivery */
     STORE_RECEIVED,    /* the publisher's packet id of a QoS 2 message */
     STORE_RELEASED,    /* PUBREL came for it */
@@ -37,11 +46,13 @@ struct store_record {
     enum store_kind kind;
     struct slice client_id;
     struct slice filter;
+    struct slice group; /* of a delivery, and of what is handed on: its name; empty: none */
     struct message *message;
     uint32_t expiry_interval;
     uint16_t packet_id;
     uint8_t options;   /* of the subscription */
-    bool is_handed_on; /* of a delivery: by a member of its group that has left */
+    uint8_t qos;       /* of the delivery */
+    bool is_handed_on; /* of a delivery: it is the group's no more */
 };
 
 /* Owner: its worker; the store's from await() until done() is called, on that worker. */

@@ -7,6 +7,7 @@
 struct slow_store {
     enum store_kind kinds[RECORD_CAP];
     unsigned record_len;
+    bool is_handed_on; /* the last one */
     struct store_wait *waits[WAIT_CAP];
     unsigned wait_len;
 };
@@ -18,6 +19,7 @@ static void on_put(void *context, struct shard *shard, const struct store_record
     assert_true(store->record_len < RECORD_CAP);
     assert_ptr_equal(owner_self, &shard->owner);
     store->kinds[store->record_len++] = record->kind;
+    store->is_handed_on = record->is_handed_on;
 }
 
 static void on_await(void *context, struct store_wait *wait)
@@ -375,6 +377,160 @@ static void test_sessions_that_end_are_told(void **state)
     fixture_free(fixture);
 }
 
+static void join_group(struct client *client)
+{
+    struct shard *shard = fixture_enter(client->fixture, client->worker);
+    struct subscribed subscribed;
+
+    assert_int_equal(share_subscribe(shard, slice_of_text("g"), slice_of_text("t"),
+                                     (struct subscriber){client->session, 0, 2}, &subscribed),
+                     0);
+}
+
+static struct client *member(struct fixture *fixture, unsigned worker, const char *id,
+                             uint32_t expiry_interval)
+{
+    struct client *client = fixture_client(fixture, worker, id);
+    struct session_request request = {.clean_start = true, .expiry_interval = expiry_interval};
+
+    assert_int_equal(fixture_connect(client, &request), SESSION_CREATED);
+    join_group(client);
+    return client;
+}
+
+static void leave_group(struct client *client)
+{
+    assert_true(share_unsubscribe(fixture_enter(client->fixture, client->worker), client->session,
+                                  slice_of_text("g"), slice_of_text("t")));
+}
+
+/* A crash at any moment leaves a message that is handed on with somebody. */
+static void test_what_is_handed_on_is_the_groups(void **state)
+{
+    struct session_request request = {.clean_start = true, .expiry_interval = SESSION_NEVER};
+    struct slow_store store;
+    struct fixture *fixture = fixture_with_store(2, NULL, &store);
+    struct client *client = member(fixture, 0, "a", SESSION_NEVER);
+
+    (void)state;
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    fixture_publish(fixture, 0, "t", 1, 1);
+    EXPECT_KINDS(&store, STORE_CONNECTED, STORE_CONNECTED, STORE_DELIVERY);
+    member(fixture, 1, "b", SESSION_NEVER);
+    store.record_len = 0;
+    fixture_connect(fixture_client(fixture, 0, "a"), &request); /* ends the one before */
+    EXPECT_KINDS(&store, STORE_HANDED_ON, STORE_ENDED, STORE_CONNECTED);
+    fixture_settle(fixture);
+    EXPECT_KINDS(&store, STORE_DELIVERY);
+    assert_true(store.is_handed_on);
+    fixture_free(fixture);
+}
+
+/* Nothing that is kept takes it. */
+static void test_what_is_handed_on_in_vain_is_over(void **state)
+{
+    struct slow_store store;
+
+    (void)state;
+    for (unsigned other = 0; other <= 1; other++) {
+        struct fixture *fixture = fixture_with_store(2, NULL, &store);
+        struct client *client = member(fixture, 0, "a", SESSION_NEVER);
+
+        client->session->window = 1;
+        fixture_publish(fixture, 0, "t", 1, 1);
+        fixture_publish(fixture, 0, "t", 2, 1);
+        fixture_expect(client, "1q1@1");
+        if (other) {
+            member(fixture, 1, "b", 0);
+        }
+        store.record_len = 0;
+        leave_group(client); /* keeps what it was sent */
+        fixture_settle(fixture);
+        EXPECT_KINDS(&store, STORE_HANDED_ON, STORE_UNSHARED);
+        commit(&store, true);
+        fixture_settle(fixture);
+        fixture_free(fixture);
+    }
+}
+
+static void test_every_end_is_told(void **state)
+{
+    struct core_limits limits = {.queue_plain = true,
+                                 .max_queued = 3,
+                                 .delivery_budget = 100,
+                                 .at_once = 10,
+                                 .cleanup_budget = 100};
+    struct session_request request = {.expiry_interval = SESSION_NEVER,
+                                      .queue_policy = SETTINGS_QUEUE_DROP_OLDEST};
+    struct slow_store store;
+    struct fixture *fixture = fixture_with_store(1, &limits, &store);
+    struct client *client = fixture_client(fixture, 0, "a");
+
+    (void)state;
+    fixture_connect(client, &request);
+    fixture_subscribe(client, "t", 1);
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    store.record_len = 0;
+    fixture_publish(fixture, 0, "t", 1, 1);
+    fixture_publish(fixture, 0, "t", 2, 0);
+    fixture_publish(fixture, 0, "t", 3, 1);
+    EXPECT_KINDS(&store, STORE_DELIVERY, STORE_DELIVERY, STORE_DELIVERY);
+    fixture_publish(fixture, 0, "t", 4, 1);
+    EXPECT_KINDS(&store, STORE_DROPPED, STORE_DELIVERY);
+    client = fixture_client(fixture, 0, "a");
+    fixture_connect(client, &request);
+    fixture_expect(client, "2 3q1@1 4q1@2");
+    EXPECT_KINDS(&store, STORE_CONNECTED, STORE_DROPPED); /* sent with QoS 0 */
+    commit(&store, true);
+    fixture_settle(fixture);
+    fixture_free(fixture);
+}
+
+/* The next one gets the identifier of what was dropped: not before a crash can't give that back. */
+static void test_exactly_once_waits_for_drops(void **state)
+{
+    struct core_limits limits = {
+        .max_queued = 2, .delivery_budget = 100, .at_once = 10, .cleanup_budget = 100};
+    struct session_request request = {.expiry_interval = SESSION_NEVER,
+                                      .queue_policy = SETTINGS_QUEUE_DROP_OLDEST};
+    struct slow_store store;
+    struct fixture *fixture = fixture_with_store(1, &limits, &store);
+    struct client *client = fixture_client(fixture, 0, "a");
+
+    (void)state;
+    fixture_connect(client, &request);
+    fixture_subscribe(client, "t", 2);
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    fixture_publish(fixture, 0, "t", 1, 2);
+    commit(&store, true);
+    fixture_settle(fixture);
+    fixture_publish(fixture, 0, "t", 2, 2);
+    commit(&store, true);
+    fixture_settle(fixture);
+    fixture_publish(fixture, 0, "t", 3, 1);
+    client = fixture_client(fixture, 0, "a");
+    fixture_connect(client, &request);
+    fixture_expect(client, "");
+    commit(&store, true);
+    fixture_settle(fixture);
+    fixture_expect(client, "2q2@1 3q1@2");
+    fixture_free(fixture);
+}
+
+/* The process ends, its sessions do not. */
+static void test_the_end_of_all_ends_no_session(void **state)
+{
+    struct slow_store store;
+    struct fixture *fixture = fixture_with_store(1, NULL, &store);
+
+    (void)state;
+    fixture_disconnect(member(fixture, 0, "a", SESSION_NEVER), SESSION_LEAVE_QUIETLY);
+    fixture_publish(fixture, 0, "t", 1, 1);
+    store.record_len = 0;
+    fixture_free(fixture);
+    assert_int_equal(store.record_len, 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -388,6 +544,11 @@ int main(void)
         cmocka_unit_test(test_nothing_leaves_that_is_not_kept),
         cmocka_unit_test(test_holds_of_ended_sessions),
         cmocka_unit_test(test_no_memory_to_hold),
+        cmocka_unit_test(test_what_is_handed_on_is_the_groups),
+        cmocka_unit_test(test_what_is_handed_on_in_vain_is_over),
+        cmocka_unit_test(test_every_end_is_told),
+        cmocka_unit_test(test_exactly_once_waits_for_drops),
+        cmocka_unit_test(test_the_end_of_all_ends_no_session),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

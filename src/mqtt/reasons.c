@@ -45,7 +45,7 @@ static const struct mqtt_reason_row rows[] = {
         MQTT_IN(PUBREL) | MQTT_IN(PUBCOMP), 0},
     {MQTT_RECEIVE_MAXIMUM_EXCEEDED, "Receive Maximum exceeded", MQTT_IN(DISCONNECT), 0},
     {MQTT_TOPIC_ALIAS_INVALID, "Topic Alias invalid", MQTT_IN(DISCONNECT), 0},
-    {MQTT_PACKET_TOO_LARGE, "Packet too large", IN_BOTH_ENDS, 0},
+    {MQTT_PACKET_TOO_LARGE, "Packet too large", IN_BOTH_ENDS, 5}, /* Mosquitto's, of a will */
     {MQTT_MESSAGE_RATE_TOO_HIGH, "Message rate too high", MQTT_IN(DISCONNECT), 0},
     {MQTT_QUOTA_EXCEEDED, "Quota exceeded",
         IN_BOTH_ENDS | IN_PUBLISH_ANSWERS | MQTT_IN(SUBACK), 0},

@@ -53,3 +53,19 @@ def test_only_the_payload_counts(broker, version, workers):
     client = broker.connect("from", version)
     client.publish("t" * 200, b"x" * 100)
     watcher.expect_message("t" * 200, b"x" * 100)
+
+
+@pytest.mark.config(LIMIT)
+@pytest.mark.workers
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_a_larger_will_is_refused(broker, protocol, workers):
+    """As Mosquitto: code 5 (not authorised) for 3.x, which has no word for it."""
+    watcher = broker.connect("watcher", protocol)
+    watcher.subscribe("w")
+    client = broker.open(protocol)
+    client.send(wire.connect("x", protocol, will=wire.Will("w", b"x" * 101)))
+    client.expect("CONNACK", code=0x95 if protocol == 5 else 5)
+    client.expect_close()
+    broker.connect("x", protocol, will=wire.Will("w", b"y" * 100)).close()
+    watcher.expect_message("w", b"y" * 100)
+    watcher.expect_nothing()

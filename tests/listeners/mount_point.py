@@ -111,6 +111,51 @@ def test_what_is_outside_is_not_delivered(sides, version, workers):
         client.expect_message("t", b"x")
 
 
+@pytest.mark.holds("3.1.1: MQTT-4.7.2-1", "5.0: MQTT-4.7.2-1")
+@pytest.mark.workers
+@pytest.mark.nightjar("2.0.11 shows it")
+@pytest.mark.parametrize("wildcard", ["#", "+", "+/x", "$share/g/#"])
+def test_wildcards_do_not_show_internal_topics(sides, version, wildcard, workers):
+    """What begins with $ to the client; outside it is a topic like others."""
+    inside, outside, _ = sides
+    topic = "$own/x" if "/x" in wildcard else "$own"
+    publisher = inside("from", version)
+    publisher.publish(topic, b"kept", 1, retain=True)
+    here, there = inside("here", version), outside("there", version)
+    here.subscribe(wildcard, qos=1)
+    here.subscribe("last", qos=1)
+    there.subscribe("site/#")
+    there.expect_message(f"site/{topic}", b"kept", retain=True)
+    publisher.publish(topic, b"live", 1)
+    publisher.publish("last", b"x", 1)
+    there.expect_message(f"site/{topic}", b"live")
+    assert {here.take_message().payload for _ in range(here_len(wildcard))} == {b"x"}
+    here.expect_nothing()
+    here.subscribe("$own/#", qos=1)
+    here.expect_message(topic, b"kept", retain=True)
+    publisher.publish(topic, b"asked for", 1)
+    here.expect_message(topic, b"asked for")
+
+
+def here_len(wildcard):
+    """Copies of `last`: one for each subscription that matches."""
+    return 1 if wildcard == "+/x" else 2
+
+
+@pytest.mark.workers
+@pytest.mark.nightjar("2.0.11 shows it")
+def test_a_group_gives_it_to_who_may_see_it(sides, version, workers):
+    """A group with members behind the mount point and outside of it."""
+    inside, outside, _ = sides
+    inside("here", version).subscribe("$share/g/#")
+    there = outside("there", version)
+    there.subscribe("$share/g/site/#")
+    publisher = inside("from", version)
+    for i in range(4):
+        publisher.publish("$own", str(i), 1)
+        there.expect_message("site/$own", str(i))
+
+
 @pytest.mark.workers
 @pytest.mark.nightjar("2.0 lets it pass")
 def test_too_long_behind_it(sides, version, workers):

@@ -21,6 +21,18 @@ def test_at_once(broker, workers):
     assert client.take_message().properties == {EXPIRY: 100}
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-6")
+@pytest.mark.differs("2.0 lets it never expire")
+@pytest.mark.workers
+@pytest.mark.parametrize("retain", [False, True])
+def test_never_more_than_came(broker, retain, workers):
+    """What expires at once may be delivered at once, and has not a second to live there either."""
+    client = broker.connect("to", 5)
+    client.subscribe("t")
+    broker.connect("from", 5).publish("t", b"x", retain=retain, properties={EXPIRY: 0})
+    assert client.take_message().properties == {EXPIRY: 0}
+
+
 @pytest.mark.holds("5.0: MQTT-3.3.2-5 MQTT-3.3.2-6")
 @pytest.mark.workers
 def test_counted_in_a_queue(broker, workers):
