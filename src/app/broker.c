@@ -30,6 +30,7 @@ struct broker {
     pthread_t *threads;
     unsigned worker_len;
     unsigned thread_len;
+    unsigned long file_limit;
     struct privileges privileges;
     bool has_pid_file;
     pthread_mutex_t gate; /* held while threads are made */
@@ -190,6 +191,7 @@ static int open_server(struct broker *broker)
     struct server_params params = {
         .settings = broker->settings,
         .worker_len = broker->worker_len,
+        .file_limit = broker->file_limit,
         .budgets = server_budgets_default,
         .store = store_memory(),
     };
@@ -240,8 +242,9 @@ static void make_room(struct broker *broker)
     broker->threads = memory_must_alloc_zero(broker->worker_len, sizeof(pthread_t));
     broker->listeners =
         memory_must_alloc_zero(MAX(broker->settings->listener_len, 1u), sizeof(struct listener));
+    broker->file_limit = process_raise_file_limit();
     log_line(LOG_INFORMATION, "Using %u workers and up to %lu open files.", broker->worker_len,
-             process_raise_file_limit());
+             broker->file_limit);
 }
 
 static int start(struct broker *broker)

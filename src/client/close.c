@@ -13,6 +13,7 @@
 
 void client_close(struct client *client)
 {
+    pending_end(client);
     client_state_change(&client->state, CLIENT_CLOSING);
     client_drop_acks(client);
     wheel_disarm(&client->timer);

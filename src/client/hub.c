@@ -1,6 +1,5 @@
 #include "client/hub.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "client/client.h"
 #include "client/lines.h"
@@ -32,17 +31,12 @@ static void unwatch_listener(struct hub_listener *listener)
     }
 }
 
-/* Out of descriptors: who is connected is served, and we look again when one is closed here, or in
- * a second. */
+/* Nobody more can be taken or refused: who is connected is served, and we look again when a
+ * descriptor is closed here, or in a second. */
 static void pause_accept(struct hub_listener *listener)
 {
     struct wheel *wheel = &listener->hub->shard->wheel;
-    struct log_field port = log_field_number("listener", listener->settings->port);
-    struct log_facts facts = {LOG_EVENT_ACCEPT_PAUSED, 1, &port};
 
-    log_event(LOG_WARNING, &facts,
-              "Warning: Out of file descriptors on port %u, not accepting for now.",
-              listener->settings->port);
     unwatch_listener(listener);
     wheel_arm(wheel, &listener->timer, wheel->now + 1);
 }
@@ -58,8 +52,10 @@ static void resume_accept(struct hub_listener *listener)
 
 void hub_on_descriptor(struct hub *hub)
 {
+    bool is_full = reserve_fill(server_door(hub->server)->reserve);
+
     for (unsigned i = 0; i < hub->listener_len; i++) {
-        if (wheel_timer_is_armed(&hub->listeners[i].timer)) {
+        if (is_full && wheel_timer_is_armed(&hub->listeners[i].timer)) {
             resume_accept(&hub->listeners[i]);
         }
     }
@@ -114,25 +110,50 @@ void hub_give_place(const struct hub_listener *listener)
     give_one(server_connection_len(listener->hub->server));
 }
 
-static void accept_some(struct hub_listener *listener)
+/* There was nothing left for the next connection. */
+static void on_shortage(struct hub_listener *listener, enum shortage_kind kind)
+{
+    if (!reserve_refuse(listener, kind)) {
+        pause_accept(listener);
+    }
+}
+
+/* False: the budget is better spent on who is connected. */
+static bool accept_one(struct hub_listener *listener)
 {
     struct address peer;
     int fd;
+    int r = socket_accept(listener->shared->fd, &fd, &peer);
 
-    for (unsigned i = 0; i < ACCEPT_BUDGET; i++) {
-        int r = socket_accept(listener->shared->fd, &fd, &peer);
+    if (r == SOCKET_NO_DESCRIPTORS || r == SOCKET_NO_MEMORY) {
+        on_shortage(listener, r == SOCKET_NO_MEMORY ? SHORTAGE_MEMORY : SHORTAGE_DESCRIPTORS);
+    }
+    if (r != SOCKET_OK) {
+        return false;
+    }
+    if (!take_place(listener)) {
+        socket_close(fd);
+        return true;
+    }
+    if (!client_accept(listener->hub, listener, fd, &peer)) {
+        reserve_on_refused(listener, SHORTAGE_MEMORY);
+        on_shortage(listener, SHORTAGE_MEMORY);
+        return false;
+    }
+    return true;
+}
 
-        if (r == SOCKET_NO_DESCRIPTORS) {
-            pause_accept(listener);
-        }
-        if (r != SOCKET_OK) {
-            return;
-        }
-        if (take_place(listener)) {
-            client_accept(listener->hub, listener, fd, &peer);
-        } else {
-            socket_close(fd);
-        }
+static void accept_some(struct hub_listener *listener)
+{
+    if (memory_is_spent()) {
+        on_shortage(listener, SHORTAGE_MEMORY);
+        return;
+    }
+    if (!reserve_fill(server_door(listener->hub->server)->reserve)) {
+        on_shortage(listener, SHORTAGE_DESCRIPTORS);
+        return;
+    }
+    for (unsigned i = 0; i < ACCEPT_BUDGET && accept_one(listener); i++) {
     }
 }
 
@@ -167,11 +188,10 @@ static void on_client(void *context, struct client *client)
 
 static void on_timer(void *context, struct wheel_timer *timer)
 {
-    (void)context;
-    if (timer->kind == HUB_TIMER_LISTENER) {
-        resume_accept(CONTAINER_OF(timer, struct hub_listener, timer));
-    } else {
-        client_on_timer(CONTAINER_OF(timer, struct client, timer));
+    switch (timer->kind) {
+    case HUB_TIMER_LISTENER: resume_accept(CONTAINER_OF(timer, struct hub_listener, timer)); break;
+    case HUB_TIMER_RESERVE: reserve_on_timer(context); break;
+    default: client_on_timer(CONTAINER_OF(timer, struct client, timer)); break;
     }
 }
 
@@ -265,13 +285,18 @@ static bool has_work(void *context)
 static void on_stop(void *context)
 {
     struct hub *hub = context;
-    struct list_link *link = hub->clients.next;
+    struct list_link *link;
 
     for (unsigned i = 0; i < hub->listener_len; i++) {
         unwatch_listener(&hub->listeners[i]);
         wheel_disarm(&hub->listeners[i].timer);
     }
-    for (; link != &hub->clients; link = link->next) {
+    wheel_disarm(&hub->refusing.timer);
+    /* Each goes over to those that have ended. */
+    while (!list_is_empty(&hub->pending)) {
+        client_stop(CONTAINER_OF(hub->pending.next, struct client, in_hub));
+    }
+    for (link = hub->clients.next; link != &hub->clients; link = link->next) {
         client_stop(CONTAINER_OF(link, struct client, in_hub));
     }
 }
@@ -280,7 +305,7 @@ static bool is_empty(void *context)
 {
     struct hub *hub = context;
 
-    return list_is_empty(&hub->clients);
+    return list_is_empty(&hub->clients) && list_is_empty(&hub->pending);
 }
 
 static const struct worker_ops worker_ops = {
@@ -354,6 +379,8 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->shard = shard_new(core, number, &client_peer_ops);
     hub->drawn = (uint64_t)number << 48;
     list_init(&hub->clients);
+    list_init(&hub->pending);
+    wheel_timer_init(&hub->refusing.timer, HUB_TIMER_RESERVE);
     list_init(&hub->dirty);
     list_init(&hub->closing);
     list_init(&hub->open_acks);

@@ -7,6 +7,7 @@
  * sockets, the lists of those that have something to write or are to be closed.
  */
 
+#include "client/door.h"
 #include "client/server.h"
 #include "core/shard.h"
 #include "loop/worker.h"
@@ -19,7 +20,7 @@ struct server;
 #define HUB_READ_CAP 16384
 
 /* Timers of this folder, beside those of core. */
-enum hub_timer { HUB_TIMER_CLIENT = SHARD_TIMER_CLIENT, HUB_TIMER_LISTENER };
+enum hub_timer { HUB_TIMER_CLIENT = SHARD_TIMER_CLIENT, HUB_TIMER_LISTENER, HUB_TIMER_RESERVE };
 
 /* One listening descriptor, shared by all workers. Immutable but for the count. */
 struct server_listener {
@@ -46,6 +47,11 @@ struct hub_listener {
 struct hub_counts {
     uint64_t listener_full;           /* closed on accept: max_connections */
     uint64_t broker_full;             /* closed on accept: global_max_connections */
+    uint64_t no_descriptors;          /* closed on accept: there was none for it */
+    uint64_t no_memory;               /* the same */
+    uint64_t pending_full;            /* closed before CONNECT: max_pending_connections */
+    uint64_t address_full;            /* closed before CONNECT: max_connections_per_address */
+    uint64_t address_rate;            /* closed before CONNECT: connect_rate_per_address */
     uint64_t keep_alive;              /* CONNECTs of version 3 above max_keepalive */
     uint64_t refused[HUB_REASON_CAP]; /* CONNECTs */
     uint64_t ended[HUB_REASON_CAP];   /* connections that were ended from here */
@@ -65,6 +71,8 @@ struct hub {
     struct shard *shard;
     struct worker *worker;
     struct list_link clients;
+    struct list_link pending; /* those without a CONNECT, oldest first: in no other list of all */
+    uint32_t pending_len;
     struct list_link *listed; /* where a survey goes on in them; NULL: none is under way */
     struct list_link dirty;
     struct list_link closing;
@@ -73,6 +81,7 @@ struct hub {
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */
     struct hub_listener *listeners;
     unsigned listener_len;
+    struct refusing refusing;
     uint64_t drawn;         /* state of the generator of client ids */
     struct scratch scratch; /* properties that are put together anew */
     struct scratch name;    /* a topic or filter behind its mount point */
@@ -90,7 +99,7 @@ struct hub *hub_free(struct hub *hub);
 /* All listening descriptors at once, before the worker runs. They stay the server's. */
 int hub_listen(struct hub *hub, const struct server_listener *listeners, unsigned len) MUST_CHECK;
 
-/* A descriptor was closed here: a listener that had run out of them may go on. */
+/* A descriptor was closed here, or memory freed: a listener that had run out may go on. */
 void hub_on_descriptor(struct hub *hub);
 
 /* A client is no more of this hub's, or is about to be freed. */
@@ -116,6 +125,7 @@ struct worker_group *server_group(const struct server *server);
 void server_sum_refusals(const struct server *server, struct hub_counts *counts_out);
 
 _Atomic uint32_t *server_connection_len(struct server *server);
+struct door *server_door(struct server *server);
 struct core *server_core(const struct server *server);
 const struct settings *server_settings(const struct server *server);
 
