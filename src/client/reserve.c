@@ -125,13 +125,13 @@ static uint32_t second_of(const struct hub *hub)
 static void say_begun(const struct hub_listener *listener, enum shortage_kind kind)
 {
     const struct log_field fields[] = {
-        log_field_number("listener", listener->settings->port),
+        log_field_number("listener", listener->shared->settings->port),
         log_field_text("reason", slice_of_text(words[kind].name)),
     };
 
     log_event(LOG_WARNING, &(struct log_facts){words[kind].event, ARRAY_LEN(fields), fields},
               "Warning: Out of %s on port %u, refusing new connections for now.", words[kind].text,
-              listener->settings->port);
+              listener->shared->settings->port);
 }
 
 static void say_ended(enum shortage_kind kind, uint32_t refused)
@@ -215,7 +215,7 @@ bool reserve_refuse(struct hub_listener *listener, enum shortage_kind kind)
 
     give_up(reserve);
     while (r == SOCKET_OK && refused < REFUSED_AT_ONCE && may_refuse(hub)) {
-        r = socket_accept(listener->shared->fd, &fd, &peer);
+        r = socket_accept(listener->fd, &fd, &peer);
         if (r == SOCKET_OK) {
             socket_close(fd);
             hub->refusing.len++;
