@@ -304,14 +304,30 @@ static void check_keep_alive(struct client *client)
     }
 }
 
+/* Here as well what was sent may still lie in the socket. A header that comes so late leaves to
+ * CONNECT what there is of its own time. */
+static void check_deadline(struct client *client)
+{
+    enum client_state before = (enum client_state)client->state;
+
+    client_read(client);
+    if (client->state != before) {
+        return;
+    }
+    if (before == CLIENT_PROXY) {
+        client_refuse_header(client, PROXY_REFUSAL_TIMEOUT);
+    } else {
+        client_lose(client, "no CONNECT in time");
+    }
+}
+
 void client_on_timer(struct client *client)
 {
-    if (client->state == CLIENT_READY) {
-        check_keep_alive(client);
-    } else if (client->state == CLIENT_PROXY) {
-        client_refuse_header(client, PROXY_REFUSAL_TIMEOUT);
-    } else if (client->state != CLIENT_CLOSING) {
-        client_lose(client, "no CONNECT in time");
+    switch (client->state) {
+    case CLIENT_READY: check_keep_alive(client); break;
+    case CLIENT_PROXY:
+    case CLIENT_FRESH: check_deadline(client); break;
+    default: break;
     }
 }
 
