@@ -8,6 +8,9 @@
 /* Connections accepted per iteration and listening socket. */
 #define ACCEPT_BUDGET 64
 
+/* Of these, such as another one makes way for: that one has its descriptor until the end. */
+#define CLOSE_BUDGET 16
+
 /* Clients that are looked at again per iteration. */
 #define RECHECK_BUDGET 1000
 
@@ -126,7 +129,7 @@ static void on_shortage(struct hub_listener *listener, enum shortage_kind kind)
     }
 }
 
-/* False: the budget is better spent on who is connected. */
+/* False: nobody more for now. */
 static bool accept_one(struct hub_listener *listener)
 {
     struct address peer;
@@ -153,15 +156,21 @@ static bool accept_one(struct hub_listener *listener)
 
 static void accept_some(struct hub_listener *listener)
 {
+    struct hub *hub = listener->hub;
+
     if (memory_is_spent()) {
         on_shortage(listener, SHORTAGE_MEMORY);
         return;
     }
-    if (!reserve_fill(server_door(listener->hub->server)->reserve)) {
+    if (!reserve_fill(server_door(hub->server)->reserve)) {
         on_shortage(listener, SHORTAGE_DESCRIPTORS);
         return;
     }
-    for (unsigned i = 0; i < ACCEPT_BUDGET && accept_one(listener); i++) {
+    hub->pending_closed = 0;
+    for (unsigned i = 0; i < ACCEPT_BUDGET && hub->pending_closed < CLOSE_BUDGET; i++) {
+        if (!accept_one(listener)) {
+            return;
+        }
     }
 }
 

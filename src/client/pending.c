@@ -22,6 +22,7 @@ static uint32_t limit_of(const struct hub *hub)
 static void close_oldest(struct hub *hub)
 {
     hub->counts.pending_full++;
+    hub->pending_closed++;
     client_lose(CONTAINER_OF(hub->pending.next, struct client, in_hub),
                 "too many connections without CONNECT");
 }
