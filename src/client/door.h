@@ -64,8 +64,9 @@ bool reserve_fill(struct reserve *reserve);
  */
 bool reserve_refuse(struct hub_listener *listener, enum shortage_kind kind);
 
-/* The same about one connection that was closed already. */
-void reserve_on_refused(struct hub_listener *listener, enum shortage_kind kind);
+/* The same about one connection that was closed already; the next one may have better luck. False:
+ * there were too many in this second. */
+bool reserve_on_refused(struct hub_listener *listener, enum shortage_kind kind);
 
 /* Of `refusing`. */
 void reserve_on_timer(struct hub *hub);

@@ -21,7 +21,7 @@ static uint32_t limit_of(const struct hub *hub)
 
 static void close_oldest(struct hub *hub)
 {
-    hub->counts.pending_full++;
+    metrics_count(hub->metrics, METRIC_PENDING_FULL);
     hub->pending_closed++;
     client_lose(CONTAINER_OF(hub->pending.next, struct client, in_hub),
                 "too many connections without CONNECT");
@@ -38,7 +38,7 @@ void pending_begin(struct client *client)
 
     hub_unlist(hub, client);
     list_push(&hub->pending, &client->in_hub);
-    hub->pending_len++;
+    metrics_set(hub->metrics, METRIC_PENDING, ++hub->pending_len);
     client->is_pending = true;
     if (limit > 0 && len > limit && hub->pending_len > MAX(limit / door->worker_len, 1u)) {
         close_oldest(hub);
@@ -55,6 +55,6 @@ void pending_end(struct client *client)
     client->is_pending = false;
     list_remove(&client->in_hub);
     list_push(&hub->clients, &client->in_hub);
-    hub->pending_len--;
+    metrics_set(hub->metrics, METRIC_PENDING, --hub->pending_len);
     atomic_fetch_sub_explicit(&server_door(hub->server)->pending_len, 1, memory_order_relaxed);
 }

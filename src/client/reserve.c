@@ -29,11 +29,13 @@
 /* Told to programs and to people. */
 static const struct {
     enum log_event event;
+    enum metric metric;
     const char *name;
     const char *text;
 } words[SHORTAGE_LEN] = {
-    [SHORTAGE_DESCRIPTORS] = {LOG_EVENT_ACCEPT_PAUSED, "descriptors", "file descriptors"},
-    [SHORTAGE_MEMORY] = {LOG_EVENT_OUT_OF_MEMORY, "memory",      "memory"          },
+    [SHORTAGE_DESCRIPTORS] = {LOG_EVENT_ACCEPT_PAUSED, METRIC_NO_DESCRIPTORS, "descriptors",
+                              "file descriptors"                                                     },
+    [SHORTAGE_MEMORY] = {LOG_EVENT_OUT_OF_MEMORY, METRIC_NO_MEMORY,      "memory",      "memory"},
 };
 
 /* Any worker. */
@@ -150,10 +152,8 @@ static void feel(struct hub_listener *listener, enum shortage_kind kind, uint32_
 {
     struct hub *hub = listener->hub;
     struct shortage *shortage = &server_door(hub->server)->shortages[kind];
-    uint64_t *count =
-        kind == SHORTAGE_MEMORY ? &hub->counts.no_memory : &hub->counts.no_descriptors;
 
-    *count += refused;
+    metrics_add(hub->metrics, words[kind].metric, refused);
     atomic_fetch_add(&shortage->refused, refused);
     if (atomic_exchange(&shortage->last_s, second_of(hub)) == 0) {
         say_begun(listener, kind);
@@ -230,7 +230,11 @@ bool reserve_refuse(struct hub_listener *listener, enum shortage_kind kind)
     return r == SOCKET_AGAIN || (r == SOCKET_OK && may_refuse(hub));
 }
 
-void reserve_on_refused(struct hub_listener *listener, enum shortage_kind kind)
+bool reserve_on_refused(struct hub_listener *listener, enum shortage_kind kind)
 {
+    bool may_go_on = may_refuse(listener->hub);
+
+    listener->hub->refusing.len++;
     feel(listener, kind, 1);
+    return may_go_on;
 }
