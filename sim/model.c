@@ -746,7 +746,8 @@ static bool may_close(const struct model *model, unsigned connection)
     uint64_t since_ms = it->connack ? it->last_read_ms : it->opened_ms;
 
     return it->ended || it->disconnect_read || it->sent_garbage || it->refused ||
-           model->is_stopping || model->params.may_overflow || model_has_rival(model, connection) ||
+           (model->params.may_refuse && !it->connect_read) || model->is_stopping ||
+           model->params.may_overflow || model_has_rival(model, connection) ||
            (patience_ms && model->now_ms + TIME_SLACK_MS >= since_ms + patience_ms);
 }
 

@@ -455,6 +455,11 @@ static const struct history histories[] = {
      {TWO, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1)}},
     {"closed with a full queue", NULL, {.may_drop = true, .may_overflow = true},
      {CONNECTS(0, 1), {CLOSED, 0}}},
+    {"refused before a word", NULL, {.may_refuse = true},
+     {{OPEN, 0, PACKET(CONNECT, .is_clean = true), .actor = 1}, {CLOSED, 0}}},
+    {"refused with descriptors", "for no reason", {0}, {{OPEN, 0, PACKET(CONNECT, .is_clean = true), .actor = 1}, {CLOSED, 0}}},
+    {"refused after CONNECT", "for no reason", {.may_refuse = true},
+     {CONNECTS(0, 1), {CLOSED, 0}}},
     {"keep alive not kept", "is long over", {0},
      {OPENS(0, 1, true, .keep_alive = 10), WELCOMED(0, true), {WAIT, .ms = 20000}, {QUIET}}},
 };

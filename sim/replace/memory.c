@@ -117,6 +117,11 @@ bool memory_is_short(void)
     return false;
 }
 
+bool memory_is_spent(void)
+{
+    return false;
+}
+
 void memory_fail_after(unsigned long n)
 {
     fail_countdown = n;

@@ -8,6 +8,8 @@
 
 /* src/net/socket.h over the simulated network. */
 
+#define RESERVE_FD 998
+
 /* A part of what could be moved, sometimes. */
 static size_t cut(size_t len, unsigned permille)
 {
@@ -145,8 +147,18 @@ int socket_local_address(int fd, struct address *address_out)
     return 0;
 }
 
+/* Nothing is behind it. */
+int socket_reserve(int *fd_out)
+{
+    *fd_out = RESERVE_FD;
+    return 0;
+}
+
 void socket_close(int fd)
 {
+    if (fd == RESERVE_FD) {
+        return;
+    }
     scheduler_point("close");
     network_on_closed(network_find(fd));
 }

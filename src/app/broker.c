@@ -31,6 +31,7 @@ struct broker {
     pthread_t *threads;
     unsigned worker_len;
     unsigned thread_len;
+    unsigned long file_limit;
     struct privileges privileges;
     bool has_pid_file;
     pthread_mutex_t gate; /* held while threads are made */
@@ -144,6 +145,7 @@ static int open_server(struct broker *broker)
     struct server_params params = {
         .settings = broker->settings,
         .worker_len = broker->worker_len,
+        .file_limit = broker->file_limit,
         .budgets = server_budgets_default,
         .store = store_memory(),
     };
@@ -192,8 +194,9 @@ static void make_room(struct broker *broker)
 
     broker->worker_len = workers ? workers : MIN(process_core_len(), (unsigned)WORKER_CAP);
     broker->threads = memory_must_alloc_zero(broker->worker_len, sizeof(pthread_t));
+    broker->file_limit = process_raise_file_limit();
     log_line(LOG_INFORMATION, "Using %u workers and up to %lu open files.", broker->worker_len,
-             process_raise_file_limit());
+             broker->file_limit);
 }
 
 static int start(struct broker *broker)

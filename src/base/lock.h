@@ -18,7 +18,8 @@ enum lock_rank {
     LOCK_RETAINED = 2, /* one stripe of topics with a retained message */
     LOCK_TREE = 3,     /* the shape of the topic trees */
     LOCK_STORE = 4,    /* the queue of the store */
-    LOCK_LOG = 5       /* the log's output */
+    LOCK_LOG = 5,      /* the log's output */
+    LOCK_ADDRESSES = 6 /* one stripe of the addresses of connections; nothing else is held */
 };
 
 struct lock {

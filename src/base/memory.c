@@ -81,6 +81,11 @@ bool memory_is_short(void)
     return unlikely(limit > 0) && used_now() > limit - limit / 16;
 }
 
+bool memory_is_spent(void)
+{
+    return unlikely(limit > 0) && used_now() > limit - limit / 32;
+}
+
 static bool is_over(size_t size)
 {
     return unlikely(limit > 0) && !is_exempt &&

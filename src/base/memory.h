@@ -48,6 +48,12 @@ uint64_t memory_used(uint64_t *most_out);
 bool memory_is_short(void);
 
 /*
+ * Whether half of that room is gone, too: what is left is for those who are connected, and nobody
+ * else should be let in. Never without a bound.
+ */
+bool memory_is_spent(void);
+
+/*
  * For tests: the n-th allocation from now on fails (1 = the next one), once; 0 switches it off.
  * Per thread.
  */

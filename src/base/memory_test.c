@@ -186,7 +186,7 @@ static void a_bound_holds(void **state)
         assert_false(memory_is_short());
         len = take_all(blocks, ARRAY_LEN(blocks), 1000);
         assert_in_range(len, LIMIT / 1100, LIMIT / 1000);
-        assert_true(memory_is_short());
+        assert_true(memory_is_short() && memory_is_spent());
         assert_null(memory_alloc_zero(10, 100));
         assert_null(memory_alloc_aligned(1000));
         free_all(blocks, len);
@@ -195,6 +195,28 @@ static void a_bound_holds(void **state)
     assert_null(memory_alloc_zero(SIZE_MAX / 2, 4));
     assert_false(memory_is_short());
     memory_set_limit(0);
+}
+
+static void what_is_left_has_two_halves(void **state)
+{
+    static void *blocks[LIMIT / 1000];
+    unsigned len = 0;
+    unsigned between = 0;
+
+    (void)state;
+    memory_set_limit(LIMIT);
+    assert_false(memory_is_spent());
+    while (!memory_is_spent()) {
+        blocks[len] = memory_alloc(1000);
+        assert_non_null(blocks[len++]);
+        between += memory_is_short() && !memory_is_spent();
+    }
+    assert_true(memory_is_short());
+    assert_in_range(between, LIMIT / 32 / 1100, LIMIT / 32 / 1000 + 1);
+    free_all(blocks, len);
+    assert_false(memory_is_spent());
+    memory_set_limit(0);
+    assert_false(memory_is_spent());
 }
 
 static void growing_counts_once(void **state)
@@ -273,6 +295,7 @@ int main(void)
         cmocka_unit_test(text_is_copied_whole),
         cmocka_unit_test(no_size_wraps_around),
         cmocka_unit_test(a_bound_holds),
+        cmocka_unit_test(what_is_left_has_two_halves),
         cmocka_unit_test(growing_counts_once),
         cmocka_unit_test(a_bound_is_for_all_threads),
         cmocka_unit_test(earlier_memory_may_be_freed),

@@ -173,34 +173,39 @@ void client_say_new(struct client *client)
                client->facts->listener->settings->port, client_via(client, via));
 }
 
-void client_accept(struct hub *hub, struct server_listener *listener, int fd,
+bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
                    const struct address *peer)
 {
     struct client *client = client_new(hub, listener, fd, peer);
     enum mqtt_reason reason;
 
     if (!client) {
-        log_event(LOG_ERROR, &(struct log_facts){.event = LOG_EVENT_OUT_OF_MEMORY},
-                  "Error: Out of memory for a new connection.");
         socket_close(fd);
         hub_give_place(hub, listener);
-        return;
+        return false;
     }
     reason = begin_proxy(client);
     client->facts->deadline_ms =
         hub->shard->now_ms + (uint64_t)hub->settings->limits.connect_timeout_s * 1000;
     if (reason == MQTT_NOT_AUTHORIZED) {
         client_refuse_header(client, PROXY_REFUSAL_UNTRUSTED);
-        return;
+        return true;
     }
     if (client->state == CLIENT_FRESH) {
+        if (!admit_client(client)) {
+            return true;
+        }
         client_say_new(client);
     }
     if (reason != MQTT_SUCCESS || start(client) < 0) {
         client_lose(client, "out of memory");
-    } else if (listener->settings->defer_accept) {
+        return true;
+    }
+    pending_begin(client);
+    if (listener->settings->defer_accept) {
         client_read(client);
     }
+    return true;
 }
 
 void client_free(struct client *client)
@@ -213,6 +218,7 @@ void client_free(struct client *client)
         poller_remove(worker_poller(hub->worker), client->fd);
     }
     worker_forget(hub->worker, client);
+    admit_end(client);
     hub_give_place(hub, facts->listener);
     socket_close(client->fd);
     if (client->pause) {
@@ -244,6 +250,9 @@ void client_on_header(struct client *client)
     if (client->facts->proxy->has_address) {
         if (client->facts->proxy->source.family != ADDRESS_UNIX) {
             client->facts->peer = client->facts->proxy->source;
+            if (!admit_client(client)) {
+                return;
+            }
         }
         client_say_new(client);
     }
@@ -295,14 +304,30 @@ static void check_keep_alive(struct client *client)
     }
 }
 
+/* Here as well what was sent may still lie in the socket. A header that comes so late leaves to
+ * CONNECT what there is of its own time. */
+static void check_deadline(struct client *client)
+{
+    enum client_state before = (enum client_state)client->state;
+
+    client_read(client);
+    if (client->state != before) {
+        return;
+    }
+    if (before == CLIENT_PROXY) {
+        client_refuse_header(client, PROXY_REFUSAL_TIMEOUT);
+    } else {
+        client_lose(client, "no CONNECT in time");
+    }
+}
+
 void client_on_timer(struct client *client)
 {
-    if (client->state == CLIENT_READY) {
-        check_keep_alive(client);
-    } else if (client->state == CLIENT_PROXY) {
-        client_refuse_header(client, PROXY_REFUSAL_TIMEOUT);
-    } else if (client->state != CLIENT_CLOSING) {
-        client_lose(client, "no CONNECT in time");
+    switch (client->state) {
+    case CLIENT_READY: check_keep_alive(client); break;
+    case CLIENT_PROXY:
+    case CLIENT_FRESH: check_deadline(client); break;
+    default: break;
     }
 }
 

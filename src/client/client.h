@@ -84,6 +84,8 @@ struct client {
     bool is_over_quota : 1; /* the same, because too much waits for it */
     bool is_unwelcome : 1;  /* its CONNACK waits for the store: nothing is written */
     bool is_unkept : 1;     /* not read: too much waits for the store */
+    bool is_pending : 1;    /* CONNECT has not come: in the hub's list of these */
+    bool is_counted : 1;    /* among the connections of its address */
     bool is_held;           /* not read: it does not read our answers */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */
 
@@ -102,9 +104,8 @@ struct client {
 static_assert(sizeof(struct client) <= 160, "an idle connection is paid for a million times");
 static_assert(sizeof(struct client_facts) <= 128, "an idle connection is paid for a million times");
 
-/* Takes a descriptor that was accepted, and its place at the listener. Without memory it is closed.
- */
-void client_accept(struct hub *hub, struct server_listener *listener, int fd,
+/* Takes a descriptor that was accepted, and its place at the listener. False: no memory, closed. */
+bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
                    const struct address *peer);
 
 /* client.c */

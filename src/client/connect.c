@@ -375,6 +375,7 @@ static void go_home(struct client *client, struct slice rest)
     unsigned home = core_home(hub->shard->core, slice_of(login->id, login->id_len));
     int r;
 
+    pending_end(client);
     client_state_change(&client->state, CLIENT_MOVING);
     if (home == hub->shard->worker) {
         client_arrive(client);

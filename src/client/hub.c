@@ -1,6 +1,5 @@
 #include "client/hub.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "client/client.h"
 #include "client/lines.h"
@@ -8,6 +7,9 @@
 
 /* Connections accepted per iteration and listening socket. */
 #define ACCEPT_BUDGET 64
+
+/* Of these, such as another one makes way for: that one has its descriptor until the end. */
+#define CLOSE_BUDGET 16
 
 /* Clients that are looked at again per iteration. */
 #define RECHECK_BUDGET 1000
@@ -35,17 +37,12 @@ static void unwatch_listener(struct hub_listener *listener)
     }
 }
 
-/* Out of descriptors: who is connected is served, and we look again when one is closed here, or in
- * a second. */
+/* Nobody more can be taken or refused: who is connected is served, and we look again when a
+ * descriptor is closed here, or in a second. */
 static void pause_accept(struct hub_listener *listener)
 {
     struct wheel *wheel = &listener->hub->shard->wheel;
-    uint16_t port = listener->shared->settings->port;
-    struct log_field field = log_field_number("listener", port);
-    struct log_facts facts = {LOG_EVENT_ACCEPT_PAUSED, 1, &field};
 
-    log_event(LOG_WARNING, &facts,
-              "Warning: Out of file descriptors on port %u, not accepting for now.", port);
     unwatch_listener(listener);
     wheel_arm(wheel, &listener->timer, wheel->now + 1);
 }
@@ -61,10 +58,12 @@ static void resume_accept(struct hub_listener *listener)
 
 void hub_on_descriptor(struct hub *hub)
 {
+    bool is_full = reserve_fill(server_door(hub->server)->reserve);
+
     for (struct list_link *link = hub->listeners.next; link != &hub->listeners; link = link->next) {
         struct hub_listener *listener = CONTAINER_OF(link, struct hub_listener, in_hub);
 
-        if (wheel_timer_is_armed(&listener->timer)) {
+        if (is_full && wheel_timer_is_armed(&listener->timer)) {
             resume_accept(listener);
         }
     }
@@ -122,25 +121,56 @@ void hub_give_place(struct hub *hub, const struct server_listener *listener)
     give_one(server_connection_len(hub->server));
 }
 
-static void accept_some(struct hub_listener *listener)
+/* There was nothing left for the next connection. */
+static void on_shortage(struct hub_listener *listener, enum shortage_kind kind)
+{
+    if (!reserve_refuse(listener, kind)) {
+        pause_accept(listener);
+    }
+}
+
+/* False: nobody more for now. */
+static bool accept_one(struct hub_listener *listener)
 {
     struct address peer;
     int fd;
+    int r = socket_accept(listener->fd, &fd, &peer);
 
-    for (unsigned i = 0; i < ACCEPT_BUDGET; i++) {
-        int r = socket_accept(listener->fd, &fd, &peer);
+    if (r == SOCKET_NO_DESCRIPTORS || r == SOCKET_NO_MEMORY) {
+        on_shortage(listener, r == SOCKET_NO_MEMORY ? SHORTAGE_MEMORY : SHORTAGE_DESCRIPTORS);
+    }
+    if (r != SOCKET_OK) {
+        return false;
+    }
+    metrics_count(listener->hub->metrics, METRIC_SOCKETS);
+    if (!take_place(listener)) {
+        socket_close(fd);
+        return true;
+    }
+    if (!client_accept(listener->hub, listener->shared, fd, &peer) &&
+        !reserve_on_refused(listener, SHORTAGE_MEMORY)) {
+        pause_accept(listener);
+        return false;
+    }
+    return true;
+}
 
-        if (r == SOCKET_NO_DESCRIPTORS) {
-            pause_accept(listener);
-        }
-        if (r != SOCKET_OK) {
+static void accept_some(struct hub_listener *listener)
+{
+    struct hub *hub = listener->hub;
+
+    if (memory_is_spent()) {
+        on_shortage(listener, SHORTAGE_MEMORY);
+        return;
+    }
+    if (!reserve_fill(server_door(hub->server)->reserve)) {
+        on_shortage(listener, SHORTAGE_DESCRIPTORS);
+        return;
+    }
+    hub->pending_closed = 0;
+    for (unsigned i = 0; i < ACCEPT_BUDGET && hub->pending_closed < CLOSE_BUDGET; i++) {
+        if (!accept_one(listener)) {
             return;
-        }
-        metrics_count(listener->hub->metrics, METRIC_SOCKETS);
-        if (take_place(listener)) {
-            client_accept(listener->hub, listener->shared, fd, &peer);
-        } else {
-            socket_close(fd);
         }
     }
 }
@@ -175,11 +205,10 @@ static void on_client(void *context, struct client *client)
 
 static void on_timer(void *context, struct wheel_timer *timer)
 {
-    (void)context;
-    if (timer->kind == HUB_TIMER_LISTENER) {
-        resume_accept(CONTAINER_OF(timer, struct hub_listener, timer));
-    } else {
-        client_on_timer(CONTAINER_OF(timer, struct client, timer));
+    switch (timer->kind) {
+    case HUB_TIMER_LISTENER: resume_accept(CONTAINER_OF(timer, struct hub_listener, timer)); break;
+    case HUB_TIMER_RESERVE: reserve_on_timer(context); break;
+    default: client_on_timer(CONTAINER_OF(timer, struct client, timer)); break;
     }
 }
 
@@ -311,6 +340,11 @@ static void on_stop(void *context)
         unwatch_listener(listener);
         wheel_disarm(&listener->timer);
     }
+    wheel_disarm(&hub->refusing.timer);
+    /* Each goes over to those that have ended. */
+    while (!list_is_empty(&hub->pending)) {
+        client_stop(CONTAINER_OF(hub->pending.next, struct client, in_hub));
+    }
     for (link = hub->clients.next; link != &hub->clients; link = link->next) {
         client_stop(CONTAINER_OF(link, struct client, in_hub));
     }
@@ -320,7 +354,7 @@ static bool is_empty(void *context)
 {
     struct hub *hub = context;
 
-    return list_is_empty(&hub->clients);
+    return list_is_empty(&hub->clients) && list_is_empty(&hub->pending);
 }
 
 static const struct worker_ops worker_ops = {
@@ -395,6 +429,8 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->metrics = hub->shard->metrics;
     hub->drawn = (uint64_t)number << 48;
     list_init(&hub->clients);
+    list_init(&hub->pending);
+    wheel_timer_init(&hub->refusing.timer, HUB_TIMER_RESERVE);
     list_init(&hub->listeners);
     list_init(&hub->dirty);
     list_init(&hub->closing);

@@ -7,6 +7,7 @@
  * sockets, the lists of those that have something to write or are to be closed.
  */
 
+#include "client/door.h"
 #include "client/server.h"
 #include "client/server_listener.h"
 #include "core/shard.h"
@@ -20,7 +21,7 @@ struct server;
 #define HUB_READ_CAP 16384
 
 /* Timers of this folder, beside those of core. */
-enum hub_timer { HUB_TIMER_CLIENT = SHARD_TIMER_CLIENT, HUB_TIMER_LISTENER };
+enum hub_timer { HUB_TIMER_CLIENT = SHARD_TIMER_CLIENT, HUB_TIMER_LISTENER, HUB_TIMER_RESERVE };
 
 /* One listening descriptor, which all workers watch, as one of them sees it. Owner: its worker. */
 struct hub_listener {
@@ -47,6 +48,9 @@ struct hub {
     struct metrics *metrics; /* the worker's */
     struct worker *worker;
     struct list_link clients;
+    struct list_link pending; /* those without a CONNECT, oldest first: in no other list of all */
+    uint32_t pending_len;
+    uint32_t pending_closed;     /* since it last began to accept, to make way for others */
     struct list_link *listed;    /* where a survey goes on in them; NULL: none is under way */
     struct list_link *rechecked; /* where a reload looks at them again; NULL: nowhere */
     struct list_link dirty;
@@ -55,6 +59,7 @@ struct hub {
     struct output_pool pool;
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */
     struct list_link listeners;
+    struct refusing refusing;
     uint64_t drawn;         /* state of the generator of client ids */
     struct scratch scratch; /* properties that are put together anew */
     struct scratch name;    /* a topic or filter behind its mount point */
@@ -87,7 +92,7 @@ void hub_remove_listener(struct hub_listener *listener);
 struct server_listener *hub_find_listener(const struct hub *hub,
                                           const struct server_listener *listener);
 
-/* A descriptor was closed here: a listener that had run out of them may go on. */
+/* A descriptor was closed here, or memory freed: a listener that had run out may go on. */
 void hub_on_descriptor(struct hub *hub);
 
 /* A client is no more of this hub's, or is about to be freed. */
@@ -133,5 +138,6 @@ struct server_listener *server_get_listener(const struct server *server, unsigne
 struct core_limits server_core_limits(const struct server *server, const struct settings *settings);
 
 _Atomic uint32_t *server_connection_len(struct server *server);
+struct door *server_door(struct server *server);
 struct core *server_core(const struct server *server);
 const struct settings *server_settings(const struct server *server);

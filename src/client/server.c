@@ -17,7 +17,8 @@ struct server {
     struct server_listener **listeners; /* one for each of the settings' */
     unsigned listener_len;
     _Atomic uint32_t connection_len; /* of all listeners */
-    struct lines *lines;             /* of the log; NULL: not published */
+    struct door door;
+    struct lines *lines; /* of the log; NULL: not published */
 };
 
 const struct server_budgets server_budgets_default = {
@@ -51,6 +52,11 @@ struct core *server_core(const struct server *server)
 _Atomic uint32_t *server_connection_len(struct server *server)
 {
     return &server->connection_len;
+}
+
+struct door *server_door(struct server *server)
+{
+    return &server->door;
 }
 
 const struct settings *server_settings(const struct server *server)
@@ -143,6 +149,9 @@ static int make_parts(struct server *server, const struct server_params *params)
     if (r == 0) {
         r = core_new(&params->hash_key, params->worker_len, &core_limits, &server->core);
     }
+    if (r == 0) {
+        r = door_init(&server->door, &params->hash_key, params->worker_len, params->file_limit);
+    }
     if (r < 0) {
         return r;
     }
@@ -216,6 +225,7 @@ struct server *server_free(struct server *server)
     }
     assert(server->connection_len == 0);
     owner_self = owner;
+    door_deinit(&server->door);
     core_free(server->core);
     worker_group_free(server->group);
     server_swap(server, &last);

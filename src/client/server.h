@@ -28,6 +28,7 @@ extern const struct server_budgets server_budgets_default;
 struct server_params {
     struct settings *settings; /* a reference is taken */
     unsigned worker_len;
+    unsigned long file_limit; /* files that the process may open; 0: unknown */
     struct hash_key hash_key;
     struct server_budgets budgets;
     struct store store; /* of all workers */

@@ -57,13 +57,16 @@ enum settings_receive_excess { SETTINGS_RECEIVE_DISCONNECT, SETTINGS_RECEIVE_QUO
 
 /* What clients may have: all of them together, then each. */
 struct settings_limits {
-    int32_t global_max_clients;     /* sessions; -1: no limit */
-    int32_t global_max_connections; /* -1: no limit */
-    uint64_t memory_limit;          /* bytes; 0: no limit */
-    uint16_t max_inflight_messages; /* 0: no limit */
-    uint64_t max_inflight_bytes;    /* of payload; 0: no limit */
-    uint32_t max_queued_messages;   /* 0: no limit */
-    uint64_t max_queued_bytes;      /* of payload; 0: no limit */
+    int32_t global_max_clients;           /* sessions; -1: no limit */
+    int32_t global_max_connections;       /* -1: no limit */
+    int32_t max_pending_connections;      /* 0: no limit; -1: as many as the files allow */
+    uint32_t max_connections_per_address; /* 0: no limit */
+    uint32_t connect_rate_per_address;    /* a minute; 0: no limit */
+    uint64_t memory_limit;                /* bytes; 0: no limit */
+    uint16_t max_inflight_messages;       /* 0: no limit */
+    uint64_t max_inflight_bytes;          /* of payload; 0: no limit */
+    uint32_t max_queued_messages;         /* 0: no limit */
+    uint64_t max_queued_bytes;            /* of payload; 0: no limit */
     bool queue_qos0_messages;
     bool upgrade_outgoing_qos;
     uint32_t max_packet_size;

@@ -2,12 +2,14 @@
 
 #include "net/socket.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -208,6 +210,31 @@ static int open_tcp(const struct attempt *attempt)
 
 /* ---- Unix sockets ---- */
 
+/*
+ * A socket that nobody listens on any more is replaced. Two brokers that start at once may both see
+ * the same one, and the slower would remove what the other has just made; it also looks dead from
+ * bind() until listen(). So the folder is locked from the look until the new socket listens. The
+ * kernel takes that lock back from who dies. Whoever else holds it only delays us.
+ */
+#define FOLDER_TRIES 200
+#define FOLDER_WAIT  10000 /* microseconds */
+
+/* The descriptor that holds the lock; -1: there is none. */
+static int lock_folder(const struct sockaddr_un *name)
+{
+    char folder[sizeof(name->sun_path)];
+    const char *slash = strrchr(name->sun_path, '/');
+    size_t len = slash ? (size_t)(slash - name->sun_path) : 0;
+    int fd;
+
+    snprintf(folder, sizeof(folder), "%.*s", (int)len, name->sun_path);
+    fd = open(len ? folder : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (unsigned i = 0; fd >= 0 && i < FOLDER_TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        usleep(FOLDER_WAIT);
+    }
+    return fd;
+}
+
 static int fail_unix(const struct attempt *attempt, int r)
 {
     return fail(attempt, r, "unix socket %s", attempt->params->unix_path);
@@ -286,14 +313,20 @@ static int open_unix(const struct attempt *attempt)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     const char *path = attempt->params->unix_path;
+    int lock;
     int r;
 
     if (strlen(path) >= sizeof(name.sun_path)) {
         return fail_unix(attempt, -ENAMETOOLONG);
     }
     memcpy(name.sun_path, path, strlen(path));
+    lock = lock_folder(&name);
     r = remove_stale(&name);
-    return r < 0 ? fail_unix(attempt, r) : open_unix_socket(attempt, &name);
+    r = r < 0 ? fail_unix(attempt, r) : open_unix_socket(attempt, &name);
+    if (lock >= 0) {
+        close(lock);
+    }
+    return r;
 }
 
 int listener_open(const struct listener_params *params, struct listener *listener_out,
@@ -326,11 +359,12 @@ static void remove_file(const struct listener *listener)
 
 void listener_close(struct listener *listener)
 {
-    for (unsigned i = 0; i < listener->len; i++) {
-        close(listener->sockets[i].fd);
-    }
+    /* While we still listen, nobody replaces it, and no other file gets its inode number. */
     if (listener->unix_path[0]) {
         remove_file(listener);
+    }
+    for (unsigned i = 0; i < listener->len; i++) {
+        close(listener->sockets[i].fd);
     }
     *listener = (struct listener){0};
 }

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char error[LISTENER_ERROR_CAP];
@@ -340,6 +341,63 @@ static void leaves_a_living_unix_socket_alone(void **state)
     listener_close(&first);
 }
 
+/* The first byte of what each racer says, and the end when it is told to go. */
+static void race(int start, int verdict, int go)
+{
+    struct listener_params params = make_unix_params();
+    struct listener listener;
+    char byte;
+
+    while (read(start, &byte, 1) < 0) {
+    }
+    byte = listener_open(&params, &listener, error) == 0 ? '1' : '0';
+    if (write(verdict, &byte, 1) != 1 || read(go, &byte, 1) < 0) {
+        _exit(1);
+    }
+    _exit(0);
+}
+
+/* Two that start at once where a third was killed: one has the socket, and can be reached. */
+static void of_two_at_once_one_has_it(void **state)
+{
+    struct listener_params params = make_unix_params();
+
+    (void)state;
+    for (unsigned round = 0; round < 100; round++) {
+        struct listener killed;
+        int start[2];
+        int verdict[2];
+        int go[2];
+        char bytes[2];
+
+        assert_int_equal(listener_open(&params, &killed, error), 0);
+        close(killed.sockets[0].fd);
+        assert_true(pipe(start) == 0 && pipe(verdict) == 0 && pipe(go) == 0);
+        for (unsigned i = 0; i < 2; i++) {
+            if (fork() == 0) {
+                close(start[1]);
+                close(go[1]);
+                race(start[0], verdict[1], go[0]);
+            }
+        }
+        close(start[1]);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(read(verdict[0], &bytes[i], 1), 1);
+        }
+        assert_true((bytes[0] == '1') != (bytes[1] == '1'));
+        close(connect_to_path());
+        close(go[1]);
+        for (unsigned i = 0; i < 2; i++) {
+            wait(NULL);
+        }
+        close(start[0]);
+        close(verdict[0]);
+        close(verdict[1]);
+        close(go[0]);
+    }
+    unlink(path);
+}
+
 static void leaves_other_files_alone(void **state)
 {
     struct listener_params params = make_unix_params();
@@ -386,6 +444,7 @@ int main(void)
         cmocka_unit_test(opens_a_unix_socket),
         cmocka_unit_test(replaces_a_stale_unix_socket),
         cmocka_unit_test(leaves_a_living_unix_socket_alone),
+        cmocka_unit_test(of_two_at_once_one_has_it),
         cmocka_unit_test(leaves_other_files_alone),
         cmocka_unit_test(removes_no_file_but_its_own),
     };

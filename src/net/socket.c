@@ -1,6 +1,7 @@
 #include "net/socket.h"
 
 #include <limits.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,9 +14,9 @@ static int accept_verdict(int error)
 {
     switch (error) {
     case EMFILE:
-    case ENFILE:
+    case ENFILE: return SOCKET_NO_DESCRIPTORS;
     case ENOMEM:
-    case ENOBUFS: return SOCKET_NO_DESCRIPTORS;
+    case ENOBUFS: return SOCKET_NO_MEMORY;
     case EBADF:
     case EFAULT:
     case EINVAL:
@@ -36,6 +37,18 @@ int socket_accept(int listener_fd, int *fd_out, struct address *peer_out)
     *fd_out = fd;
     *peer_out = address_of_sockaddr((struct sockaddr *)&storage, len);
     return SOCKET_OK;
+}
+
+/* Needs no file system, and counts as an open file of the machine, too. */
+int socket_reserve(int *fd_out)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+
+    if (fd < 0) {
+        return -errno;
+    }
+    *fd_out = fd;
+    return 0;
 }
 
 /* MSG_DONTWAIT costs nothing and holds for a socket that was handed over in blocking mode, too. */

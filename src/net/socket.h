@@ -16,8 +16,9 @@
 /* What socket_accept() found. */
 enum socket_verdict {
     SOCKET_OK,
-    SOCKET_AGAIN,         /* nobody waits any more */
-    SOCKET_NO_DESCRIPTORS /* out of descriptors or kernel memory: pause, and look again later */
+    SOCKET_AGAIN,          /* nobody waits any more */
+    SOCKET_NO_DESCRIPTORS, /* also when nobody waits: they are asked for first */
+    SOCKET_NO_MEMORY       /* of the kernel */
 };
 
 /*
@@ -25,6 +26,9 @@ enum socket_verdict {
  * listening socket has them. The verdict; -errno when the listening socket itself is broken.
  */
 int socket_accept(int listener_fd, int *fd_out, struct address *peer_out) MUST_CHECK;
+
+/* A descriptor for nothing but to have one to close when another is needed. -errno. */
+int socket_reserve(int *fd_out) MUST_CHECK;
 
 /* Bytes; 0 when the peer has closed its side; -errno. */
 ssize_t socket_receive(int fd, void *buf, size_t cap) MUST_CHECK;

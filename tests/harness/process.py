@@ -112,6 +112,15 @@ class Process:
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def is_sanitized(self):
+        """Whether it was built with a sanitizer, and is slow by that."""
+        return b"sanitizer" in pathlib.Path(f"/proc/{self.pid}/exe").read_bytes()
+
+    def limit_descriptors(self, number):
+        """Changes the limit of the running process; never above the one that it began with."""
+        hard = resource.prlimit(self.pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (number, hard))
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 

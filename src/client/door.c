@@ -1,0 +1,26 @@
+#include "client/door.h"
+
+#include "client/addresses.h"
+
+/* Of all files, those that may be connections without a CONNECT. */
+#define PENDING_PART 4
+
+int door_init(struct door *door, const struct hash_key *key, unsigned worker_len,
+              unsigned long file_limit)
+{
+    int r;
+
+    *door = (struct door){
+        .pending_default = (uint32_t)MIN(file_limit / PENDING_PART, (unsigned long)INT32_MAX),
+        .worker_len = worker_len,
+    };
+    r = reserve_new(worker_len, &door->reserve);
+    return r < 0 ? r : addresses_new(key, &door->addresses);
+}
+
+void door_deinit(struct door *door)
+{
+    door->addresses = addresses_free(door->addresses);
+    door->reserve = reserve_free(door->reserve);
+    assert(door->pending_len == 0);
+}
