@@ -133,6 +133,8 @@ static void session_free_if_unused(struct session *session)
 {
     if (session->is_over && session->subscriptions.len == 0 && session->pins == 0 &&
         !list_is_linked(&session->ended)) {
+        /* Room may have been made for a subscription that then came to nothing. */
+        subscriptions_deinit(&session->subscriptions);
         memory_free(session);
     }
 }
