@@ -117,7 +117,7 @@ static int open_listener(struct broker *broker, unsigned index)
         r = say_failed("watch listeners",
                        server_add_listener(broker->server, listener->sockets[i].fd, index));
     }
-    return r;
+    return say_failed("keep a listener", r);
 }
 
 static int open_listeners(struct broker *broker)
@@ -257,6 +257,8 @@ static int start(struct broker *broker)
     make_room(broker);
     r = open_server(broker);
     if (r == 0) {
+        broker->dump = dump_new(broker->server, broker->worker_len);
+        broker->sys = sys_new(broker->server);
         r = say_failed("publish the log", server_open_lines(broker->server));
     }
     if (r == 0) {
@@ -288,6 +290,8 @@ static void finish(struct broker *broker)
 {
     log_stop();
     log_set_publish(NULL, NULL);
+    dump_free(broker->dump);
+    sys_free(broker->sys);
     server_free(broker->server);
     for (unsigned i = 0; i < broker->listener_len; i++) {
         listener_close(&broker->listeners[i]);
@@ -354,15 +358,11 @@ static void run(struct broker *broker, struct daemon *daemon)
     daemon_detach(daemon);
     systemd_notify(SYSTEMD_READY);
     broker->feed_ms = (systemd_watchdog_ms() + FEEDS - 1) / FEEDS;
-    broker->dump = dump_new(broker->server, broker->worker_len);
-    broker->sys = sys_new(broker->server);
     sys_set_interval(broker->sys, broker->settings->process.sys_interval_s);
     serve(broker);
     systemd_notify(SYSTEMD_STOPPING);
     logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
     stop_workers(broker);
-    broker->dump = dump_free(broker->dump);
-    broker->sys = sys_free(broker->sys);
 }
 
 int broker_run(struct settings *settings, struct daemon *daemon)
