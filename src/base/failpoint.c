@@ -1,6 +1,11 @@
 #include "base/failpoint.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /*
  * This source is compiled as all others are: its own calls are in parentheses, so that they are no
