@@ -117,7 +117,7 @@ static int open_listener(struct broker *broker, unsigned index)
         r = say_failed("watch listeners",
                        server_add_listener(broker->server, listener->sockets[i].fd, index));
     }
-    return say_failed("keep a listener", r);
+    return r;
 }
 
 static int open_listeners(struct broker *broker)
