@@ -58,7 +58,7 @@ class Build:
 BUILDS = {
     "gcc": Build("build-gcc", "gcc", ["--buildtype=release", "-Db_lto=true"]),
     "asan": Build("build-asan", "clang-14",
-                  ["-Db_sanitize=address,undefined", "-Db_lundef=false"]),
+                  ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfailpoints=true"]),
     "tsan": Build("build-tsan", "clang-14", ["-Db_sanitize=thread", "-Db_lundef=false"]),
     "fuzz": Build("build-fuzz", "clang-14",
                   ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfuzz=true"]),

@@ -199,7 +199,22 @@ static void make_room(struct broker *broker)
              broker->file_limit);
 }
 
-static int start(struct broker *broker)
+/* What main does beside the workers; its memory is taken before anybody is served. */
+static void make_main(struct broker *broker, const struct command_line *line)
+{
+    broker->dump = dump_new(broker->server, broker->worker_len);
+    broker->sys = sys_new(broker->server);
+    broker->reloader = reloader_new(&(struct reloader_params){
+        .line = line,
+        .server = broker->server,
+        .settings = &broker->settings,
+        .listening = &broker->listening,
+        .sys = broker->sys,
+        .on_passed = signals_answer,
+    });
+}
+
+static int start(struct broker *broker, const struct command_line *line)
 {
     int r = find_user(broker);
 
@@ -209,6 +224,7 @@ static int start(struct broker *broker)
     make_room(broker);
     r = open_server(broker);
     if (r == 0) {
+        make_main(broker, line);
         r = say_failed("publish the log", server_open_lines(broker->server));
     }
     if (r == 0) {
@@ -240,6 +256,9 @@ static void finish(struct broker *broker)
 {
     log_stop();
     log_set_publish(NULL, NULL);
+    reloader_free(broker->reloader);
+    dump_free(broker->dump);
+    sys_free(broker->sys);
     server_free(broker->server);
     listening_close(&broker->listening);
     if (broker->has_pid_file) {
@@ -299,30 +318,17 @@ static void serve(struct broker *broker)
     }
 }
 
-static void run(struct broker *broker, const struct command_line *line, struct daemon *daemon)
+static void run(struct broker *broker, struct daemon *daemon)
 {
     logging_say_life(LOG_EVENT_BROKER_RUNNING, "running");
     daemon_detach(daemon);
     systemd_notify(SYSTEMD_READY);
     broker->feed_ms = (systemd_watchdog_ms() + FEEDS - 1) / FEEDS;
-    broker->dump = dump_new(broker->server, broker->worker_len);
-    broker->sys = sys_new(broker->server);
     sys_set_interval(broker->sys, broker->settings->process.sys_interval_s);
-    broker->reloader = reloader_new(&(struct reloader_params){
-        .line = line,
-        .server = broker->server,
-        .settings = &broker->settings,
-        .listening = &broker->listening,
-        .sys = broker->sys,
-        .on_passed = signals_answer,
-    });
     serve(broker);
     systemd_notify(SYSTEMD_STOPPING);
     logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
     stop_workers(broker);
-    broker->dump = dump_free(broker->dump);
-    broker->reloader = reloader_free(broker->reloader);
-    broker->sys = sys_free(broker->sys);
 }
 
 int broker_run(const struct command_line *line, struct settings *settings, struct daemon *daemon)
@@ -333,9 +339,9 @@ int broker_run(const struct command_line *line, struct settings *settings, struc
     signals_block();
     process_tune_memory();
     memory_set_limit(settings->limits.memory_limit);
-    r = start(&broker);
+    r = start(&broker, line);
     if (r == 0) {
-        run(&broker, line, daemon);
+        run(&broker, daemon);
     }
     finish(&broker);
     if (r == PRIVILEGES_ENVIRONMENT) {

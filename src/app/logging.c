@@ -223,9 +223,11 @@ int logging_start(const struct settings *settings)
     struct sigaction action = {.sa_handler = on_abort, .sa_flags = (int)SA_RESETHAND};
     int r = log_start(settings->log.buffer_size);
 
+    if (r == 0 && sigaction(SIGABRT, &action, NULL) < 0) {
+        r = -errno;
+    }
     if (r < 0) {
         log_line(LOG_ERROR, "Error: Unable to start the log: %s.", strerror(-r));
-        return r;
     }
-    return sigaction(SIGABRT, &action, NULL) < 0 ? -errno : 0;
+    return r;
 }

@@ -62,11 +62,16 @@ static int describe(const struct command_line *line)
 {
     const struct describe_subject *subject = find_subject(line->describe);
     enum describe_format format;
+    int r;
 
     if (!subject || !find_format(line->format, &format)) {
         return EXIT_CONFIG;
     }
-    return subject->print(stdout, format) == 0 ? EXIT_OK : EXIT_START;
+    r = subject->print(stdout, format);
+    if (r < 0) {
+        fprintf(stderr, "Error: Unable to print: %s.\n", strerror(-r));
+    }
+    return r == 0 ? EXIT_OK : EXIT_START;
 }
 
 static void say_start(const struct command_line *line, const struct settings *settings)
@@ -158,6 +163,7 @@ int main(int count, char **arguments)
     int r;
 
     if (process_open_standard() < 0) {
+        fprintf(stderr, "Error: Unable to open /dev/null: %s.\n", strerror(errno));
         return EXIT_START;
     }
     r = command_line_parse(count, arguments, &line);

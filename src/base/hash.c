@@ -16,7 +16,7 @@
 void hash_key_draw(struct hash_key *key)
 {
     if (getrandom(key->words, sizeof(key->words), 0) != (ssize_t)sizeof(key->words)) {
-        perror("getrandom");
+        fprintf(stderr, "Error: Unable to draw a key: %s.\n", strerror(errno));
         exit(1);
     }
 }

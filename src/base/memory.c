@@ -10,6 +10,8 @@
  * A thread counts for itself what it took and gave back, and tells the others only when that has
  * come to a step: no allocation writes to memory that other threads read. What a thread that ends
  * has not told is lost.
+ *
+ * What base/failpoint.h gives another meaning is in parentheses here, which keeps it what it is.
  */
 
 #define TOLD_STEP (64 * 1024)
@@ -97,12 +99,12 @@ static bool is_failing(size_t size)
     return (unlikely(fail_countdown != 0) && --fail_countdown == 0) || is_over(size);
 }
 
-void *memory_alloc(size_t size)
+void *(memory_alloc)(size_t size)
 {
     return is_failing(size) ? NULL : counted(malloc(size));
 }
 
-void *memory_alloc_zero(size_t len, size_t size)
+void *(memory_alloc_zero)(size_t len, size_t size)
 {
     size_t whole;
 
@@ -112,7 +114,7 @@ void *memory_alloc_zero(size_t len, size_t size)
     return is_failing(whole) ? NULL : counted(calloc(len, size));
 }
 
-void *memory_resize(void *memory, size_t size)
+void *(memory_resize)(void *memory, size_t size)
 {
     int64_t before = (int64_t)malloc_usable_size(memory);
     void *resized = is_failing(size) ? NULL : realloc(memory, size);
@@ -123,9 +125,9 @@ void *memory_resize(void *memory, size_t size)
     return resized;
 }
 
-char *memory_copy_text(const char *text)
+char *(memory_copy_text)(const char *text)
 {
-    return is_failing(strlen(text)) ? NULL : counted(strdup(text));
+    return is_failing(strlen(text)) ? NULL : counted((strdup)(text));
 }
 
 void *memory_free(void *memory)
@@ -143,31 +145,36 @@ static void *aligned_zero(size_t size)
     return memory ? memset(memory, 0, rounded) : NULL;
 }
 
-void *memory_alloc_aligned(size_t size)
+void *(memory_alloc_aligned)(size_t size)
 {
     return is_failing(size) ? NULL : counted(aligned_zero(size));
+}
+
+void memory_end(void)
+{
+    fputs("Error: Out of memory.\n", stderr);
+    exit(1);
 }
 
 static void *must_have(void *memory)
 {
     if (!memory) {
-        fputs("Error: Out of memory.\n", stderr);
-        exit(1);
+        memory_end();
     }
     return memory;
 }
 
-void *memory_must_alloc(size_t size)
+void *(memory_must_alloc)(size_t size)
 {
     return counted(must_have(malloc(size)));
 }
 
-void *memory_must_alloc_zero(size_t len, size_t size)
+void *(memory_must_alloc_zero)(size_t len, size_t size)
 {
     return counted(must_have(calloc(len, size)));
 }
 
-void *memory_must_alloc_aligned(size_t size)
+void *(memory_must_alloc_aligned)(size_t size)
 {
     return counted(must_have(aligned_zero(size)));
 }

@@ -25,6 +25,9 @@ void *memory_must_alloc(size_t size);
 void *memory_must_alloc_zero(size_t len, size_t size);
 void *memory_must_alloc_aligned(size_t size);
 
+/* What those do when there is no memory. */
+NO_RETURN void memory_end(void);
+
 /*
  * The bound on what is allocated through these in all threads together, in bytes as the allocator
  * rounds them; 0: none. At any time, by one thread. Above it memory_alloc() and its kin

@@ -55,7 +55,7 @@ void rcu_reader_init(struct rcu_reader *reader, struct rcu *rcu)
     memset(reader, 0, sizeof(*reader));
     atomic_init(&reader->seen, 0);
     reader->rcu = rcu;
-    reader->spare = memory_must_alloc(sizeof(*reader->spare));
+    reader->reserve = memory_must_alloc(sizeof(*reader->reserve));
     rcu->readers[rcu->reader_len++] = reader;
 }
 
@@ -118,6 +118,15 @@ void rcu_quiescent(struct rcu_reader *reader)
     atomic_store_explicit(&reader->seen, epoch, memory_order_release);
 }
 
+/* The reserve is for when there is no memory: what is retired then still has a place. */
+static struct rcu_chunk *chunk_new(struct rcu_reader *reader)
+{
+    struct rcu_chunk *chunk =
+        reader->spare ? TAKE(reader->spare) : memory_alloc(sizeof(*reader->spare));
+
+    return chunk ? chunk : TAKE(reader->reserve);
+}
+
 /* The chunk that takes the next entry; NULL without memory. */
 static struct rcu_chunk *chunk_with_room(struct rcu_reader *reader)
 {
@@ -126,7 +135,7 @@ static struct rcu_chunk *chunk_with_room(struct rcu_reader *reader)
     if (chunk && chunk->end < CHUNK_CAP) {
         return chunk;
     }
-    chunk = reader->spare ? TAKE(reader->spare) : memory_alloc(sizeof(*chunk));
+    chunk = chunk_new(reader);
     if (!chunk) {
         return NULL;
     }
@@ -181,10 +190,12 @@ static void chunk_recycle(struct rcu_reader *reader)
     if (!reader->oldest) {
         reader->newest = NULL;
     }
-    if (reader->spare) {
-        memory_free(chunk);
-    } else {
+    if (!reader->reserve) {
+        reader->reserve = chunk;
+    } else if (!reader->spare) {
         reader->spare = chunk;
+    } else {
+        memory_free(chunk);
     }
 }
 
@@ -241,5 +252,6 @@ void rcu_reader_deinit(struct rcu_reader *reader)
     }
     reader->newest = NULL;
     reader->spare = memory_free(reader->spare);
+    reader->reserve = memory_free(reader->reserve);
     reader->rcu = NULL;
 }

@@ -35,9 +35,10 @@ struct rcu_reader {
     struct rcu *rcu CACHE_ALIGNED;
     struct rcu_chunk *oldest; /* retired objects in order, oldest first */
     struct rcu_chunk *newest;
-    struct rcu_chunk *spare;
-    size_t waiting_len; /* retired and not yet freed */
-    size_t leaked_len;  /* retired with no memory to remember them by */
+    struct rcu_chunk *spare;   /* NULL: none */
+    struct rcu_chunk *reserve; /* NULL: in use, since there was no memory */
+    size_t waiting_len;        /* retired and not yet freed */
+    size_t leaked_len;         /* retired with no memory to remember them by */
 };
 
 typedef void (*rcu_free_fn)(void *context, void *object);

@@ -195,6 +195,23 @@ static void what_is_freed_may_retire(void **state)
     assert_int_equal(again.left, 0);
 }
 
+static void one_failure_leaks_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    rcu_online(&f->readers[0]);
+    for (unsigned n = 1; n <= 5; n++) {
+        memory_fail_after(n);
+        for (unsigned i = 0; i < 600; i++) {
+            retire(f, 0);
+        }
+        memory_fail_after(0);
+        rcu_quiescent(&f->readers[0]);
+        assert_int_equal(rcu_reclaim(&f->readers[0], 1000), 600);
+    }
+    assert_int_equal(f->readers[0].leaked_len, 0);
+}
+
 static void without_memory_objects_are_leaked_and_counted(void **state)
 {
     struct fixture *f = *state;
@@ -363,6 +380,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_budget_frees_the_oldest_first, setup, teardown),
         cmocka_unit_test_setup_teardown(fresh_objects_stay_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_freed_may_retire, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_failure_leaks_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(without_memory_objects_are_leaked_and_counted, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(the_end_frees_everything, setup, teardown),

@@ -418,8 +418,8 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
             struct hub **hub_out)
 {
     struct hub *hub = memory_alloc_zero(1, sizeof(*hub));
-    int r;
 
+    *hub_out = hub;
     if (!hub) {
         return -ENOMEM;
     }
@@ -436,13 +436,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     list_init(&hub->closing);
     table_init(&hub->open_pubrecs);
     output_pool_init(&hub->pool);
-    r = worker_new(group, hub->shard, &worker_ops, hub, &hub->worker);
-    if (r < 0) {
-        hub_free(hub);
-        return r;
-    }
-    *hub_out = hub;
-    return 0;
+    return worker_new(group, hub->shard, &worker_ops, hub, &hub->worker);
 }
 
 void hub_free_worker(struct hub *hub)

@@ -66,6 +66,8 @@ struct hub {
     uint8_t buffer[HUB_READ_CAP];
 };
 
+/* Its shard is known to the others at once: without memory for the rest it is there, to be freed as
+ * one that is whole, or NULL. */
 int hub_new(struct server *server, struct worker_group *group, struct core *core, unsigned number,
             struct hub **hub_out) MUST_CHECK;
 

@@ -118,6 +118,11 @@ static bool write_once(struct client *client)
         wanted += vector[i].iov_len;
     }
     size = socket_send(client->fd, vector, len);
+    if (size == -ENOMEM || size == -ENOBUFS) {
+        /* The connection stands, and the read side would never tell. */
+        client_set_failed(client);
+        return false;
+    }
     if (size < 0 && size != -EAGAIN && size != -EINTR) {
         /* The read side tells the end, in order with what the peer has still sent. */
         output_deinit(&client->output, &client->hub->pool);

@@ -162,7 +162,7 @@ static int make_parts(struct server *server, const struct server_params *params)
     r = make_listeners(server);
     for (unsigned i = 0; i < params->worker_len && r == 0; i++) {
         r = hub_new(server, server->group, server->core, i, &server->hubs[i]);
-        if (r == 0) {
+        if (server->hubs[i]) {
             shard_set_store(server->hubs[i]->shard, &params->store);
             server->worker_len++;
         }

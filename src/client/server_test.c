@@ -9,6 +9,29 @@
 
 /* Without memory */
 
+/* Each allocation of the start fails once: there is no broker then, and nothing is left of it. */
+static void test_no_memory_to_start(void **state)
+{
+    struct config_request request = {.path = "x.conf", .report = {.on_line = ignore_line}};
+    struct server_params params = {.worker_len = 2, .budgets = server_budgets_default};
+    struct server *server = NULL;
+    unsigned n = 0;
+    int r = -ENOMEM;
+
+    (void)state;
+    request.text = slice_of_text("listener 1883\n");
+    assert_int_equal(config_read(&request, &params.settings), 0);
+    while (r < 0) {
+        memory_fail_after(++n);
+        r = server_new(&params, &server);
+        memory_fail_after(0);
+        assert_true(r == 0 || r == -ENOMEM);
+    }
+    assert_true(n > 10);
+    server_free(server);
+    settings_unref(params.settings);
+}
+
 /* A session that ends here; a will with delay, expiry and a user property; a user name. */
 #define RICH_CONNECT                                                                \
     "'MQTT' 05 c6 0000 05 11 00000000 'victim' 11 18 00000000 02 00000009 26'a''b'" \
@@ -419,6 +442,7 @@ int main(void)
 {
     const struct log_options quiet = {0};
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_memory_to_start),
         cmocka_unit_test(test_one_worker_without_memory),
         cmocka_unit_test(test_four_workers_without_memory),
         cmocka_unit_test(test_packets_behind_a_large_connect),

@@ -181,25 +181,34 @@ static void print_man_line(FILE *file, const char *label, const char *text)
     }
 }
 
-static int print_man_facts(FILE *file, const struct option *option)
+/* What `print` says of an option, the caller's to free; NULL without memory. */
+static char *text_of(const struct option *option, void (*print)(FILE *, const struct option *))
 {
-    char *status = NULL;
-    char *values = NULL;
+    char *text = NULL;
     size_t len;
-    FILE *stream = open_memstream(&status, &len);
+    FILE *stream = open_memstream(&text, &len);
 
     if (!stream) {
-        return -ENOMEM;
+        return NULL;
     }
-    print_status(stream, option);
-    fclose(stream);
-    stream = open_memstream(&values, &len);
-    if (!stream) {
+    print(stream, option);
+    if (fclose(stream) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static int print_man_facts(FILE *file, const struct option *option)
+{
+    char *status = text_of(option, print_status);
+    char *values = text_of(option, print_values);
+
+    if (!status || !values) {
         free(status);
+        free(values);
         return -ENOMEM;
     }
-    print_values(stream, option);
-    fclose(stream);
     print_man_line(file, "Type", type_names[option->type]);
     print_man_line(file, "Scope", scope_names[option->scope]);
     print_man_line(file, "Default", option->fallback);

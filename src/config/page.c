@@ -13,7 +13,11 @@ static char *cell_of(const struct page *page, size_t row, unsigned column)
         return NULL;
     }
     page->print(file, row, column);
-    return fclose(file) == 0 ? text : NULL;
+    if (fclose(file) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
 }
 
 /* Code marks are Markdown's; a line must not begin as a request does. */

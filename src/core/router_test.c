@@ -375,6 +375,28 @@ static void test_no_memory_subscribes_nobody(void **state)
     fixture_free(fixture);
 }
 
+/* Its session may end without ever having another; the leak checker looks at what is left. */
+static void test_no_memory_leaves_nothing(void **state)
+{
+    struct fixture *fixture = fixture_new(1, NULL);
+    struct subscribed subscribed;
+    unsigned refused = 0;
+    char id[8];
+
+    (void)state;
+    for (unsigned n = 1; n <= 6; n++) {
+        struct client *client;
+
+        snprintf(id, sizeof(id), "%u", n);
+        client = fixture_connected(fixture, 0, id);
+        memory_fail_after(n);
+        refused += subscribe(client, HEAP_TOPIC, 1, 9, &subscribed) < 0;
+        memory_fail_after(0);
+    }
+    assert_true(refused > 2);
+    fixture_free(fixture);
+}
+
 /* A replacement that needs a list is refused whole. */
 static void test_no_memory_to_replace(void **state)
 {
@@ -558,6 +580,7 @@ int main(void)
         cmocka_unit_test(test_topics_push_each_other_out_of_the_cache),
         cmocka_unit_test(test_deepest_filters_and_topics),
         cmocka_unit_test(test_no_memory_subscribes_nobody),
+        cmocka_unit_test(test_no_memory_leaves_nothing),
         cmocka_unit_test(test_no_memory_to_replace),
         cmocka_unit_test(test_random_against_a_naive_list),
     };

@@ -134,6 +134,8 @@ static void session_free_if_unused(struct session *session)
 {
     if (session->is_over && session->subscriptions.len == 0 && session->pins == 0 &&
         !list_is_linked(&session->ended)) {
+        /* Room may have been made for a subscription that then came to nothing. */
+        subscriptions_deinit(&session->subscriptions);
         memory_free(session);
     }
 }
@@ -458,6 +460,12 @@ static void say_dropping(struct session *session)
     }
 }
 
+static void drop_without_memory(struct shard *shard, struct session *session)
+{
+    metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
+    say_dropping(session);
+}
+
 /* More waits for the client than may. One that came back to a long queue is not to blame for that,
  * and would never get through it if it were disconnected. */
 static void on_overflow(struct shard *shard, struct session *session)
@@ -538,13 +546,13 @@ static void deliver_later(struct shard *shard, struct session *session,
     }
     if (publication_need_message(publication) < 0 ||
         keep_prepare(shard, session, publication, &delivery, &hold) < 0) {
-        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
+        drop_without_memory(shard, session);
         return;
     }
     delivery.message = message_ref(publication->message);
     delivery.share = publication->share ? share_ref(publication->share) : NULL;
     if (outbound_push(&session->outbound, &delivery) < 0) {
-        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
+        drop_without_memory(shard, session);
         delivery_let_go(&delivery);
         keep_cancel(hold);
         return;
@@ -665,7 +673,7 @@ void session_deliver_merged(struct shard *shard, const struct merge *merge)
         return;
     }
     if (merge_publication(merge, &merged, &properties) < 0) {
-        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
+        drop_without_memory(shard, merge->session);
         return;
     }
     deliver(shard, merge->session, &merged, &head);

@@ -1,0 +1,170 @@
+"""
+Every call of the broker that may fail is made to fail: at the start, while it serves, and at its
+end. Either the broker ends by itself with a line that says why (at the start alone), or it goes on,
+refuses what it can't do, and everybody else is served.
+
+A point is a place in the source (src/base/failpoint.h); all that exist are counted, not only those
+that were come by. NIGHTJAR_TESTS_FAULTS=every fails each single hit of them, once each.
+"""
+
+import collections
+import os
+import re
+import time
+
+import pytest
+
+from harness import failpoints, rights, steps
+from harness.bench import Bench, Broken
+from harness.failpoints import FOREVER, MEMORY, Failpoints
+from harness.launch import RECIPES, Launch
+
+pytestmark = [
+    pytest.mark.nightjar("failpoints are ours"),
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(not failpoints.is_built_in(), reason="not built with -Dfailpoints=true"),
+]
+EVERY = os.environ.get("NIGHTJAR_TESTS_FAULTS") == "every"
+
+# Points that nothing here can fail: by name, with the reason. Those that do fail must not stand here.
+UNREACHED = {
+    "client/acks.c ack_new memory_alloc_zero": "needs a store that makes acknowledgements wait",
+    "core/keep.c keep_prepare_hold memory_alloc": "needs a store that makes acknowledgements wait",
+}
+# Points that only some machines come by, or some states of what is being built.
+UNSURE = {
+    "base/log_sink.c log_sink_new memory_alloc": "is for a reload",
+    "base/log_sink.c log_sink_new memory_copy_text": "is for a reload",
+    "loop/worker.c worker_calls_new memory_alloc": "is for a reload",
+    "loop/worker.c worker_calls_new memory_alloc_zero": "is for a reload",
+    "config/values.c value_format open_memstream": "is for a reload",
+    "config/values.c value_format fclose": "is for a reload",
+    "app/privileges.c find_user getpwnam 2": "only where nobody is called mosquitto",
+}
+NEED_ROOT = re.compile(r"app/privileges\.c .*|.* fchown")
+
+
+# A step that hits a point more often has that many of its hits failed, evenly spread.
+HITS_MAX = 100
+
+
+def numbers(count):
+    """Which of so many hits fail."""
+    wanted = min(count, HITS_MAX if EVERY else 2)
+    return [1 + count * n // wanted for n in range(wanted)]
+
+
+class Run:
+    """What is failed at brokers that serve, one after the other."""
+
+    def __init__(self, start_broker, points, text, todo, done):
+        self.start_broker, self.points, self.text, self.todo = start_broker, points, text, todo
+        self.done = set() if EVERY else set(done)
+        self.bench, self.errors, self.lived = None, [], []
+        self.failed = collections.Counter()
+
+    def fresh(self):
+        self.finish()
+        self.bench = Bench(self.start_broker, self.text, self.points, workers=2)
+
+    def finish(self):
+        if not self.bench:
+            return
+        try:
+            self.bench.broker.finish()
+        except AssertionError as error:
+            self.errors.append(f"at the end, after {self.lived[-40:]}: {error}")
+        self.bench, self.lived = None, []
+
+    def record(self):
+        """How often each step hits each point."""
+        self.fresh()
+        self.seconds, self.hits = {}, {}
+        for step in self.todo:
+            before, began = self.points.hits(), time.monotonic()
+            self.bench.run(step)
+            self.seconds[step] = time.monotonic() - began
+            self.hits[step] = [after - b for b, after in zip(before, self.points.hits())]
+            ending = [point for point in self.points.points
+                      if point.ends_process and self.hits[step][point.index]]
+            self.errors += [f"{point} ends a process that serves, in {step.__name__}"
+                            for point in ending]
+
+    def one(self, step, what, first, times=1):
+        """Whether it came to a failure."""
+        name = what if isinstance(what, str) else repr(what)
+        index = MEMORY if what == "memory" else what.index
+        self.lived.append(f"{step.__name__}/{name}/{first}")
+        began = time.monotonic()
+        try:
+            is_failed = self.bench.run_failing(step, index, first, times)
+        except (Broken, AssertionError) as error:
+            self.errors.append(f"{name}, hit {first} in {step.__name__}: {error}")
+            self.bench.broker.process.kill()
+            self.fresh()
+            return True
+        if os.environ.get("NIGHTJAR_TESTS_FAULTS_TELL"):
+            print(f"{time.monotonic() - began:6.2f} {step.__name__} {name} {first}: "
+                  f"{is_failed} {self.bench.refused[:3]}", flush=True)
+        return is_failed
+
+    def fail_point(self, point):
+        """In the quickest step that comes by it; in a fresh broker where it only comes at first."""
+        at = sorted((step for step in self.todo if self.hits[step][point.index]),
+                    key=lambda step: self.seconds[step])
+        for step in at if EVERY else at[:1]:
+            for first in numbers(self.hits[step][point.index]):
+                self.failed[point.name] += self.one(step, point, first)
+        for step in at:
+            if self.failed[point.name]:
+                return
+            self.fresh()
+            self.failed[point.name] += self.one(step, point, 1)
+
+    def fail_all(self):
+        self.record()
+        for point in self.points.points:
+            if not point.ends_process and point.name not in self.done:
+                self.fail_point(point)
+        for step in self.todo:
+            for first in (1, 8):
+                self.one(step, "memory", first, FOREVER)
+        self.finish()
+
+
+def test_every_point(start_broker):
+    with rights.open_folder() as folder:
+        fail_every_point(start_broker, Failpoints(folder / "points"))
+
+
+def fail_every_point(start_broker, points):
+    exist = {point.name for point in points.points}
+    failed, errors = collections.Counter(), []
+    for text, todo in steps.PARTS:
+        run = Run(start_broker, points, text, todo, +failed)
+        run.fail_all()
+        failed += run.failed
+        errors += run.errors
+    launched, ended = collections.Counter(), 0
+    for recipe in RECIPES:
+        if recipe.needs_root and os.geteuid() != 0:
+            continue
+        launch = Launch(recipe, points)
+        launch.fail_all(lambda at, name: EVERY or not launched[at, name], numbers)
+        launch.close()
+        launched += launch.failed
+        ended += launch.ended
+        errors += launch.errors
+    for (_, name), times in launched.items():
+        failed[name] += times
+    never = {name for name in exist if not failed[name]}
+    if os.geteuid() != 0:
+        never = {name for name in never if not NEED_ROOT.fullmatch(name)}
+    times = sum(failed.values())
+    print(f"{len(exist)} points, {len(exist - never)} of them failed, {times} times: "
+          f"{times - ended - len(errors)} survived, {ended} ended cleanly, {len(errors)} neither")
+    errors += [f"never failed: {name}" for name in sorted(never - set(UNREACHED) - set(UNSURE))]
+    errors += [f"listed as unreached, but is not: {name}" for name in UNREACHED
+               if name not in never]
+    errors += [f"listed, but is not there: {name}" for name in UNSURE if name not in exist]
+    assert not errors, "\n\n".join(errors)

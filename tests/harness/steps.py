@@ -1,0 +1,333 @@
+"""
+What clients do at a broker whose calls fail: each step is whole in itself, short, and together they
+reach every point of a running broker. Client ids come out of Bench.name(), so that they live on
+any worker: several in a row stay on one and move between both.
+"""
+
+import os
+import signal
+import time
+
+from . import proxy, wire
+
+# Every kind of listener and destination; what is grown early is small.
+CONFIG = """
+listener {port} 127.0.0.1
+allow_anonymous true
+listener {port2} 127.0.0.1
+allow_anonymous true
+enable_proxy_protocol any
+proxy_protocol_trusted 127.0.0.1
+listener {port3} 127.0.0.1
+allow_anonymous true
+mount_point {dir}/mounted/
+defer_accept true
+listener 0 {dir}/s
+allow_anonymous true
+max_topic_alias_broker 20
+max_inflight_messages 0
+log_dest stderr
+log_dest file {dir}/file.log
+log_dest topic
+log_type all
+connect_timeout 3
+"""
+
+QUIET = """
+listener {port} 127.0.0.1
+allow_anonymous true
+"""
+
+MERGING = QUIET + "allow_duplicate_messages false\n"
+
+
+def overlapping(levels, count):
+    """So many filters that all match the topic of these levels."""
+    return ["/".join("+" if mask >> n & 1 else level for n, level in enumerate(levels))
+            for mask in range(count)]
+
+
+def expect_all(peer, *kinds):
+    """These packets in any order."""
+    got = sorted(peer.expect_any().kind for _ in kinds)
+    assert got == sorted(kinds), f"{peer}: {got}, not {kinds}"
+
+
+def version_3(bench):
+    for _ in range(3):
+        peer = bench.connect(version=4, username="u", password="p")
+        peer.subscribe(bench.name("three/"))
+        peer.disconnect()
+
+
+def moved_with_rest(bench):
+    """CONNECT with what follows, cut and whole: half of these move to the other worker."""
+    for _ in range(4):
+        topic = bench.name("rest/")
+        behind = wire.subscribe(1, (topic, 1), version=5) + \
+            wire.publish(topic, b"x", 1, 2, version=5)
+        expect_all(bench.connect(behind=behind), "SUBACK", "PUBACK", "PUBLISH")
+
+
+def empty_id(bench):
+    peer = bench.open(5)
+    peer.send(wire.connect("", 5))
+    peer.expect("CONNACK", code=0)
+
+
+def will(bench):
+    watcher = bench.connect()
+    topic = bench.name("will/")
+    watcher.subscribe(topic, qos=1)
+    for version in (4, 5):
+        peer = bench.connect(version=version, will=wire.Will(topic, b"gone", 1, True))
+        peer.close()
+        watcher.take_message()
+    bench.connect().publish(topic, b"", 1, retain=True)
+
+
+def qos(bench, version=5):
+    topic = bench.name("qos/")
+    takers = [bench.connect(version=version) for _ in range(3)]
+    giver = bench.connect(version=version)
+    for each in takers:
+        each.subscribe(topic, qos=2)
+    for level in (0, 1, 2):
+        giver.publish(topic, b"message", level)
+        for each in takers:
+            each.expect_message(topic, b"message", qos=level)
+
+
+def qos_3(bench):
+    qos(bench, 4)
+
+
+def many_unreleased(bench):
+    """More than a list of packet identifiers holds."""
+    giver = bench.connect()
+    giver.send(*(wire.publish("unreleased", b"", 2, id + 1, version=5) for id in range(70)))
+    for id in range(70):
+        giver.expect("PUBREC", id=id + 1)
+
+
+def retained(bench):
+    front = bench.name("kept/")
+    giver = bench.connect()
+    for n in range(3):
+        giver.publish(f"{front}/{n}", b"value", 1, retain=True)
+    for filter in (f"{front}/+", f"{front}/#", f"{front}/1"):
+        taker = bench.connect()
+        taker.subscribe(filter, qos=1)
+        taker.collect(1 if filter.endswith("1") else 3)
+    for n in range(3):
+        giver.publish(f"{front}/{n}", b"", 1, retain=True)
+
+
+def filters(bench):
+    """Long levels, many nodes, several subscribers at one, here and there; and all of it back."""
+    front = bench.name("a level too long to be kept inline/")
+    names = [f"{front}/{a}/+/{b}/#" for a in range(3) for b in range(8)]
+    takers = [bench.connect() for _ in range(6)]
+    for each in takers:
+        each.subscribe(f"{front}/one", qos=1)
+    takers[0].subscribe(*names)
+    bench.connect().publish(f"{front}/one", b"x", 1)
+    for each in takers:
+        each.take_message()
+    for each in takers:
+        each.unsubscribe(f"{front}/one")
+    takers[0].unsubscribe(*names)
+
+
+def many_nodes(bench):
+    """More than a piece of the tree holds, twice."""
+    taker = bench.connect()
+    front = bench.name("n")
+    for part in range(8):
+        taker.subscribe(*(f"{front}-{part}/{n}" for n in range(160)))
+
+
+def many_sessions(bench):
+    for _ in range(40):
+        bench.connect(version=4)
+
+
+def groups(bench):
+    """Several groups at one filter, members on both workers, one of whom leaves."""
+    topic = bench.name("turns/")
+    members = [bench.connect() for _ in range(5)]
+    for n, each in enumerate(members):
+        each.subscribe(*(f"$share/g{(n + g) % 7}/{topic}" for g in range(5)), qos=1)
+    giver = bench.connect()
+    for n in range(6):
+        giver.publish(topic, b"turn %d" % n, 1)
+    members.pop().close()
+    giver.publish(topic, b"again", 2)
+    for each in members:
+        each.send(wire.pingreq())
+        while each.expect_any().kind != "PINGRESP":
+            pass
+
+
+def wide(bench):
+    """More subscriptions than are served at once."""
+    levels = [bench.name("w"), "b", "c", "d", "e", "f", "g"]
+    taker = bench.connect()
+    taker.subscribe(*overlapping(levels, 100))
+    bench.connect().publish("/".join(levels), b"many", 1)
+    taker.collect(100)
+
+
+def aliases(bench):
+    """Both ways."""
+    topic = bench.name("a topic that is worth an alias/")
+    taker = bench.connect(properties={"topic_alias_maximum": 20})
+    taker.subscribe(topic + "/+", qos=1)
+    giver = bench.connect()
+    for n in range(2, 11):
+        giver.publish(f"{topic}/{n}", b"first", 1, properties={"topic_alias": n})
+        giver.publish("", b"second", 1, properties={"topic_alias": n})
+    taker.collect(18)
+
+
+def take_over(bench):
+    for clean in (True, False):
+        name = bench.name("twice-")
+        first = bench.connect(name, version=4, clean=clean, will=wire.Will("w", b"", 0))
+        first.subscribe(name)
+        second = bench.connect(name, version=4, clean=clean)
+        first.expect_close()
+        second.subscribe(name)
+        second.send(wire.disconnect())
+        bench.connect(name, version=4).disconnect()
+
+
+def large(bench):
+    """In pieces and whole, and refused."""
+    topic = bench.name("large/")
+    taker = bench.connect()
+    taker.subscribe(topic, qos=1)
+    giver = bench.connect()
+    payload = bytes(300_000)
+    giver.send(wire.publish(topic, payload, 1, 1, version=5), pieces=30_000, delay=0.001)
+    giver.expect("PUBACK")
+    taker.take_message()
+    giver.send(wire.publish(topic, b"in two", 1, 2, version=5), pieces=[5], delay=0.005)
+    giver.expect("PUBACK")
+    giver.publish(topic, bytes(5000), 2)
+    taker.collect(2)
+
+
+def proxied(bench):
+    """Both versions, with more than an address, in pieces."""
+    address = ("127.0.0.1", bench.broker.places["port2"])
+    more = [proxy.tlv(2, b"name.example"), proxy.tlv(5, b"id" * 60),
+            proxy.tlv(0x20, b"\1\0\0\0\0" + proxy.tlv(0x21, b"TLSv1.3") +
+                      proxy.tlv(0x22, b"client.example"))]
+    bench.connect(address=address, before=proxy.client("192.0.2.9", 999, *more))
+    bench.connect(address=address, before=b"PROXY TCP4 192.0.2.8 192.0.2.1 9 1883\r\n")
+    peer = bench.open(4, address, "in pieces")
+    peer.send(proxy.client("2001:db8::5", 7, *more) + wire.connect(bench.name("p"), 4), pieces=9,
+              delay=0.001)
+    peer.expect("CONNACK", code=0)
+
+
+def mounted(bench):
+    address = ("127.0.0.1", bench.broker.places["port3"])
+    topic = bench.name("m/")
+    peer = bench.connect(address=address, will=wire.Will(topic, b"", 1))
+    peer.subscribe(topic, f"$share/g/{topic}", qos=1)
+    peer.send(wire.publish(topic, b"x", 1, 7, version=5))
+    expect_all(peer, "PUBACK", "PUBLISH", "PUBLISH")
+    peer.unsubscribe(topic)
+
+
+def by_path(bench):
+    peer = bench.connect(address=f"{bench.broker.folder}/s")
+    peer.ping()
+
+
+def queued(bench):
+    """What waits for a session that is away."""
+    name, topic = bench.name("away-"), bench.name("queue/")
+    lasting = {"clean": False, "properties": {"session_expiry_interval": 300}}
+    peer = bench.connect(name, **lasting)
+    peer.subscribe(topic, qos=2)
+    peer.disconnect()
+    giver = bench.connect()
+    for n in range(40):
+        giver.send(wire.publish(topic, b"%d" % n, 1, n + 1, version=5))
+    for n in range(40):
+        giver.expect("PUBACK")
+    peer = bench.connect(name, **lasting)
+    peer.collect(40)
+    peer.disconnect()
+    bench.connect(name)
+
+
+def survey(bench):
+    """SIGUSR2, with something to print."""
+    for _ in range(3):
+        bench.connect().subscribe(bench.name("survey/"))
+    before = bench.broker.process._text().count("\nEnd.")
+    bench.broker.signal(signal.SIGUSR2)
+    deadline = time.monotonic() + bench.patience
+    while bench.broker.process._text().count("\nEnd.") == before:
+        assert time.monotonic() < deadline, "the trees were not printed to the end"
+        time.sleep(0.01)
+
+
+def published_log(bench):
+    taker = bench.connect()
+    taker.subscribe("$SYS/broker/log/#")
+    bench.connect(version=4).disconnect()
+    taker.expect("PUBLISH")
+
+
+def reopened_log(bench):
+    path = bench.broker.folder / "file.log"
+    for number in (signal.SIGHUP, signal.SIGRTMIN):
+        path.rename(path.with_suffix(".old"))
+        bench.broker.signal(number)
+        deadline = time.monotonic() + bench.patience
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if not path.exists():
+            path.with_suffix(".old").rename(path)
+            raise AssertionError("the log was not opened again")
+        os.utime(path)
+
+
+def flood(bench):
+    """
+    More at a time than another worker's mailbox takes: each message is many deliveries, so that it
+    is sent faster than taken; nobody reads them.
+    """
+    levels = [bench.name("f"), "a", "b", "c", "d"]
+    takers = [bench.connect() for _ in range(4)]
+    for each in takers:
+        each.subscribe(*overlapping(levels, 16))
+    givers = [bench.connect(), bench.connect()]
+    for each in givers:
+        each.send(wire.publish("/".join(levels), b"", 0, version=5) * 10_000)
+    for each in givers:
+        each.ping()
+
+
+flood.patience = 30.0
+
+
+def merged(bench):
+    """One message for subscriptions with as many identifiers as it takes."""
+    levels = [bench.name("m"), "a", "b", "c"]
+    taker = bench.connect()
+    for n, filter in enumerate(overlapping(levels, 16)):
+        taker.subscribe(filter, qos=1, properties={"subscription_identifier": n + 1})
+    bench.connect().publish("/".join(levels), b"once", 1)
+    taker.take_message()
+
+
+RUN = [version_3, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
+       groups, wide, aliases, take_over, large, proxied, mounted, by_path, queued, survey,
+       published_log, reopened_log, many_sessions, many_nodes]
+PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]
