@@ -25,6 +25,7 @@ class Peer:
         self.link, self.is_ready, self.has_session = None, False, False
         self.next_id, self.filters = 0, {}
         self.unacknowledged = {}  # packet id: [make, qos, is_released, done, payload]
+        self.released_again = set()  # packet ids of PUBRELs that were sent more than once
         self.answers = {}  # packet id of SUBSCRIBE and UNSUBSCRIBE: done
         self.inbound = set()  # packet ids of QoS 2 whose PUBREL is awaited
         self.held = None  # acknowledgements that are kept back, or None
@@ -132,6 +133,8 @@ class Peer:
         """What was not acknowledged, in the order in which it was sent first."""
         for id, (make, _, is_released, _, payload) in self.unacknowledged.items():
             self.link.send(wire.ack("PUBREL", id) if is_released else make(True))
+            if is_released:
+                self.released_again.add(id)
             self.on_resent(payload)
 
     def subscribe(self, topic_filter, options=0, done=None):
@@ -208,6 +211,9 @@ class Peer:
             self.link.send(wire.ack("PUBREL", packet.id))
 
     def on_pubcomp(self, packet):
+        if packet.id in self.released_again and packet.reason == 0x92:
+            packet.reason = 0  # the first one arrived, and its answer was lost
+        self.released_again.discard(packet.id)
         self.expect_known(packet, 2)
         self.finish(packet.id)
 
