@@ -387,8 +387,7 @@ static void start_server(struct run *run)
     }
     hash_key_make(&params.hash_key, choice_next(run->choice));
     if (server_new(&params, &run->server) < 0 ||
-        server_add_listener(run->server, network_listener(), 0) < 0 ||
-        server_listen(run->server) < 0) {
+        server_add_listener(run->server, network_listener(), 0) < 0) {
         sim_fail("no server");
     }
     for (unsigned i = 0; i < run->params->workers; i++) {

@@ -9,6 +9,11 @@ enum mqtt_reason access_connect(const struct access_request *request)
     return request->listener->allow_anonymous ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
 }
 
+bool access_may_refuse(const struct listener_settings *before, const struct listener_settings *now)
+{
+    return before->allow_anonymous && !now->allow_anonymous;
+}
+
 static bool is_under(struct slice topic, const char *top)
 {
     struct slice prefix = slice_of_text(top);

@@ -21,5 +21,8 @@ struct access_request {
 /* MQTT_SUCCESS, or why not. */
 enum mqtt_reason access_connect(const struct access_request *request);
 
+/* Whether a client of this listener that was let in before might be refused now. */
+bool access_may_refuse(const struct listener_settings *before, const struct listener_settings *now);
+
 /* A valid topic. MQTT_SUCCESS or MQTT_NOT_AUTHORIZED. */
 enum mqtt_reason access_publish(struct slice topic);

@@ -112,7 +112,8 @@ static int open_listener(struct broker *broker, unsigned index)
     broker->listener_len++;
     say_opened(settings, listener);
     for (unsigned i = 0; i < listener->len && r == 0; i++) {
-        r = server_add_listener(broker->server, listener->sockets[i].fd, index);
+        r = say_failed("watch listeners",
+                       server_add_listener(broker->server, listener->sockets[i].fd, index));
     }
     return r;
 }
@@ -124,7 +125,7 @@ static int open_listeners(struct broker *broker)
     for (unsigned i = 0; i < broker->settings->listener_len && r == 0; i++) {
         r = open_listener(broker, i);
     }
-    return r < 0 ? r : say_failed("watch listeners", server_listen(broker->server));
+    return r;
 }
 
 /* Threads */

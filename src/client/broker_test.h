@@ -115,7 +115,6 @@ static inline UNUSED struct broker *broker_new_with(const char *options, unsigne
     hash_key_make(&params.hash_key, 1);
     assert_int_equal(server_new(&params, &broker->server), 0);
     assert_int_equal(server_add_listener(broker->server, broker->listener_fd, 0), 0);
-    assert_int_equal(server_listen(broker->server), 0);
     broker->worker_len = worker_len;
     for (unsigned i = 0; i < worker_len; i++) {
         struct broker_thread *thread = &broker->threads[i];

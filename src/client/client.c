@@ -109,7 +109,7 @@ static int start(struct client *client)
     return 0;
 }
 
-static struct client *client_new(struct hub *hub, struct hub_listener *listener, int fd,
+static struct client *client_new(struct hub *hub, struct server_listener *listener, int fd,
                                  const struct address *peer)
 {
     struct client *client = memory_alloc_zero(1, sizeof(*client));
@@ -122,7 +122,7 @@ static struct client *client_new(struct hub *hub, struct hub_listener *listener,
     }
     facts->peer = *peer;
     facts->socket = *peer;
-    facts->listener = listener;
+    facts->listener = server_listener_ref(listener);
     client->source = SOURCE_CLIENT;
     client->state = CLIENT_FRESH;
     client->fd = fd;
@@ -141,7 +141,6 @@ static struct client *client_new(struct hub *hub, struct hub_listener *listener,
 static enum mqtt_reason begin_proxy(struct client *client)
 {
     const struct listener_settings *listener = client->facts->listener->settings;
-    unsigned index = client->facts->listener->shared->index;
     enum proxy_versions accept = listener->proxy.version == SETTINGS_PROXY_V1   ? PROXY_V1
                                  : listener->proxy.version == SETTINGS_PROXY_V2 ? PROXY_V2
                                                                                 : PROXY_ANY;
@@ -149,7 +148,7 @@ static enum mqtt_reason begin_proxy(struct client *client)
     if (listener->proxy.version == SETTINGS_PROXY_OFF) {
         return MQTT_SUCCESS;
     }
-    if (!server_trusts(client->hub->server, index, &client->facts->socket)) {
+    if (!server_listener_trusts(client->facts->listener, &client->facts->socket)) {
         return listener->proxy.untrusted == SETTINGS_PROXY_DIRECT ? MQTT_SUCCESS
                                                                   : MQTT_NOT_AUTHORIZED;
     }
@@ -174,7 +173,7 @@ void client_say_new(struct client *client)
                client->facts->listener->settings->port, client_via(client, via));
 }
 
-void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
+void client_accept(struct hub *hub, struct server_listener *listener, int fd,
                    const struct address *peer)
 {
     struct client *client = client_new(hub, listener, fd, peer);
@@ -184,7 +183,7 @@ void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
         log_event(LOG_ERROR, &(struct log_facts){.event = LOG_EVENT_OUT_OF_MEMORY},
                   "Error: Out of memory for a new connection.");
         socket_close(fd);
-        hub_give_place(listener);
+        hub_give_place(hub, listener);
         return;
     }
     reason = begin_proxy(client);
@@ -214,7 +213,7 @@ void client_free(struct client *client)
         poller_remove(worker_poller(hub->worker), client->fd);
     }
     worker_forget(hub->worker, client);
-    hub_give_place(facts->listener);
+    hub_give_place(hub, facts->listener);
     socket_close(client->fd);
     if (client->pause) {
         list_remove(&client->pause->link);
@@ -230,6 +229,7 @@ void client_free(struct client *client)
     login_free(facts->login);
     client_aliases_free(client);
     aliases_free(client->aliases);
+    server_listener_unref(facts->listener);
     memory_free(facts->username);
     memory_free(facts);
     memory_free(client);

@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
+#include "client/server_listener.h"
 #include "client/states.h"
 #include "core/session.h"
 #include "loop/worker.h"
@@ -20,7 +21,6 @@
 struct aliases;
 struct hub;
 struct ack;
-struct hub_listener;
 struct login;
 
 /* What an event's source is: the first member of everything that is given to a poller. */
@@ -36,13 +36,13 @@ struct client_input {
 
 /* What is known of a peer and seldom looked at. Owner: its client. */
 struct client_facts {
-    struct address peer;   /* the real one: of the PROXY header, if there was one */
-    struct address socket; /* of the socket's other end: the proxy's */
-    struct hub_listener *listener;
-    struct proxy_parser *parser; /* while the header arrives */
-    struct proxy_info *proxy;    /* of the header; NULL without one */
-    struct login *login;         /* from CONNECT until CONNACK */
-    struct ack *acks;            /* the oldest of those that wait; NULL: none does */
+    struct address peer;              /* the real one: of the PROXY header, if there was one */
+    struct address socket;            /* of the socket's other end: the proxy's */
+    struct server_listener *listener; /* counted */
+    struct proxy_parser *parser;      /* while the header arrives */
+    struct proxy_info *proxy;         /* of the header; NULL without one */
+    struct login *login;              /* from CONNECT until CONNACK */
+    struct ack *acks;                 /* the oldest of those that wait; NULL: none does */
     char *username;
     struct slice *aliases; /* topics by alias - 1, each on the heap; NULL until one is used */
     uint64_t deadline_ms;  /* for the header and CONNECT */
@@ -92,7 +92,7 @@ static_assert(sizeof(struct client_facts) <= 128, "an idle connection is paid fo
 
 /* Takes a descriptor that was accepted, and its place at the listener. Without memory it is closed.
  */
-void client_accept(struct hub *hub, struct hub_listener *listener, int fd,
+void client_accept(struct hub *hub, struct server_listener *listener, int fd,
                    const struct address *peer);
 
 /* client.c */
@@ -213,6 +213,12 @@ void client_on_disconnect(struct client *client, struct slice body);
 
 /* connect.c: at home, after the move or at once. */
 void client_arrive(struct client *client);
+
+/*
+ * Whether a client that was let in would be let in again, by what its listener says now. One whose
+ * listener has closed stays.
+ */
+bool client_is_allowed(const struct client *client);
 
 /* Its session is kept: what waits in the output may leave, CONNACK first. */
 void client_welcome(struct client *client);

@@ -84,7 +84,7 @@ static bool has_prefix(struct slice id, const char *prefix)
  * of it. */
 static enum mqtt_reason check_id(const struct client *client, const struct mqtt_connect *connect)
 {
-    const struct settings_clients *clients = &client->hub->settings->clients;
+    const struct settings_clients *clients = &client->facts->listener->terms->clients;
     struct slice id = connect->client_id;
 
     if (id.len == 0 && (connect->version == MQTT_3_1 ||
@@ -125,7 +125,7 @@ static enum mqtt_reason check_will(const struct client *client, const struct mqt
     if (connect->will.qos > client->facts->listener->settings->max_qos) {
         return MQTT_QOS_NOT_SUPPORTED;
     }
-    if (connect->will.retain && !client->hub->settings->clients.retain_available) {
+    if (connect->will.retain && !client->facts->listener->terms->clients.retain_available) {
         return MQTT_RETAIN_NOT_SUPPORTED;
     }
     if (is_text_wrong(client, &connect->will)) {
@@ -138,9 +138,27 @@ static enum mqtt_reason check_will(const struct client *client, const struct mqt
 /* A keep alive above the operator's bound, or none at all where there is one. */
 static bool keep_alive_is_over(const struct client *client, uint16_t keep_alive)
 {
-    uint16_t max = client->hub->settings->limits.max_keepalive_s;
+    uint16_t max = client->facts->listener->terms->limits.max_keepalive_s;
 
     return max != 0 && (keep_alive == 0 || keep_alive > max);
+}
+
+bool client_is_allowed(const struct client *client)
+{
+    const struct server_listener *listener = client->facts->listener;
+    const struct server_listener *now = hub_find_listener(client->hub, listener);
+    const char *username = client->facts->username;
+    struct access_request request = {
+        .client_id = client_id(client),
+        .username = slice_of_text(username ? username : ""),
+        .has_username = username != NULL,
+    };
+
+    if (!now || now == listener) {
+        return true;
+    }
+    request.listener = now->settings;
+    return access_connect(&request) == MQTT_SUCCESS;
 }
 
 static enum mqtt_reason check_connect(const struct client *client,
@@ -266,7 +284,7 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
     int r;
 
     if (keep_alive_is_over(client, connect->keep_alive)) {
-        login->server_keep_alive = client->hub->settings->limits.max_keepalive_s;
+        login->server_keep_alive = client->facts->listener->terms->limits.max_keepalive_s;
     }
     r = take_will(client, connect);
     return r < 0 ? r : take_username(client, connect);
@@ -276,14 +294,14 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
 
 uint32_t client_cap_expiry(const struct client *client, uint32_t asked)
 {
-    uint64_t max = client->hub->settings->limits.persistent_client_expiration_s;
+    uint64_t max = client->facts->listener->terms->limits.persistent_client_expiration_s;
 
     return max && asked > max ? (uint32_t)max : asked;
 }
 
 static struct mqtt_connack_out connack_of(const struct client *client, bool session_present)
 {
-    const struct settings_limits *limits = &client->hub->settings->limits;
+    const struct settings_limits *limits = &client->facts->listener->terms->limits;
     const struct login *login = client->facts->login;
     uint32_t expiry_interval = client_cap_expiry(client, login->expiry_interval);
     struct mqtt_connack_out connack = {
@@ -292,7 +310,7 @@ static struct mqtt_connack_out connack_of(const struct client *client, bool sess
         .session_present = session_present && client->version > MQTT_3_1,
         .has_maximum_qos = client->facts->listener->settings->max_qos < 2,
         .maximum_qos = client->facts->listener->settings->max_qos,
-        .retain_unavailable = !client->hub->settings->clients.retain_available,
+        .retain_unavailable = !client->facts->listener->terms->clients.retain_available,
         .server_keep_alive = login->server_keep_alive,
         .has_session_expiry = expiry_interval != login->expiry_interval,
         .session_expiry_interval = expiry_interval,
@@ -374,11 +392,25 @@ static void refuse_version(struct client *client)
     client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
 }
 
+/* A reload may have come while there was only a connection. */
+static void renew_terms(struct client *client)
+{
+    struct client_facts *facts = client->facts;
+    struct server_listener *now = hub_find_listener(client->hub, facts->listener);
+
+    if (now && now != facts->listener) {
+        server_listener_ref(now);
+        server_listener_unref(facts->listener);
+        facts->listener = now;
+    }
+}
+
 void client_on_connect(struct client *client, struct slice body, struct slice rest)
 {
     struct mqtt_connect connect;
     enum mqtt_reason reason = mqtt_decode_connect(body, &connect);
 
+    renew_terms(client);
     if (reason == MQTT_UNSUPPORTED_PROTOCOL_VERSION) {
         refuse_version(client);
         return;
@@ -447,7 +479,7 @@ static void say_connected(const struct client *client)
 
 static uint32_t window_of(const struct client *client)
 {
-    uint32_t ours = client->hub->settings->limits.max_inflight_messages;
+    uint32_t ours = client->facts->listener->terms->limits.max_inflight_messages;
     uint32_t theirs = client->facts->login->receive_maximum;
 
     return ours ? MIN(ours, theirs) : theirs;

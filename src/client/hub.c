@@ -9,6 +9,9 @@
 /* Connections accepted per iteration and listening socket. */
 #define ACCEPT_BUDGET 64
 
+/* Clients that are looked at again per iteration. */
+#define RECHECK_BUDGET 1000
+
 /* More new chunks than this in outputs, and they are written before the iteration's end. */
 #define POOL_HIGH 8192
 
@@ -16,7 +19,7 @@
 
 static int watch_listener(struct hub_listener *listener)
 {
-    int r = poller_add(worker_poller(listener->hub->worker), listener->shared->fd,
+    int r = poller_add(worker_poller(listener->hub->worker), listener->fd,
                        POLLER_READ | POLLER_SHARED, listener);
 
     listener->is_polled = r == 0;
@@ -26,7 +29,7 @@ static int watch_listener(struct hub_listener *listener)
 static void unwatch_listener(struct hub_listener *listener)
 {
     if (listener->is_polled) {
-        poller_remove(worker_poller(listener->hub->worker), listener->shared->fd);
+        poller_remove(worker_poller(listener->hub->worker), listener->fd);
         worker_forget(listener->hub->worker, listener);
         listener->is_polled = false;
     }
@@ -37,12 +40,12 @@ static void unwatch_listener(struct hub_listener *listener)
 static void pause_accept(struct hub_listener *listener)
 {
     struct wheel *wheel = &listener->hub->shard->wheel;
-    struct log_field port = log_field_number("listener", listener->settings->port);
-    struct log_facts facts = {LOG_EVENT_ACCEPT_PAUSED, 1, &port};
+    uint16_t port = listener->shared->settings->port;
+    struct log_field field = log_field_number("listener", port);
+    struct log_facts facts = {LOG_EVENT_ACCEPT_PAUSED, 1, &field};
 
     log_event(LOG_WARNING, &facts,
-              "Warning: Out of file descriptors on port %u, not accepting for now.",
-              listener->settings->port);
+              "Warning: Out of file descriptors on port %u, not accepting for now.", port);
     unwatch_listener(listener);
     wheel_arm(wheel, &listener->timer, wheel->now + 1);
 }
@@ -58,9 +61,11 @@ static void resume_accept(struct hub_listener *listener)
 
 void hub_on_descriptor(struct hub *hub)
 {
-    for (unsigned i = 0; i < hub->listener_len; i++) {
-        if (wheel_timer_is_armed(&hub->listeners[i].timer)) {
-            resume_accept(&hub->listeners[i]);
+    for (struct list_link *link = hub->listeners.next; link != &hub->listeners; link = link->next) {
+        struct hub_listener *listener = CONTAINER_OF(link, struct hub_listener, in_hub);
+
+        if (wheel_timer_is_armed(&listener->timer)) {
+            resume_accept(listener);
         }
     }
 }
@@ -92,7 +97,7 @@ static bool take_place(const struct hub_listener *listener)
         hub->counts.broker_full++;
         return false;
     }
-    if (!take_one(listener->shared->connection_len, listener->settings->max_connections)) {
+    if (!take_one(&listener->shared->places->len, listener->shared->settings->max_connections)) {
         give_one(server_connection_len(hub->server));
         hub->counts.listener_full++;
         return false;
@@ -105,13 +110,16 @@ void hub_unlist(struct hub *hub, struct client *client)
     if (hub->listed == &client->in_hub) {
         hub->listed = client->in_hub.next;
     }
+    if (hub->rechecked == &client->in_hub) {
+        hub->rechecked = client->in_hub.next;
+    }
     list_remove(&client->in_hub);
 }
 
-void hub_give_place(const struct hub_listener *listener)
+void hub_give_place(struct hub *hub, const struct server_listener *listener)
 {
-    give_one(listener->shared->connection_len);
-    give_one(server_connection_len(listener->hub->server));
+    give_one(&listener->places->len);
+    give_one(server_connection_len(hub->server));
 }
 
 static void accept_some(struct hub_listener *listener)
@@ -120,7 +128,7 @@ static void accept_some(struct hub_listener *listener)
     int fd;
 
     for (unsigned i = 0; i < ACCEPT_BUDGET; i++) {
-        int r = socket_accept(listener->shared->fd, &fd, &peer);
+        int r = socket_accept(listener->fd, &fd, &peer);
 
         if (r == SOCKET_NO_DESCRIPTORS) {
             pause_accept(listener);
@@ -129,7 +137,7 @@ static void accept_some(struct hub_listener *listener)
             return;
         }
         if (take_place(listener)) {
-            client_accept(listener->hub, listener, fd, &peer);
+            client_accept(listener->hub, listener->shared, fd, &peer);
         } else {
             socket_close(fd);
         }
@@ -155,11 +163,10 @@ static void on_client(void *context, struct client *client)
 
     client->hub = hub;
     list_push(&hub->clients, &client->in_hub);
-    /* Listeners are known by each worker on its own. */
-    client->facts->listener =
-        &hub->listeners[client->facts->listener - client->facts->listener->hub->listeners];
     if (worker_group_is_stopping(server_group(hub->server))) {
         client_stop(client);
+    } else if (!client_is_allowed(client)) {
+        client_refuse(client, MQTT_NOT_AUTHORIZED);
     } else {
         client_arrive(client);
     }
@@ -216,6 +223,27 @@ static void write_closing(struct hub *hub)
     }
 }
 
+void hub_recheck(struct hub *hub)
+{
+    hub->rechecked = hub->clients.next;
+}
+
+/* Who comes meanwhile is asked by what holds now. */
+static void recheck_some(struct hub *hub)
+{
+    struct list_link *link = hub->rechecked;
+
+    for (unsigned i = 0; i < RECHECK_BUDGET && link && link != &hub->clients; i++) {
+        struct client *client = CONTAINER_OF(link, struct client, in_hub);
+
+        link = link->next;
+        if (client->state == CLIENT_READY && !client_is_allowed(client)) {
+            client_fail(client, MQTT_NOT_AUTHORIZED);
+        }
+    }
+    hub->rechecked = link == &hub->clients ? NULL : link;
+}
+
 /* The end of an iteration: nobody walks a list, so here a client may be closed. */
 static void flush(void *context)
 {
@@ -223,6 +251,7 @@ static void flush(void *context)
     struct list_link failed;
     struct list_link *link;
 
+    recheck_some(hub);
     write_closing(hub);
     write_dirty(hub);
     /* Apart: a will that is sent now makes others dirty, who have not failed. */
@@ -259,19 +288,21 @@ static bool has_work(void *context)
 {
     struct hub *hub = context;
 
-    return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing);
+    return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked;
 }
 
 static void on_stop(void *context)
 {
     struct hub *hub = context;
-    struct list_link *link = hub->clients.next;
+    struct list_link *link;
 
-    for (unsigned i = 0; i < hub->listener_len; i++) {
-        unwatch_listener(&hub->listeners[i]);
-        wheel_disarm(&hub->listeners[i].timer);
+    for (link = hub->listeners.next; link != &hub->listeners; link = link->next) {
+        struct hub_listener *listener = CONTAINER_OF(link, struct hub_listener, in_hub);
+
+        unwatch_listener(listener);
+        wheel_disarm(&listener->timer);
     }
-    for (; link != &hub->clients; link = link->next) {
+    for (link = hub->clients.next; link != &hub->clients; link = link->next) {
         client_stop(CONTAINER_OF(link, struct client, in_hub));
     }
 }
@@ -354,6 +385,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->shard = shard_new(core, number, &client_peer_ops);
     hub->drawn = (uint64_t)number << 48;
     list_init(&hub->clients);
+    list_init(&hub->listeners);
     list_init(&hub->dirty);
     list_init(&hub->closing);
     list_init(&hub->open_acks);
@@ -372,6 +404,15 @@ void hub_free_worker(struct hub *hub)
     hub->worker = worker_free(hub->worker);
 }
 
+static void free_listeners(struct hub *hub)
+{
+    struct list_link *link;
+
+    while ((link = list_pop(&hub->listeners)) != NULL) {
+        hub_listener_free(CONTAINER_OF(link, struct hub_listener, in_hub));
+    }
+}
+
 struct hub *hub_free(struct hub *hub)
 {
     if (hub) {
@@ -381,7 +422,7 @@ struct hub *hub_free(struct hub *hub)
         }
         hub->shard = shard_free(hub->shard);
         output_pool_deinit(&hub->pool);
-        memory_free(hub->listeners);
+        free_listeners(hub);
         memory_free(hub->scratch.bytes);
         memory_free(hub->name.bytes);
         memory_free(hub);
@@ -389,28 +430,68 @@ struct hub *hub_free(struct hub *hub)
     return NULL;
 }
 
-int hub_listen(struct hub *hub, const struct server_listener *listeners, unsigned len)
+/* Listeners */
+
+int hub_listener_new(struct hub *hub, int fd, struct server_listener *shared,
+                     struct hub_listener **listener_out)
 {
-    hub->listeners = memory_alloc_zero(len ? len : 1, sizeof(*hub->listeners));
-    if (!hub->listeners) {
+    struct hub_listener *listener = memory_alloc_zero(1, sizeof(*listener));
+
+    if (!listener) {
         return -ENOMEM;
     }
-    hub->listener_len = len;
-    for (unsigned i = 0; i < len; i++) {
-        struct hub_listener *listener = &hub->listeners[i];
-        int r;
+    listener->source = SOURCE_LISTENER;
+    listener->fd = fd;
+    listener->shared = shared;
+    listener->hub = hub;
+    list_init(&listener->in_hub);
+    wheel_timer_init(&listener->timer, HUB_TIMER_LISTENER);
+    *listener_out = listener;
+    return 0;
+}
 
-        listener->source = SOURCE_LISTENER;
-        listener->shared = &listeners[i];
-        listener->settings = &hub->settings->listeners[listeners[i].index];
-        listener->mount =
-            slice_of_text(listener->settings->mount_point ? listener->settings->mount_point : "");
-        listener->hub = hub;
-        wheel_timer_init(&listener->timer, HUB_TIMER_LISTENER);
-        r = watch_listener(listener);
-        if (r < 0) {
-            return r;
+struct hub_listener *hub_listener_free(struct hub_listener *listener)
+{
+    return memory_free(listener);
+}
+
+int hub_listen(struct hub *hub, int fd, struct server_listener *shared)
+{
+    struct hub_listener *listener;
+    int r = hub_listener_new(hub, fd, shared, &listener);
+
+    if (r < 0) {
+        return r;
+    }
+    list_push(&hub->listeners, &listener->in_hub);
+    return watch_listener(listener);
+}
+
+void hub_add_listener(struct hub *hub, struct hub_listener *listener)
+{
+    list_push(&hub->listeners, &listener->in_hub);
+    if (!worker_group_is_stopping(server_group(hub->server))) {
+        resume_accept(listener);
+    }
+}
+
+void hub_remove_listener(struct hub_listener *listener)
+{
+    unwatch_listener(listener);
+    wheel_disarm(&listener->timer);
+    list_remove(&listener->in_hub);
+    hub_listener_free(listener);
+}
+
+struct server_listener *hub_find_listener(const struct hub *hub,
+                                          const struct server_listener *listener)
+{
+    for (struct list_link *link = hub->listeners.next; link != &hub->listeners; link = link->next) {
+        struct server_listener *now = CONTAINER_OF(link, struct hub_listener, in_hub)->shared;
+
+        if (now->places == listener->places) {
+            return now;
         }
     }
-    return 0;
+    return NULL;
 }

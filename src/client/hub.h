@@ -8,6 +8,7 @@
  */
 
 #include "client/server.h"
+#include "client/server_listener.h"
 #include "core/shard.h"
 #include "loop/worker.h"
 #include "net/output.h"
@@ -21,22 +22,15 @@ struct server;
 /* Timers of this folder, beside those of core. */
 enum hub_timer { HUB_TIMER_CLIENT = SHARD_TIMER_CLIENT, HUB_TIMER_LISTENER };
 
-/* One listening descriptor, shared by all workers. Immutable but for the count. */
-struct server_listener {
-    int fd;
-    unsigned index;                   /* in the settings' listeners */
-    _Atomic uint32_t *connection_len; /* of all sockets of this listener */
-};
-
-/* The same as one worker sees it. Owner: its worker. */
+/* One listening descriptor, which all workers watch, as one of them sees it. Owner: its worker. */
 struct hub_listener {
     uint8_t source; /* SOURCE_LISTENER */
     bool is_polled;
-    const struct server_listener *shared;
-    const struct listener_settings *settings;
-    struct slice mount; /* its mount_point; empty: none */
+    int fd;
+    struct server_listener *shared; /* for whoever comes now */
     struct hub *hub;
     struct wheel_timer timer; /* to look again when descriptors had run out */
+    struct list_link in_hub;
 };
 
 /* Codes of MQTT 5.0; what a client of version 3 is refused is counted by the same. */
@@ -61,18 +55,18 @@ struct scratch {
 /* Owner: its worker. */
 struct hub {
     struct server *server;
-    const struct settings *settings;
+    const struct settings *settings; /* that hold now, on this worker */
     struct shard *shard;
     struct worker *worker;
     struct list_link clients;
-    struct list_link *listed; /* where a survey goes on in them; NULL: none is under way */
+    struct list_link *listed;    /* where a survey goes on in them; NULL: none is under way */
+    struct list_link *rechecked; /* where a reload looks at them again; NULL: nowhere */
     struct list_link dirty;
     struct list_link closing;
     struct list_link open_acks; /* that wait for the store */
     struct output_pool pool;
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */
-    struct hub_listener *listeners;
-    unsigned listener_len;
+    struct list_link listeners;
     uint64_t drawn;         /* state of the generator of client ids */
     struct scratch scratch; /* properties that are put together anew */
     struct scratch name;    /* a topic or filter behind its mount point */
@@ -87,8 +81,24 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
 void hub_free_worker(struct hub *hub);
 struct hub *hub_free(struct hub *hub);
 
-/* All listening descriptors at once, before the worker runs. They stay the server's. */
-int hub_listen(struct hub *hub, const struct server_listener *listeners, unsigned len) MUST_CHECK;
+/* -ENOMEM. Nothing watches the descriptor yet; it stays the caller's. */
+int hub_listener_new(struct hub *hub, int fd, struct server_listener *shared,
+                     struct hub_listener **listener_out) MUST_CHECK;
+struct hub_listener *hub_listener_free(struct hub_listener *listener);
+
+/* Before the worker runs: watches a descriptor. -errno. */
+int hub_listen(struct hub *hub, int fd, struct server_listener *shared) MUST_CHECK;
+
+/* The same for one that was made. Where the kernel has no memory for that now, it is tried again
+ * each second. */
+void hub_add_listener(struct hub *hub, struct hub_listener *listener);
+
+/* Stops watching and frees it. */
+void hub_remove_listener(struct hub_listener *listener);
+
+/* The listener as it is for whoever comes now; NULL: it is closed. */
+struct server_listener *hub_find_listener(const struct hub *hub,
+                                          const struct server_listener *listener);
 
 /* A descriptor was closed here: a listener that had run out of them may go on. */
 void hub_on_descriptor(struct hub *hub);
@@ -97,13 +107,16 @@ void hub_on_descriptor(struct hub *hub);
 void hub_unlist(struct hub *hub, struct client *client);
 
 /* A connection of this listener has ended. */
-void hub_give_place(const struct hub_listener *listener);
+void hub_give_place(struct hub *hub, const struct server_listener *listener);
 
 /* At least `size` bytes that last until the next call; NULL without memory. */
 uint8_t *hub_scratch(struct hub *hub, size_t size);
 
 /* The same, and apart from it, for the name that mount_topic() and mount_filter() make. */
 uint8_t *hub_name(struct hub *hub, size_t size);
+
+/* Looks at all clients again, in slices: who would not be let in any more is disconnected. */
+void hub_recheck(struct hub *hub);
 
 /* Writes all dirty outputs now, after their posts: when this iteration put too much into them. */
 void hub_flush(struct hub *hub);
@@ -112,12 +125,29 @@ void hub_flush(struct hub *hub);
 uint64_t hub_draw(struct hub *hub);
 
 struct worker_group *server_group(const struct server *server);
+struct hub *server_hub(const struct server *server, unsigned worker);
+unsigned server_worker_len(const struct server *server);
+
+/* What a reload replaces as a whole. Owner: main. */
+struct server_snapshot {
+    struct settings *settings;
+    struct server_listener **listeners; /* one for each of the settings' */
+    unsigned listener_len;
+};
+
+/* Puts it in the place of what holds, which it gets. Main. */
+void server_swap(struct server *server, struct server_snapshot *snapshot);
+void server_snapshot_deinit(struct server_snapshot *snapshot);
+
+/* Main. */
+struct server_listener *server_get_listener(const struct server *server, unsigned index);
+
+/* What these settings are for core. */
+struct core_limits server_core_limits(const struct server *server, const struct settings *settings);
+
 /* The sum of what the hubs count, in a moment in which no worker runs. */
 void server_sum_refusals(const struct server *server, struct hub_counts *counts_out);
 
 _Atomic uint32_t *server_connection_len(struct server *server);
 struct core *server_core(const struct server *server);
 const struct settings *server_settings(const struct server *server);
-
-/* Trusted ranges of a listener, parsed. */
-bool server_trusts(const struct server *server, unsigned listener, const struct address *peer);

@@ -55,7 +55,7 @@ static void keep(struct client *client, struct slice bytes, uint32_t total)
 
 static uint32_t packet_max(const struct client *client, enum mqtt_packet_type type)
 {
-    uint32_t max = client->hub->settings->limits.max_packet_size;
+    uint32_t max = client->facts->listener->terms->limits.max_packet_size;
 
     switch (type) {
     case MQTT_PUBLISH: return max;

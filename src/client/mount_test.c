@@ -6,7 +6,7 @@
 /* A client of a listener with this mount point. */
 struct fixture {
     struct hub *hub;
-    struct hub_listener listener;
+    struct server_listener listener;
     struct client_facts facts;
     struct client client;
 };

@@ -81,7 +81,7 @@ static enum mqtt_reason resolve_topic(struct client *client, struct mqtt_publish
 /* Whether a new QoS 2 message is more than the Receive Maximum that version 5 was told. */
 static bool is_one_too_many(const struct client *client, const struct mqtt_publish *publish)
 {
-    uint16_t max = client->hub->settings->limits.max_inflight_messages;
+    uint16_t max = client->facts->listener->terms->limits.max_inflight_messages;
     const struct inbound *inbound = &client->session->inbound;
 
     return publish->qos == 2 && client->version >= MQTT_5_0 && max && inbound->len >= max &&
@@ -97,7 +97,7 @@ static enum mqtt_reason check_publish(struct client *client, struct mqtt_publish
     if (publish->qos > client->facts->listener->settings->max_qos) {
         return MQTT_QOS_NOT_SUPPORTED;
     }
-    if (publish->retain && !settings->clients.retain_available) {
+    if (publish->retain && !client->facts->listener->terms->clients.retain_available) {
         return MQTT_RETAIN_NOT_SUPPORTED;
     }
     if (settings->limits.receive_maximum_exceeded == SETTINGS_RECEIVE_DISCONNECT &&

@@ -8,16 +8,15 @@
 /* Immutable while workers run, but for the counts of connections. Owner: main. */
 struct server {
     struct settings *settings;
+    struct server_budgets budgets;
     struct worker_group *group;
     struct core *core;
     struct hub **hubs;
     unsigned worker_len;
-    struct server_listener *listeners;
+    struct server_listener **listeners; /* one for each of the settings' */
     unsigned listener_len;
-    _Atomic uint32_t *connection_lens; /* one for each of the settings' listeners */
-    _Atomic uint32_t connection_len;   /* of all listeners */
-    bool is_listening;
-    struct lines *lines; /* of the log; NULL: not published */
+    _Atomic uint32_t connection_len; /* of all listeners */
+    struct lines *lines;             /* of the log; NULL: not published */
 };
 
 const struct server_budgets server_budgets_default = {
@@ -58,34 +57,86 @@ const struct settings *server_settings(const struct server *server)
     return server->settings;
 }
 
-bool server_trusts(const struct server *server, unsigned listener, const struct address *peer)
+struct hub *server_hub(const struct server *server, unsigned worker)
 {
-    const struct settings_proxy *proxy = &server->settings->listeners[listener].proxy;
-
-    for (unsigned i = 0; i < proxy->trusted_len; i++) {
-        if (address_range_contains(&proxy->trusted[i], peer)) {
-            return true;
-        }
-    }
-    return proxy->trusted_len == 0;
+    assert(worker < server->worker_len);
+    return server->hubs[worker];
 }
 
-static int make_parts(struct server *server, const struct server_params *params)
+unsigned server_worker_len(const struct server *server)
 {
-    const struct settings_limits *limits = &server->settings->limits;
-    struct core_limits core_limits = {
+    return server->worker_len;
+}
+
+struct server_listener *server_get_listener(const struct server *server, unsigned index)
+{
+    assert(index < server->listener_len);
+    return server->listeners[index];
+}
+
+struct core_limits server_core_limits(const struct server *server, const struct settings *settings)
+{
+    const struct settings_limits *limits = &settings->limits;
+
+    return (struct core_limits){
         .max_queued = limits->max_queued_messages,
         .max_queued_bytes = limits->max_queued_bytes,
         .max_inflight_bytes = limits->max_inflight_bytes,
         .queue_plain = limits->queue_qos0_messages,
-        .merges = !server->settings->clients.allow_duplicate_messages,
+        .merges = !settings->clients.allow_duplicate_messages,
         .upgrade_qos = limits->upgrade_outgoing_qos,
-        .delivery_budget = params->budgets.deliveries,
-        .at_once = params->budgets.at_once,
-        .cleanup_budget = params->budgets.cleanups,
+        .delivery_budget = server->budgets.deliveries,
+        .at_once = server->budgets.at_once,
+        .cleanup_budget = server->budgets.cleanups,
         .max_sessions = (uint32_t)MAX(limits->global_max_clients, 0),
-        .sweep_interval_s = server->settings->clients.retain_expiry_interval_min * 60,
+        .sweep_interval_s = settings->clients.retain_expiry_interval_min * 60,
     };
+}
+
+void server_swap(struct server *server, struct server_snapshot *snapshot)
+{
+    struct server_snapshot before = {
+        .settings = server->settings,
+        .listeners = server->listeners,
+        .listener_len = server->listener_len,
+    };
+
+    server->settings = snapshot->settings;
+    server->listeners = snapshot->listeners;
+    server->listener_len = snapshot->listener_len;
+    *snapshot = before;
+}
+
+void server_snapshot_deinit(struct server_snapshot *snapshot)
+{
+    for (unsigned i = 0; i < snapshot->listener_len; i++) {
+        server_listener_unref(snapshot->listeners[i]);
+    }
+    memory_free(snapshot->listeners);
+    settings_unref(snapshot->settings);
+    *snapshot = (struct server_snapshot){0};
+}
+
+static int make_listeners(struct server *server)
+{
+    unsigned len = server->settings->listener_len;
+    int r = 0;
+
+    server->listeners = memory_alloc_zero(MAX(len, 1u), sizeof(struct server_listener *));
+    if (!server->listeners) {
+        return -ENOMEM;
+    }
+    server->listener_len = len;
+    for (unsigned i = 0; i < len && r == 0; i++) {
+        r = server_listener_new(server->settings, &server->settings->listeners[i], NULL,
+                                &server->listeners[i]);
+    }
+    return r;
+}
+
+static int make_parts(struct server *server, const struct server_params *params)
+{
+    struct core_limits core_limits = server_core_limits(server, server->settings);
     int r = worker_group_new(params->worker_len, &params->budgets.worker, &server->group);
 
     if (r == 0) {
@@ -95,11 +146,10 @@ static int make_parts(struct server *server, const struct server_params *params)
         return r;
     }
     server->hubs = memory_alloc_zero(params->worker_len, sizeof(struct hub *));
-    server->connection_lens = memory_alloc_zero(MAX(server->settings->listener_len, 1u),
-                                                sizeof(*server->connection_lens));
-    if (!server->hubs || !server->connection_lens) {
+    if (!server->hubs) {
         return -ENOMEM;
     }
+    r = make_listeners(server);
     for (unsigned i = 0; i < params->worker_len && r == 0; i++) {
         r = hub_new(server, server->group, server->core, i, &server->hubs[i]);
         if (r == 0) {
@@ -119,6 +169,7 @@ int server_new(const struct server_params *params, struct server **server_out)
         return -ENOMEM;
     }
     server->settings = settings_ref(params->settings);
+    server->budgets = params->budgets;
     r = make_parts(server, params);
     if (r < 0) {
         server_free(server);
@@ -146,6 +197,7 @@ static void clear_workers(struct server *server)
 
 struct server *server_free(struct server *server)
 {
+    struct server_snapshot last = {0};
     struct owner *owner = owner_self;
 
     if (!server) {
@@ -161,17 +213,13 @@ struct server *server_free(struct server *server)
         owner_self = &server->hubs[i]->shard->owner;
         hub_free(server->hubs[i]);
     }
-    for (unsigned i = 0; server->connection_lens && i < server->settings->listener_len; i++) {
-        assert(server->connection_lens[i] == 0);
-    }
     assert(server->connection_len == 0);
     owner_self = owner;
     core_free(server->core);
     worker_group_free(server->group);
-    settings_unref(server->settings);
+    server_swap(server, &last);
+    server_snapshot_deinit(&last);
     memory_free(server->hubs);
-    memory_free(server->listeners);
-    memory_free(server->connection_lens);
     memory_free(server);
     return NULL;
 }
@@ -188,36 +236,17 @@ void server_publish_line(void *server, const char *topic, struct slice line)
 
 int server_add_listener(struct server *server, int fd, unsigned listener)
 {
-    struct server_listener *listeners =
-        memory_resize(server->listeners, (server->listener_len + 1) * sizeof(*server->listeners));
-
-    assert(!server->is_listening && listener < server->settings->listener_len);
-    if (!listeners) {
-        return -ENOMEM;
-    }
-    server->listeners = listeners;
-    listeners[server->listener_len++] = (struct server_listener){
-        .fd = fd,
-        .index = listener,
-        .connection_len = &server->connection_lens[listener],
-    };
-    return 0;
-}
-
-int server_listen(struct server *server)
-{
     int r = 0;
 
-    server->is_listening = true;
     for (unsigned i = 0; i < server->worker_len && r == 0; i++) {
-        r = hub_listen(server->hubs[i], server->listeners, server->listener_len);
+        r = hub_listen(server->hubs[i], fd, server_get_listener(server, listener));
     }
     return r;
 }
 
 void server_run_worker(struct server *server, unsigned worker)
 {
-    assert(server->is_listening && worker < server->worker_len);
+    assert(worker < server->worker_len);
     worker_run(server->hubs[worker]->worker);
 }
 

@@ -49,13 +49,11 @@ int server_open_lines(struct server *server) MUST_CHECK;
 void server_publish_line(void *server, const char *topic, struct slice line);
 
 /*
- * Gives a listening descriptor to all workers, before server_listen(). The descriptor stays the
- * caller's. `listener` is the index into the settings' listeners.
+ * Gives a listening descriptor to all workers, before they run: they will accept as soon as they
+ * do. The descriptor stays the caller's. `listener` is the index into the settings' listeners.
+ * -errno.
  */
 int server_add_listener(struct server *server, int fd, unsigned listener) MUST_CHECK;
-
-/* All listening descriptors are known: workers will accept as soon as they run. */
-int server_listen(struct server *server) MUST_CHECK;
 
 /* The life of one worker: returns after server_stop(), when all workers have finished. */
 void server_run_worker(struct server *server, unsigned worker);

@@ -12,6 +12,7 @@ struct pair {
     const char *prefix; /* of its lines */
     const struct report *report;
     unsigned len; /* differences */
+    bool renews;  /* one of them is for new connections */
 };
 
 /* Listeners */
@@ -66,6 +67,11 @@ static void say_listener(const struct report *report, const struct listener_sett
 
 /* Options */
 
+static bool is_of_listener(const struct option *option)
+{
+    return option->scope == OPTION_LISTENER || option->scope == OPTION_DEFAULT_LISTENER;
+}
+
 static int keep(struct pair *pair, const struct option *option)
 {
     report_line(pair->report, LOG_WARNING, "Warning: %s%s: needs a restart.", pair->prefix,
@@ -91,6 +97,7 @@ static int compare(struct pair *pair, const struct option *option)
             report_line(pair->report, LOG_INFORMATION, "%s%s %s -> %s", pair->prefix, option->name,
                         report_excerpt(before).text, report_excerpt(after).text);
             pair->len++;
+            pair->renews |= is_of_listener(option) || option->reload == OPTION_RELOAD_LISTENER;
         }
     }
     free(before);
@@ -103,11 +110,6 @@ static bool has_value(const struct option *option)
 {
     return !option->alias_of && option->status == OPTION_BUILT &&
            (option->parse || option->storage != OPTION_STORE_NONE);
-}
-
-static bool is_of_listener(const struct option *option)
-{
-    return option->scope == OPTION_LISTENER || option->scope == OPTION_DEFAULT_LISTENER;
 }
 
 static int compare_all(struct pair *pair)
@@ -128,13 +130,14 @@ static int compare_all(struct pair *pair)
     return 0;
 }
 
-static int compare_listeners(const struct settings *now, struct settings *next,
+/* `renews`: an option of the broker has changed for all new connections. */
+static int compare_listeners(const struct settings *now, struct settings *next, bool renews,
                              const struct report *report, struct changes *changes)
 {
     for (unsigned i = 0; i < next->listener_len; i++) {
         char prefix[300];
         char name[256];
-        struct pair pair = {.report = report, .prefix = prefix};
+        struct pair pair = {.report = report, .prefix = prefix, .renews = renews};
         int r;
 
         if (changes->listeners[i] == CHANGES_NONE) {
@@ -152,6 +155,7 @@ static int compare_listeners(const struct settings *now, struct settings *next,
             return r;
         }
         changes->len += pair.len;
+        changes->renews[i] = pair.renews;
     }
     return 0;
 }
@@ -181,17 +185,19 @@ int changes_settle(const struct settings *now, struct settings *next, const stru
     *changes_out = (struct changes){
         .listeners = arena_alloc_array(&next->arena, MAX(next->listener_len, 1u),
                                        sizeof(*changes_out->listeners)),
+        .renews = arena_alloc_array(&next->arena, MAX(next->listener_len, 1u),
+                                    sizeof(*changes_out->renews)),
         .stays = arena_alloc_array(&next->arena, MAX(now->listener_len, 1u),
                                    sizeof(*changes_out->stays)),
     };
-    if (!changes_out->listeners || !changes_out->stays) {
+    if (!changes_out->listeners || !changes_out->renews || !changes_out->stays) {
         return -ENOMEM;
     }
     match(now, next, changes_out);
     r = compare_all(&pair);
     changes_out->len += pair.len;
     if (r == 0) {
-        r = compare_listeners(now, next, report, changes_out);
+        r = compare_listeners(now, next, pair.renews, report, changes_out);
     }
     if (r == 0) {
         say_closed(now, report, changes_out);

@@ -15,6 +15,8 @@
 struct changes {
     unsigned *listeners; /* of each new listener, the old one that goes on; CHANGES_NONE: it opens.
                             In the arena of the new settings. */
+    bool *renews;        /* of each new listener that goes on, whether there is something new for
+                            connections that come from now on. There, too. */
     bool *stays;         /* of each old listener, whether it goes on; else it closes. There, too. */
     unsigned len;        /* differences that were reported, listeners among them */
 };

@@ -104,6 +104,34 @@ static void test_values_that_need_a_restart(void **state)
     fixture_free(c.said);
 }
 
+/* What is at once for everybody leaves those who come as they are. */
+static void test_what_is_new_for_connections(void **state)
+{
+    static const struct {
+        const char *now;
+        const char *next;
+        bool renews[2];
+    } rows[] = {
+        {"listener 1\nlistener 2\n",
+         "listener 1\nlistener 2\nlog_type all\nmemory_limit 1\n",                 {false, false}},
+        {"listener 1\nlistener 2\n", "listener 1\nlistener 2\nmax_keepalive 60\n", {true, true}  },
+        {"listener 1\nlistener 2\n", "listener 1\nmax_qos 1\nlistener 2\n",        {true, false} },
+        {"listener 1\nlistener 2\n", "listener 1\nlisten_backlog 5\nlistener 2\n", {false, false}},
+        {"listener 1\nlistener 2\n",
+         "listener 1\nlistener_allow_anonymous true\nlistener 2\n",                {true, false} },
+        {"listener 1\nlistener 2\n", "listener 3\nlistener 2\n",                   {false, false}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct comparison c = compare(rows[i].now, rows[i].next);
+
+        assert_int_equal(c.changes.renews[0], rows[i].renews[0]);
+        assert_int_equal(c.changes.renews[1], rows[i].renews[1]);
+        comparison_free(&c);
+    }
+}
+
 static void test_listeners_come_and_go(void **state)
 {
     struct comparison c = compare("listener 1\nlistener 2 127.0.0.1\nlistener 3\nlistener 0 /a\n",
@@ -179,6 +207,7 @@ int main(void)
         cmocka_unit_test(test_nothing_changes),
         cmocka_unit_test(test_values_that_change),
         cmocka_unit_test(test_values_that_need_a_restart),
+        cmocka_unit_test(test_what_is_new_for_connections),
         cmocka_unit_test(test_listeners_come_and_go),
         cmocka_unit_test(test_equal_listeners_are_matched_one_to_one),
         cmocka_unit_test(test_texts_are_values),

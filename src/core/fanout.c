@@ -187,8 +187,8 @@ void fanout_serve(struct shard *shard, struct publication *publication, struct s
     if (walk.total == 0) {
         return;
     }
-    merges = shard->core->limits.merges && walk.node_len > 1;
-    if ((merges || walk.total > MAX(shard->budget, shard->core->limits.at_once)) && start(&walk)) {
+    merges = shard->limits.merges && walk.node_len > 1;
+    if ((merges || walk.total > MAX(shard->budget, shard->limits.at_once)) && start(&walk)) {
         shard->fanout.serial = merges ? ++shard->fanout.serials : 0;
         fanout_go_on(shard);
         return;

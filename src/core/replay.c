@@ -339,8 +339,8 @@ void replay_resume(struct shard *shard, struct session *session)
 /* A replay fills no queue up to its limit: it can wait, and what comes live can't. */
 static bool has_room(const struct shard *shard, const struct session *session)
 {
-    uint32_t max_queued = shard->core->limits.max_queued;
-    uint64_t max_bytes = shard->core->limits.max_queued_bytes;
+    uint32_t max_queued = shard->limits.max_queued;
+    uint64_t max_bytes = shard->limits.max_queued_bytes;
     uint32_t low = max_queued ? MIN(QUEUED_LOW, (max_queued + 1) / 2) : QUEUED_LOW;
 
     return session->client && outbound_queued(&session->outbound) < low &&

@@ -43,10 +43,10 @@ static struct session *session_find(const struct shard *shard, struct slice id, 
 
 /* One of max_sessions. Taken first and looked at then, since all workers take; what replaces
  * another one is not refused. */
-static bool take_place(struct core *core, bool replaces)
+static bool take_place(struct shard *shard, bool replaces)
 {
-    uint32_t max = core->limits.max_sessions;
-    uint32_t before = atomic_fetch_add_explicit(&core->session_len, 1, memory_order_relaxed);
+    uint32_t max = shard->limits.max_sessions;
+    uint32_t before = atomic_fetch_add_explicit(&shard->core->session_len, 1, memory_order_relaxed);
 
     return replaces || max == 0 || before < max;
 }
@@ -147,7 +147,7 @@ void session_end(struct shard *shard, struct session *session)
     inbound_deinit(&session->inbound);
     session->will = message_unref(session->will);
     list_push(&shard->ended, &session->ended);
-    session_clean_up(shard, MIN(shard->core->limits.cleanup_budget, 16u));
+    session_clean_up(shard, MIN(shard->limits.cleanup_budget, 16u));
 }
 
 /* Not before the session has left its groups. Answers what is left of the budget. */
@@ -306,9 +306,8 @@ int session_connect(struct shard *shard, struct client *client,
 
     assert_owner(shard->worker);
     if (!resumes) {
-        r = take_place(shard->core, old != NULL)
-                ? session_new(shard, request->client_id, hash, &session)
-                : SESSION_TOO_MANY;
+        r = take_place(shard, old != NULL) ? session_new(shard, request->client_id, hash, &session)
+                                           : SESSION_TOO_MANY;
         if (r != 0) {
             give_place(shard->core);
             return r;
@@ -376,7 +375,7 @@ static enum peer_verdict send_delivery(struct shard *shard, struct session *sess
 /* Whether so much is in flight that nothing more may be. */
 static bool is_window_full(const struct shard *shard, const struct session *session)
 {
-    uint64_t max = shard->core->limits.max_inflight_bytes;
+    uint64_t max = shard->limits.max_inflight_bytes;
 
     return max && outbound_unacked_bytes(&session->outbound) >= max;
 }
@@ -459,7 +458,7 @@ static void deliver_now(struct shard *shard, struct session *session,
 
 static bool is_queue_full(const struct shard *shard, const struct session *session)
 {
-    const struct core_limits *limits = &shard->core->limits;
+    const struct core_limits *limits = &shard->limits;
 
     return (limits->max_queued && outbound_queued(&session->outbound) >= limits->max_queued) ||
            (limits->max_queued_bytes &&
@@ -515,7 +514,7 @@ static void deliver_later(struct shard *shard, struct session *session,
 static bool plain_waits(const struct shard *shard, const struct session *session)
 {
     return session->client ? outbound_has_plain(&session->outbound)
-                           : shard->core->limits.queue_plain && session->expiry_interval != 0;
+                           : shard->limits.queue_plain && session->expiry_interval != 0;
 }
 
 static void deliver(struct shard *shard, struct session *session, struct publication *publication,
@@ -533,7 +532,7 @@ static uint8_t qos_of(const struct shard *shard, uint8_t published, uint8_t opti
 {
     uint8_t asked = options & SUBSCRIBE_QOS;
 
-    return published < asked && !shard->core->limits.upgrade_qos ? published : asked;
+    return published < asked && !shard->limits.upgrade_qos ? published : asked;
 }
 
 bool session_can_keep(const struct shard *shard, const struct session *session, uint8_t published,

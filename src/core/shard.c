@@ -19,7 +19,7 @@ int core_new(const struct hash_key *key, unsigned worker_len, const struct core_
     rcu_init(&core->rcu);
     core->key = *key;
     core->worker_len = worker_len;
-    core->limits = *limits;
+    core->first_limits = *limits;
     for (unsigned i = 0; i < CORE_HOME_LEN; i++) {
         core->homes[i] = (uint8_t)(i % worker_len);
     }
@@ -61,6 +61,7 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
     struct shard *shard = memory_must_alloc_aligned(sizeof(*shard));
 
     shard->core = core;
+    shard->limits = core->first_limits;
     shard->worker = worker;
     shard->peer = peer;
     rcu_reader_init(&shard->reader, &core->rcu);
@@ -72,7 +73,7 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
     list_init(&shard->ended);
     list_init(&shard->filling);
     share_dealt_init(&shard->dealt, core->worker_len);
-    sweep_init(&shard->sweep, core, worker);
+    sweep_init(shard);
     shard->cache = match_cache_new();
     return shard;
 }
@@ -85,6 +86,13 @@ void shard_set_post(struct shard *shard, const struct post *post)
 void shard_set_store(struct shard *shard, const struct store *store)
 {
     shard->store = *store;
+}
+
+void shard_change_limits(struct shard *shard, const struct core_limits *limits)
+{
+    assert_owner(shard->worker);
+    shard->limits = *limits;
+    sweep_change(shard);
 }
 
 void shard_clear(struct shard *shard)
@@ -128,14 +136,14 @@ void shard_begin(struct shard *shard, uint64_t now_ms)
     assert_owner(shard->worker);
     shard->now_ms = now_ms;
     shard->iteration++;
-    shard->budget = shard->core->limits.delivery_budget;
+    shard->budget = shard->limits.delivery_budget;
     wheel_advance(&shard->wheel, shard_now(shard));
 }
 
 /* Fan-outs and the mailbox come first, but never so that replays stand still. */
 void shard_go_on(struct shard *shard)
 {
-    const struct core_limits *limits = &shard->core->limits;
+    const struct core_limits *limits = &shard->limits;
 
     shard->budget = MAX(shard->budget, limits->delivery_budget / 4 + 1);
     replay_go_on(shard);

@@ -24,7 +24,7 @@
 #include "core/store.h"
 #include "core/sweep.h"
 
-/* Limits that are settings of the operator. */
+/* Limits that are settings of the operator, and budgets. Each shard has its own copy. */
 struct core_limits {
     uint32_t max_queued;       /* deliveries per session above the window; 0 = no bound */
     uint64_t max_queued_bytes; /* the same in bytes of payload: full once that many wait */
@@ -49,8 +49,8 @@ struct core {
     struct rcu rcu;
     struct hash_key key;
     unsigned worker_len;
-    struct core_limits limits;
-    uint8_t homes[CORE_HOME_LEN]; /* the worker of each slot of client ids */
+    struct core_limits first_limits; /* that shards begin with */
+    uint8_t homes[CORE_HOME_LEN];    /* the worker of each slot of client ids */
     struct router router;
     struct retained retained;
     _Atomic uint32_t session_len; /* of all workers; changes when one is made or ends */
@@ -78,6 +78,7 @@ enum shard_timer {
 /* Owner: its worker. */
 struct shard {
     struct core *core;
+    struct core_limits limits;
     struct owner owner;
     struct rcu_reader reader;
     unsigned worker;
@@ -112,6 +113,12 @@ struct core *core_free(struct core *core);
 struct shard *shard_new(struct core *core, unsigned worker, const struct peer_ops *peer);
 
 void shard_set_post(struct shard *shard, const struct post *post);
+
+/*
+ * Other limits from now on, on its worker. What is over them already stays: a queue takes nothing
+ * more until there is room again, a sweep that is under way ends.
+ */
+void shard_change_limits(struct shard *shard, const struct core_limits *limits);
 
 /* Before any worker runs; nothing is kept unless this is called. */
 void shard_set_store(struct shard *shard, const struct store *store);

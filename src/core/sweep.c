@@ -12,12 +12,28 @@
 #define SWEEP_WORKER 0
 #define SWEEP_NEVER  UINT32_MAX
 
-void sweep_init(struct sweep *sweep, const struct core *core, unsigned worker)
+/* One interval from now, on the worker that sweeps. */
+static uint32_t next_due(const struct shard *shard)
 {
-    bool is_ours = worker == SWEEP_WORKER && core->limits.sweep_interval_s > 0;
+    bool is_ours = shard->worker == SWEEP_WORKER && shard->limits.sweep_interval_s > 0;
 
-    sweep->due = is_ours ? 0 : SWEEP_NEVER;
-    sweep->cursor = TREE_NO_NODE;
+    return is_ours ? shard_now(shard) + shard->limits.sweep_interval_s : SWEEP_NEVER;
+}
+
+void sweep_init(struct shard *shard)
+{
+    shard->sweep.due = next_due(shard) == SWEEP_NEVER ? SWEEP_NEVER : 0;
+    shard->sweep.cursor = TREE_NO_NODE;
+}
+
+/* One that is under way is due, and stays so. */
+void sweep_change(struct shard *shard)
+{
+    uint32_t due = next_due(shard);
+
+    if (shard->sweep.cursor == TREE_NO_NODE) {
+        shard->sweep.due = due == SWEEP_NEVER ? SWEEP_NEVER : MIN(shard->sweep.due, due);
+    }
 }
 
 /* The walk stands on a pinned node from here on; the one that was pinned before is let go. */
@@ -52,7 +68,7 @@ static void look_at(struct shard *shard, uint32_t number)
 static void finish(struct shard *shard)
 {
     move_pin(shard, TREE_NO_NODE);
-    shard->sweep.due = shard_now(shard) + shard->core->limits.sweep_interval_s;
+    shard->sweep.due = next_due(shard);
 }
 
 void sweep_go_on(struct shard *shard, unsigned budget)

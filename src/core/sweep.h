@@ -9,7 +9,6 @@
 
 #include "base/base.h"
 
-struct core;
 struct shard;
 
 /* Private to core/sweep.c. Owner: its worker. */
@@ -18,7 +17,11 @@ struct sweep {
     uint32_t cursor; /* of the topic tree, pinned; 0: none is under way */
 };
 
-void sweep_init(struct sweep *sweep, const struct core *core, unsigned worker);
+void sweep_init(struct shard *shard);
+
+/* The shard's interval between sweeps has changed, perhaps. The next one is due no later than one
+ * interval from now. */
+void sweep_change(struct shard *shard);
 
 /* Before the retained values are cleared: lets go of the cursor. */
 void sweep_stop(struct shard *shard);

@@ -38,6 +38,28 @@ static bool has(const struct fixture *fixture, const char *topic)
     return retained_has(&fixture->core->retained, slice_of_text(topic));
 }
 
+/* Another interval holds at once: a sweep comes no later than one of the new ones from now. */
+static void test_interval_changes(void **state)
+{
+    struct fixture *fixture = fixture_with_sweep(2);
+    const struct retained *retained = &fixture->core->retained;
+    struct core_limits limits = fixture->workers[0].shard->limits;
+
+    (void)state;
+    retain_for(fixture, 1, "a", 1);
+    limits.sweep_interval_s = 0;
+    shard_change_limits(fixture_enter(fixture, 0), &limits);
+    fixture_wait(fixture, 2 * INTERVAL_S * 1000);
+    assert_int_equal(retained->len, 1);
+    limits.sweep_interval_s = 10;
+    shard_change_limits(fixture_enter(fixture, 0), &limits);
+    fixture_wait(fixture, 9 * 1000);
+    assert_int_equal(retained->len, 1);
+    fixture_wait(fixture, 1000);
+    assert_int_equal(retained->len, 0);
+    fixture_free(fixture);
+}
+
 static void test_expired_values_go(void **state)
 {
     struct fixture *fixture = fixture_with_sweep(2);
@@ -221,6 +243,7 @@ static void test_random_changes_during_sweeps(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_interval_changes),
         cmocka_unit_test(test_expired_values_go),
         cmocka_unit_test(test_nothing_is_swept_without_an_interval),
         cmocka_unit_test(test_slices_keep_to_the_budget),

@@ -51,6 +51,12 @@ struct worker_group {
     struct push_rounds *rounds; /* one for each worker */
 };
 
+/* Owner: who asked for it. */
+struct worker_calls {
+    struct worker_group *group;
+    struct mail_batch *batches[];
+};
+
 /* Owner: its thread; `mailbox`, `is_quiet` and `pass_len` are for all. */
 struct worker {
     struct mailbox mailbox;
@@ -326,14 +332,8 @@ void worker_push(struct worker *worker)
     post_push(worker);
 }
 
-int worker_group_call(struct worker_group *group, unsigned worker, struct post_call *call)
+static void make_call(struct worker *to, struct mail_batch *batch, struct post_call *call)
 {
-    struct worker *to = group->workers[worker];
-    struct mail_batch *batch = memory_alloc(sizeof(*batch));
-
-    if (!batch) {
-        return -ENOMEM;
-    }
     batch->rounds = NULL;
     batch->round = 0;
     batch->size = 0;
@@ -344,7 +344,52 @@ int worker_group_call(struct worker_group *group, unsigned worker, struct post_c
     if (mailbox_needs_wake(&to->mailbox)) {
         poller_wake(to->poller);
     }
+}
+
+int worker_group_call(struct worker_group *group, unsigned worker, struct post_call *call)
+{
+    struct mail_batch *batch = memory_alloc(sizeof(*batch));
+
+    if (!batch) {
+        return -ENOMEM;
+    }
+    make_call(group->workers[worker], batch, call);
     return 0;
+}
+
+int worker_calls_new(struct worker_group *group, struct worker_calls **calls_out)
+{
+    size_t size = sizeof(struct worker_calls) + group->worker_len * sizeof(struct mail_batch *);
+    CLEANUP(worker_calls_free) struct worker_calls *calls = memory_alloc_zero(1, size);
+
+    if (!calls) {
+        return -ENOMEM;
+    }
+    calls->group = group;
+    for (unsigned i = 0; i < group->worker_len; i++) {
+        calls->batches[i] = memory_alloc(sizeof(struct mail_batch));
+        if (!calls->batches[i]) {
+            return -ENOMEM;
+        }
+    }
+    *calls_out = TAKE(calls);
+    return 0;
+}
+
+struct worker_calls *worker_calls_free(struct worker_calls *calls)
+{
+    for (unsigned i = 0; calls && i < calls->group->worker_len; i++) {
+        memory_free(calls->batches[i]);
+    }
+    return memory_free(calls);
+}
+
+void worker_calls_make(struct worker_calls *calls, struct post_call *call)
+{
+    for (unsigned i = 0; i < calls->group->worker_len; i++) {
+        make_call(calls->group->workers[i], TAKE(calls->batches[i]), call);
+    }
+    worker_calls_free(calls);
 }
 
 int worker_move(struct worker *worker, unsigned to, struct client *client, size_t size)
@@ -461,7 +506,7 @@ static void handle_events(struct worker *worker)
 {
     struct shard *shard = worker->shard;
 
-    shard->budget = MAX(shard->budget, shard->core->limits.delivery_budget / 4 + 1);
+    shard->budget = MAX(shard->budget, shard->limits.delivery_budget / 4 + 1);
     while (has_events(worker) && shard->budget > 0) {
         struct poller_event event = worker->events[worker->event_at++];
 

@@ -74,6 +74,19 @@ bool worker_group_has_passed(struct worker_group *group);
 int worker_group_call(struct worker_group *group, unsigned worker,
                       struct post_call *call) MUST_CHECK;
 
+/*
+ * One call for every worker, with all the memory that it takes: what is published this way can't
+ * fail any more. -ENOMEM.
+ */
+struct worker_calls;
+
+int worker_calls_new(struct worker_group *group, struct worker_calls **calls_out) MUST_CHECK;
+struct worker_calls *worker_calls_free(struct worker_calls *calls);
+
+/* Has every worker call the function, with the same `call`, and frees the calls. As
+ * worker_group_call(). */
+void worker_calls_make(struct worker_calls *calls, struct post_call *call);
+
 /* Makes worker number `shard->worker` of the group. The shard stays the caller's. */
 int worker_new(struct worker_group *group, struct shard *shard, const struct worker_ops *ops,
                void *context, struct worker **worker_out) MUST_CHECK;
@@ -105,3 +118,5 @@ unsigned worker_take_pressure(struct worker *worker);
 /* Leaves a connection's link with those that wait for a worker's mailbox; answers false when the
  * mailbox has reached its low mark meanwhile. */
 bool worker_pause(struct worker *worker, unsigned on, struct list_link *link);
+
+DEFINE_CLEANUP(struct worker_calls *, worker_calls_free)
