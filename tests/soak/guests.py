@@ -100,6 +100,7 @@ class Dam:
 
     def __init__(self, world):
         self.world, self.round = world, 0
+        self.least = world.queue + min(world.windows)
         self.publisher = Peer(world, "dam-p")
         self.publisher.connect()
         self.publisher.on_ready.append(self.begin)
@@ -111,7 +112,7 @@ class Dam:
         if self.world.is_ending:
             return
         self.round += 1
-        self.got, self.sent = [], 0
+        self.got, self.sent, self.is_over = [], 0, False
         self.wanted = self.world.queue + max(self.world.windows) + 50
         self.subscriber = Peer(self.world, f"dam-{self.round}", on_message=self.on_message)
         self.subscriber.held = []
@@ -127,25 +128,38 @@ class Dam:
             self.world.loop.after(0.01, self.fill)
         else:
             self.subscriber.release()
-            self.world.loop.after(0.5, lambda: self.drain(0))
+            self.drain(time.monotonic() + self.world.patience)
 
-    def drain(self, before):
-        if len(self.got) != before:
-            now = len(self.got)
-            self.world.loop.after(1.0 * self.world.pace, lambda: self.drain(now))
+    def drain(self, deadline):
+        """When all that must come is there, one more is sent: it comes behind what was queued."""
+        if len(self.got) < self.least and time.monotonic() < deadline:
+            self.world.loop.after(0.05, lambda: self.drain(deadline))
             return
-        least = self.world.queue + min(self.world.windows)
+        self.publisher.publish(f"dam/{self.round}", b"0 ", 1)
+        this = self.round
+        self.world.loop.after(self.world.patience, lambda: self.conclude(this))
+
+    def conclude(self, this):
+        if this != self.round or self.is_over:
+            return
+        self.is_over = True
         most = self.world.queue + max(self.world.windows)
-        if self.got != list(range(1, len(self.got) + 1)) or not least <= len(self.got) <= most:
-            self.world.violation(self.check, f"{len(self.got)} of {self.sent} came (the limits "
-                                             f"leave {least} to {most}), the last {self.got[-3:]}")
+        got = self.got[:-1]
+        if self.got[-1:] != [0] or got != list(range(1, len(got) + 1)) or \
+                not self.least <= len(got) <= most:
+            self.world.violation(self.check, f"{len(got)} of {self.sent} came (the limits leave "
+                                             f"{self.least} to {most}), the last {self.got[-3:]}")
         self.world.figures["dams"] += 1
-        self.world.figures["dropped at a dam"] += self.sent - len(self.got)
+        self.world.figures["dropped at a dam"] += self.sent - len(got)
         self.subscriber.end_session()
         self.world.loop.after(random.uniform(2, 8), self.begin)
 
     def on_message(self, peer, packet):
-        self.got.append(number_of(packet.payload))
+        number = number_of(packet.payload)
+        self.got.append(number)
+        if number == 0:
+            this = self.round
+            self.world.loop.after(0, lambda: self.conclude(this))
 
     def is_complete(self):
         return True
