@@ -20,6 +20,7 @@ enum what {
     WAIT,
     DROPPED,
     QUIET,
+    STOPS,
     LAST
 };
 
@@ -377,6 +378,8 @@ static const struct history histories[] = {
       GETS(1, 0, 1, 1), {ENDED, 1}, {CLOSED, 1}, OPENS(3, 1, false, DURABLE), WELCOMED(3, false),
       PUBLISH(3, WRITTEN, 0, 1, 1, .dup = true), {ENDED, 3}, {CLOSED, 3},
       OPENS(4, 1, true, DURABLE), WELCOMED(4, true), GETS(2, 0, 1, 1)}},
+    {"to another, before the first hears that the broker stops", NULL, {0},
+     {GROUP, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), {STOPS}, GETS(2, 0, 1, 1)}},
     {"to nobody, when the first has left", "lost message 0", {0},
      {GROUP, PUBLISHES(0, 0, 1, 1), ACKED(0, PUBACK, 0, 1), GETS(1, 0, 1, 1), {ENDED, 1},
       {CLOSED, 1}, {QUIET}}},
@@ -486,6 +489,7 @@ static void play(struct model *model, const struct event *event, uint64_t *now_m
     case DROPPED: model_set_drops(model, event->ms); break;
     case WAIT: model_set_time(model, *now_ms += event->ms); break;
     case QUIET: model_check_quiet(model, is_eager, NULL); break;
+    case STOPS: model_on_stop(model); break;
     case LAST: model_check_end(model, is_eager, NULL, event->connection); break;
     case END: break;
     }
