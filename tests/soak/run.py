@@ -95,15 +95,17 @@ class Operator:
     def rotate(self):
         if self.world.is_ending:
             return
-        if self.path.exists():
-            self.path.replace(self.path.with_suffix(".old"))
-            self.broker.signal(signal.SIGRTMIN)
-            self.world.figures["log rotations"] += 1
-            self.world.loop.after(self.world.patience, self.check_rotated)
-        self.world.loop.after(random.uniform(4, 8), self.rotate)
+        self.path.replace(self.path.with_suffix(".old"))
+        self.broker.signal(signal.SIGRTMIN)
+        self.world.figures["log rotations"] += 1
+        self.check_rotated(time.monotonic() + self.world.patience)
 
-    def check_rotated(self):
-        if not self.path.exists():
+    def check_rotated(self, deadline):
+        if self.path.exists():
+            self.world.loop.after(random.uniform(4, 8), self.rotate)
+        elif time.monotonic() < deadline:
+            self.world.loop.after(0.1, lambda: self.check_rotated(deadline))
+        else:
             self.world.violation("logs are opened again", "there is no new log file")
 
 
