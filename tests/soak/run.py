@@ -256,6 +256,7 @@ def arguments():
 def main():
     options = arguments()
     random.seed(options.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before its time"))
     started = time.monotonic()
     print(f"seed {options.seed}, {options.seconds:.0f} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="nightjar-soak-") as folder:
