@@ -178,11 +178,12 @@ static struct model *model_now(void)
 
 static struct model *model_with_drops(void)
 {
-    struct shard_counts counts;
+    uint64_t values[METRIC_LEN];
 
-    server_sum_counts(self->server, &counts);
-    model_set_drops(self->model, counts.dropped_queue_full + counts.dropped_busy +
-                                     counts.dropped_too_large + counts.dropped_no_memory);
+    server_sum(self->server, values);
+    model_set_drops(self->model, values[METRIC_DROPPED_QUEUE_FULL] + values[METRIC_DROPPED_BUSY] +
+                                     values[METRIC_DROPPED_TOO_LARGE] +
+                                     values[METRIC_DROPPED_NO_MEMORY]);
     return model_now();
 }
 

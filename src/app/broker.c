@@ -5,6 +5,7 @@
 #include "app/privileges.h"
 #include "app/process.h"
 #include "app/signals.h"
+#include "app/sys.h"
 #include "app/systemd.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -35,6 +36,7 @@ struct broker {
     pthread_mutex_t gate; /* held while threads are made */
     bool may_run;         /* all of them are there; under the gate */
     struct dump *dump;
+    struct sys *sys;
     uint64_t feed_ms; /* between two looks whether the watchdog may be fed; 0: there is none */
     uint64_t next_feed_ms;
 };
@@ -326,6 +328,13 @@ static void handle_signal(struct broker *broker, int number)
     }
 }
 
+static uint64_t next_ms(const struct broker *broker)
+{
+    uint64_t feed_ms = broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX;
+
+    return MIN(feed_ms, sys_due_ms(broker->sys));
+}
+
 static void serve(struct broker *broker)
 {
     struct signals signals = {0};
@@ -334,7 +343,8 @@ static void serve(struct broker *broker)
     while (number != SIGTERM && number != SIGINT) {
         handle_signal(broker, number);
         feed_watchdog(broker);
-        number = signals_wait(&signals, broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX);
+        sys_go_on(broker->sys);
+        number = signals_wait(&signals, next_ms(broker));
     }
 }
 
@@ -345,11 +355,14 @@ static void run(struct broker *broker, struct daemon *daemon)
     systemd_notify(SYSTEMD_READY);
     broker->feed_ms = (systemd_watchdog_ms() + FEEDS - 1) / FEEDS;
     broker->dump = dump_new(broker->server, broker->worker_len);
+    broker->sys = sys_new(broker->server);
+    sys_set_interval(broker->sys, broker->settings->process.sys_interval_s);
     serve(broker);
     systemd_notify(SYSTEMD_STOPPING);
     logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
     stop_workers(broker);
     broker->dump = dump_free(broker->dump);
+    broker->sys = sys_free(broker->sys);
 }
 
 int broker_run(struct settings *settings, struct daemon *daemon)

@@ -7,16 +7,16 @@
 #include <string.h>
 
 /*
- * Without a bound nothing is counted. With one, a thread counts for itself what it took and gave
- * back, and tells the others only when that has come to a step: no allocation writes to memory that
- * other threads read. What was allocated before the bound was set is not in the count, which may
- * therefore be below 0 at the end.
+ * A thread counts for itself what it took and gave back, and tells the others only when that has
+ * come to a step: no allocation writes to memory that other threads read. What a thread that ends
+ * has not told is lost.
  */
 
 #define TOLD_STEP (64 * 1024)
 
 static int64_t limit; /* 0: none */
 static _Atomic int64_t told;
+static _Atomic int64_t most_told;
 static _Thread_local int64_t untold;
 
 static _Thread_local unsigned long fail_countdown;
@@ -26,35 +26,48 @@ static int64_t used_now(void)
     return atomic_load_explicit(&told, memory_order_relaxed) + untold;
 }
 
-static void count(int64_t size)
+static COLD void tell(void)
+{
+    int64_t now = atomic_fetch_add_explicit(&told, untold, memory_order_relaxed) + untold;
+    int64_t most = atomic_load_explicit(&most_told, memory_order_relaxed);
+
+    untold = 0;
+    while (now > most && !atomic_compare_exchange_weak_explicit(
+                             &most_told, &most, now, memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+static ALWAYS_INLINE void count(int64_t size)
 {
     untold += size;
-    if (untold > TOLD_STEP || untold < -TOLD_STEP) {
-        atomic_fetch_add_explicit(&told, untold, memory_order_relaxed);
-        untold = 0;
+    if (unlikely(untold > TOLD_STEP || untold < -TOLD_STEP)) {
+        tell();
     }
 }
 
 static void *counted(void *memory)
 {
-    if (unlikely(limit > 0)) {
-        count((int64_t)malloc_usable_size(memory));
-    }
+    count((int64_t)malloc_usable_size(memory));
     return memory;
 }
 
 static void uncount(void *memory)
 {
-    if (unlikely(limit > 0)) {
-        count(-(int64_t)malloc_usable_size(memory));
-    }
+    count(-(int64_t)malloc_usable_size(memory));
 }
 
 void memory_set_limit(uint64_t bytes)
 {
     limit = (int64_t)MIN(bytes, (uint64_t)INT64_MAX);
-    atomic_store_explicit(&told, 0, memory_order_relaxed);
-    untold = 0;
+}
+
+uint64_t memory_used(uint64_t *most_out)
+{
+    int64_t most = atomic_load_explicit(&most_told, memory_order_relaxed);
+    int64_t used = MAX(used_now(), (int64_t)0);
+
+    *most_out = (uint64_t)MAX(most, used);
+    return (uint64_t)used;
 }
 
 bool memory_is_short(void)
@@ -89,10 +102,10 @@ void *memory_alloc_zero(size_t len, size_t size)
 
 void *memory_resize(void *memory, size_t size)
 {
-    int64_t before = unlikely(limit > 0) ? (int64_t)malloc_usable_size(memory) : 0;
+    int64_t before = (int64_t)malloc_usable_size(memory);
     void *resized = is_failing(size) ? NULL : realloc(memory, size);
 
-    if (resized && unlikely(limit > 0)) {
+    if (resized) {
         count((int64_t)malloc_usable_size(resized) - before);
     }
     return resized;

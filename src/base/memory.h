@@ -33,6 +33,10 @@ void *memory_must_alloc_aligned(size_t size);
  */
 void memory_set_limit(uint64_t limit);
 
+/* What is allocated through these now, and the most that ever was, in the bytes and with the error
+ * of memory_set_limit(). Any thread. */
+uint64_t memory_used(uint64_t *most_out);
+
 /*
  * Whether the bound is near: what asks for more memory to be kept should be refused now, while
  * there is still room to answer it. Never without a bound.

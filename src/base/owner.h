@@ -10,6 +10,7 @@
 
 #include "base/base.h"
 
+struct metrics;
 struct rcu_reader;
 
 /* Not a worker: main, and threads that serve no connections. */
@@ -20,6 +21,7 @@ struct owner {
     int worker;                /* number of the worker, or OWNER_NOBODY */
     unsigned held_ranks;       /* bit 1 << enum lock_rank */
     struct rcu_reader *reader; /* its read side; NULL when it never reads shared trees */
+    struct metrics *metrics;   /* its numbers; NULL when it counts nothing */
 };
 
 extern _Thread_local struct owner *owner_self;

@@ -14,6 +14,7 @@
 #include "client/states.h"
 #include "core/session.h"
 #include "loop/worker.h"
+#include "metrics/metrics.h"
 #include "mqtt/decode.h"
 #include "net/output.h"
 #include "net/proxy.h"
@@ -25,6 +26,15 @@ struct login;
 
 /* What an event's source is: the first member of everything that is given to a poller. */
 enum source_kind { SOURCE_LISTENER = 1, SOURCE_CLIENT, SOURCE_LINES };
+
+/* The number of the packets of a type; the rows stand in the order of the types. */
+#define METRIC_RECEIVED(type) (METRIC_CONNECT_RECEIVED + (unsigned)(type)-MQTT_CONNECT)
+#define METRIC_SENT(type)     (METRIC_CONNECT_SENT + (unsigned)(type)-MQTT_CONNECT)
+
+static_assert(METRIC_RECEIVED(MQTT_AUTH) == METRIC_AUTH_RECEIVED, "a row for each type");
+static_assert(METRIC_RECEIVED(MQTT_PUBLISH) == METRIC_PUBLISH_RECEIVED, "in their order");
+static_assert(METRIC_SENT(MQTT_AUTH) == METRIC_AUTH_SENT, "a row for each type");
+static_assert(METRIC_SENT(MQTT_PUBLISH) == METRIC_PUBLISH_SENT, "in their order");
 
 /* An incomplete packet. */
 struct client_input {

@@ -13,6 +13,7 @@
 
 void client_close(struct client *client)
 {
+    metrics_sub(client->hub->metrics, METRIC_CLIENTS_CONNECTED, client->state == CLIENT_READY);
     client_state_change(&client->state, CLIENT_CLOSING);
     client_drop_acks(client);
     wheel_disarm(&client->timer);
@@ -128,7 +129,7 @@ static const char *log_text(enum mqtt_reason reason)
 
 void client_fail(struct client *client, enum mqtt_reason reason)
 {
-    client->hub->counts.ended[reason]++;
+    metrics_count(client->hub->metrics, METRIC_ENDED + reason);
     say_disconnected(client, log_text(reason));
     if (client->state == CLIENT_READY) {
         client_send_disconnect(client, reason);
@@ -163,6 +164,7 @@ void client_leave(struct client *client, enum session_leave how)
 void client_end(struct client *client, enum mqtt_reason reason)
 {
     assert(client->state == CLIENT_READY);
+    metrics_count(client->hub->metrics, METRIC_ENDED + reason);
     say_disconnected(client, log_text(reason));
     client->session = NULL;
     client_send_disconnect(client, reason);
@@ -192,7 +194,7 @@ void client_refuse(struct client *client, enum mqtt_reason reason)
     size_t size = client->version ? mqtt_connack_size(&connack) : 0;
     uint8_t *at = NULL;
 
-    client->hub->counts.refused[reason]++;
+    metrics_count(client->hub->metrics, METRIC_CONNECT_REFUSED + reason);
     if (size > client->max_packet_size) {
         connack.reason_string = slice_of(NULL, 0);
         size = mqtt_connack_size(&connack);

@@ -179,7 +179,7 @@ static enum mqtt_reason check_connect(const struct client *client,
     if (reason == MQTT_SUCCESS && connect->version < MQTT_5_0 &&
         keep_alive_is_over(client, connect->keep_alive)) {
         /* Version 3 can't be told another keep alive; the code is Mosquitto's. */
-        client->hub->counts.keep_alive++;
+        metrics_count(client->hub->metrics, METRIC_KEEP_ALIVE_REFUSED);
         reason = MQTT_CLIENT_ID_NOT_VALID;
     }
     if (reason == MQTT_SUCCESS) {
@@ -555,6 +555,7 @@ void client_arrive(struct client *client)
     client->last_seen = MAX(client->last_seen, shard_now(client->hub->shard));
     client->is_bridge = login->is_bridge;
     client_state_change(&client->state, CLIENT_READY);
+    metrics_count(client->hub->metrics, METRIC_CLIENTS_CONNECTED);
     send_connack(client, r == SESSION_RESUMED);
     arm_keep_alive(client);
     say_connected(client);

@@ -94,12 +94,12 @@ static bool take_place(const struct hub_listener *listener)
 
     if (!take_one(server_connection_len(hub->server),
                   hub->settings->limits.global_max_connections)) {
-        hub->counts.broker_full++;
+        metrics_count(hub->metrics, METRIC_BROKER_FULL);
         return false;
     }
     if (!take_one(&listener->shared->places->len, listener->shared->settings->max_connections)) {
         give_one(server_connection_len(hub->server));
-        hub->counts.listener_full++;
+        metrics_count(hub->metrics, METRIC_LISTENER_FULL);
         return false;
     }
     return true;
@@ -136,6 +136,7 @@ static void accept_some(struct hub_listener *listener)
         if (r != SOCKET_OK) {
             return;
         }
+        metrics_count(listener->hub->metrics, METRIC_SOCKETS);
         if (take_place(listener)) {
             client_accept(listener->hub, listener->shared, fd, &peer);
         } else {
@@ -211,6 +212,13 @@ static void write_dirty(struct hub *hub)
     hub->chunk_mark = hub->pool.used_len;
 }
 
+/* What no connection has taken when all were written. */
+static void count_waiting(struct hub *hub)
+{
+    metrics_set(hub->metrics, METRIC_OUT_PACKETS, hub->pool.packet_len);
+    metrics_set(hub->metrics, METRIC_OUT_BYTES, hub->pool.size);
+}
+
 /* Who has lost its client id to a newer connection hears of it before that one is welcomed. */
 static void write_closing(struct hub *hub)
 {
@@ -281,6 +289,7 @@ static void bury(void *context)
         }
         client_free(client);
     }
+    count_waiting(hub);
 }
 
 /* Also what the flush itself has left: it may have let replays go on, or closed someone. */
@@ -383,6 +392,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->server = server;
     hub->settings = server_settings(server);
     hub->shard = shard_new(core, number, &client_peer_ops);
+    hub->metrics = hub->shard->metrics;
     hub->drawn = (uint64_t)number << 48;
     list_init(&hub->clients);
     list_init(&hub->listeners);

@@ -33,19 +33,6 @@ struct hub_listener {
     struct list_link in_hub;
 };
 
-/* Codes of MQTT 5.0; what a client of version 3 is refused is counted by the same. */
-#define HUB_REASON_CAP 256
-
-/* What limits have refused. One writer: the worker; read by others when it has stopped. */
-struct hub_counts {
-    uint64_t listener_full;           /* closed on accept: max_connections */
-    uint64_t broker_full;             /* closed on accept: global_max_connections */
-    uint64_t keep_alive;              /* CONNECTs of version 3 above max_keepalive */
-    uint64_t refused[HUB_REASON_CAP]; /* CONNECTs */
-    uint64_t ended[HUB_REASON_CAP];   /* connections that were ended from here */
-    uint64_t dropped[HUB_REASON_CAP]; /* PUBLISH packets that went nowhere */
-};
-
 /* Memory that grows to what was asked of it, and is used again. */
 struct scratch {
     uint8_t *bytes;
@@ -57,6 +44,7 @@ struct hub {
     struct server *server;
     const struct settings *settings; /* that hold now, on this worker */
     struct shard *shard;
+    struct metrics *metrics; /* the worker's */
     struct worker *worker;
     struct list_link clients;
     struct list_link *listed;    /* where a survey goes on in them; NULL: none is under way */
@@ -70,7 +58,6 @@ struct hub {
     uint64_t drawn;         /* state of the generator of client ids */
     struct scratch scratch; /* properties that are put together anew */
     struct scratch name;    /* a topic or filter behind its mount point */
-    struct hub_counts counts;
     uint8_t buffer[HUB_READ_CAP];
 };
 
@@ -144,9 +131,6 @@ struct server_listener *server_get_listener(const struct server *server, unsigne
 
 /* What these settings are for core. */
 struct core_limits server_core_limits(const struct server *server, const struct settings *settings);
-
-/* The sum of what the hubs count, in a moment in which no worker runs. */
-void server_sum_refusals(const struct server *server, struct hub_counts *counts_out);
 
 _Atomic uint32_t *server_connection_len(struct server *server);
 struct core *server_core(const struct server *server);

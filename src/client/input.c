@@ -152,6 +152,7 @@ static bool take_packet(struct client *client, struct slice *bytes)
     }
     body = slice_of(bytes->data + frame.header_size, frame.body_size);
     *bytes = slice_skip(*bytes, size);
+    metrics_count(client->hub->metrics, METRIC_RECEIVED(frame.type));
     shard_charge(client->hub->shard);
     handle_packet(client, &frame, body, *bytes);
     return true;
@@ -207,6 +208,8 @@ static void take_header(struct client *client, struct slice *bytes)
         client_refuse_header(client, proxy_refusal(facts->parser));
         return;
     }
+    /* The header is no part of what the client sent. */
+    metrics_add(client->hub->metrics, METRIC_BYTES_RECEIVED, bytes->len);
     facts->proxy = proxy_take(facts->parser);
     facts->parser = proxy_parser_free(facts->parser);
     client_on_header(client);
@@ -230,6 +233,9 @@ static bool check_read(struct client *client, ssize_t size)
 {
     if (size > 0) {
         client->last_seen = shard_now(client->hub->shard);
+        if (client->state != CLIENT_PROXY) {
+            metrics_add(client->hub->metrics, METRIC_BYTES_RECEIVED, (uint64_t)size);
+        }
         return true;
     }
     if (size == -EAGAIN || size == -EINTR) {

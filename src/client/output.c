@@ -64,11 +64,10 @@ static void mark_dirty(struct client *client)
 
 void client_commit(struct client *client, const uint8_t *end)
 {
-    uint32_t before = client->output.size;
+    uint32_t size = output_commit(&client->output, &client->hub->pool, end, true);
 
-    output_commit(&client->output, end);
-    client->output.packet_len++;
-    client->answer_size += client->output.size - before;
+    metrics_count(client->hub->metrics, METRIC_SENT(*(end - size) >> 4));
+    client->answer_size += size;
     mark_dirty(client);
 }
 
@@ -126,6 +125,7 @@ static bool write_once(struct client *client)
         return false;
     }
     if (size > 0) {
+        metrics_add(client->hub->metrics, METRIC_BYTES_SENT, (uint64_t)size);
         output_consume(&client->output, &client->hub->pool, (size_t)size);
     }
     if (size > 0 && client->is_held) {
@@ -330,6 +330,7 @@ static bool is_referenced(const struct publication *publication)
 static void put_publish(struct client *client, const struct publication *publication,
                         const struct publish_form *form, const struct delivery_head *head)
 {
+    struct hub *hub = client->hub;
     const struct message_parts *parts = &publication->parts;
     bool refers = is_referenced(publication);
     size_t front = PUBLISH_EXTRA + form->topic.len + form->properties_size;
@@ -339,12 +340,14 @@ static void put_publish(struct client *client, const struct publication *publica
         return;
     }
     at = put_front(at, client, form, parts, head);
-    output_commit(&client->output, refers ? at : mqtt_put_bytes(at, parts->payload));
-    if (refers && output_refer(&client->output, &client->hub->pool, publication->message,
-                               parts->payload) < 0) {
+    output_commit(&client->output, &hub->pool, refers ? at : mqtt_put_bytes(at, parts->payload),
+                  !refers);
+    if (refers &&
+        output_refer(&client->output, &hub->pool, publication->message, parts->payload) < 0) {
         client_set_failed(client);
     }
-    client->output.packet_len++;
+    metrics_count(hub->metrics, METRIC_PUBLISH_SENT);
+    metrics_add(hub->metrics, METRIC_PUBLISH_BYTES_SENT, parts->payload.len);
     mark_dirty(client);
 }
 

@@ -176,7 +176,7 @@ static int publish_message(struct client *client, const struct mqtt_publish *pub
 
 static enum mqtt_reason count_dropped(struct client *client, enum mqtt_reason reason)
 {
-    client->hub->counts.dropped[reason]++;
+    metrics_count(client->hub->metrics, METRIC_PUBLISH_REFUSED + reason);
     return reason;
 }
 
@@ -279,6 +279,7 @@ void client_on_publish(struct client *client, const struct mqtt_frame *frame, st
         mqtt_decode_publish(client->version, frame->flags, body, false, &publish);
 
     if (reason == MQTT_SUCCESS) {
+        metrics_add(client->hub->metrics, METRIC_PUBLISH_BYTES_RECEIVED, publish.payload.len);
         reason = check_publish(client, &publish);
     }
     if (reason != MQTT_SUCCESS) {

@@ -1,6 +1,7 @@
 #include "client/server.h"
 
 #include "base/memory.h"
+#include "client/bulletin.h"
 #include "client/hub.h"
 #include "client/lines.h"
 #include "client/survey.h"
@@ -260,33 +261,17 @@ int server_survey(struct server *server, struct survey *survey)
     return survey_ask(server->group, survey);
 }
 
-/* Counts are numbers of one size, and nothing else. */
-/* Counts are structs of nothing but 64-bit numbers. */
-static void add_counts(void *sums, const void *counts, size_t size)
+int server_publish(struct server *server, struct bulletin *bulletin)
 {
-    uint64_t *sum = sums;
-    const uint64_t *count = counts;
-
-    assert(size % sizeof(*sum) == 0);
-    for (size_t i = 0; i < size / sizeof(*sum); i++) {
-        sum[i] += count[i];
-    }
+    return bulletin_publish(server->group, bulletin);
 }
 
-void server_sum_counts(const struct server *server, struct shard_counts *counts_out)
+void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN])
 {
-    memset(counts_out, 0, sizeof(*counts_out));
-    for (unsigned i = 0; i < server->worker_len; i++) {
-        add_counts(counts_out, &server->hubs[i]->shard->counts, sizeof(*counts_out));
-    }
-}
-
-void server_sum_refusals(const struct server *server, struct hub_counts *counts_out)
-{
-    memset(counts_out, 0, sizeof(*counts_out));
-    for (unsigned i = 0; i < server->worker_len; i++) {
-        add_counts(counts_out, &server->hubs[i]->counts, sizeof(*counts_out));
-    }
+    core_sum(server->core, values_out);
+    values_out[METRIC_CONNECTIONS] =
+        atomic_load_explicit(&server->connection_len, memory_order_relaxed);
+    metrics_derive(values_out);
 }
 
 void server_stop(struct server *server)

@@ -10,9 +10,9 @@
 #include "base/hash.h"
 #include "config/settings.h"
 #include "loop/worker.h"
+#include "metrics/metrics.h"
 
 struct server;
-struct shard_counts;
 
 /* What an iteration may do at most, and where back pressure begins. */
 struct server_budgets {
@@ -61,13 +61,17 @@ void server_run_worker(struct server *server, unsigned worker);
 /* Whether every worker has passed an iteration since this last answered true. Main. */
 bool server_has_passed(struct server *server);
 
+struct bulletin;
 struct survey;
 
 /* Has the workers take the next piece of a survey (client/survey.h). Main. */
 int server_survey(struct server *server, struct survey *survey) MUST_CHECK;
 
-/* The sum of what the workers count, a moment in which none of them runs. */
-void server_sum_counts(const struct server *server, struct shard_counts *counts_out);
+/* Has a worker publish a bulletin (client/bulletin.h). -ENOMEM. Main. */
+int server_publish(struct server *server, struct bulletin *bulletin) MUST_CHECK;
+
+/* All metrics, the derived ones as well, but for those of the process. Any thread, at any time. */
+void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN]);
 
 /* Asks all workers to end: clients are told, wills are sent. Any thread. */
 void server_stop(struct server *server);

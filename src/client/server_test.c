@@ -273,21 +273,26 @@ static void test_refusals_are_counted(void **state)
 {
     struct broker *broker = broker_new(
         "max_qos 1\nmax_keepalive 60\nmessage_size_limit 2\naccept_protocol_versions 4, 5\n", 2, 0);
-    struct hub_counts expected = {
-        .keep_alive = 1,
-        .refused = {[MQTT_CLIENT_ID_NOT_VALID] = 1,
-                    [MQTT_BAD_AUTHENTICATION_METHOD] = 1,
-                    [MQTT_UNSUPPORTED_PROTOCOL_VERSION] = 1},
-        .ended = {[MQTT_QOS_NOT_SUPPORTED] = 1, [MQTT_TOPIC_ALIAS_INVALID] = 1},
-        .dropped = {[MQTT_IMPLEMENTATION_SPECIFIC_ERROR] = 1           },
+    static const uint64_t expected[METRIC_LEN] = {
+        [METRIC_KEEP_ALIVE_REFUSED] = 1,
+        [METRIC_CONNECT_REFUSED + MQTT_CLIENT_ID_NOT_VALID] = 1,
+        [METRIC_CONNECT_REFUSED + MQTT_BAD_AUTHENTICATION_METHOD] = 1,
+        [METRIC_CONNECT_REFUSED + MQTT_UNSUPPORTED_PROTOCOL_VERSION] = 1,
+        [METRIC_ENDED + MQTT_QOS_NOT_SUPPORTED] = 1,
+        [METRIC_ENDED + MQTT_TOPIC_ALIAS_INVALID] = 1,
+        [METRIC_PUBLISH_REFUSED + MQTT_IMPLEMENTATION_SPECIFIC_ERROR] = 1,
     };
-    struct hub_counts counts;
+    static const unsigned families[] = {METRIC_CONNECT_REFUSED, METRIC_ENDED,
+                                        METRIC_PUBLISH_REFUSED};
+    uint64_t values[METRIC_LEN];
 
     (void)state;
     refuse_one_each(broker);
-    broker_stop(broker);
-    server_sum_refusals(broker->server, &counts);
-    assert_memory_equal(&counts, &expected, sizeof(counts));
+    server_sum(broker->server, values);
+    assert_int_equal(values[METRIC_KEEP_ALIVE_REFUSED], expected[METRIC_KEEP_ALIVE_REFUSED]);
+    for (unsigned i = 0; i < ARRAY_LEN(families); i++) {
+        assert_memory_equal(&values[families[i]], &expected[families[i]], 256 * sizeof(values[0]));
+    }
     broker_free(broker);
 }
 

@@ -65,7 +65,7 @@ static struct gauges read_gauges(const struct broker *broker)
     struct gauges gauges = {.heap = mallinfo2().uordblks};
     DIR *folder = opendir("/proc/self/fd");
 
-    gauges.subscription_len = server_core(broker->server)->router.subscription_len;
+    gauges.subscription_len = core_count(server_core(broker->server), METRIC_SUBSCRIPTIONS);
     assert_non_null(folder);
     while (readdir(folder)) {
         gauges.descriptor_len++;

@@ -1,5 +1,6 @@
 #include "config/describe.h"
 
+#include "config/describe_metrics.h"
 #include "config/describe_mosquitto.h"
 #include "config/describe_mqtt.h"
 #include "config/options.h"
@@ -265,6 +266,13 @@ int describe_options(FILE *file, enum describe_format format)
     return fflush(file) != 0 || ferror(file) ? -EIO : 0;
 }
 
+static int describe_metrics(FILE *file, enum describe_format format)
+{
+    struct page page = describe_metrics_page();
+
+    return page_print(file, &page, format);
+}
+
 static int describe_packets(FILE *file, enum describe_format format)
 {
     return page_print(file, &describe_packets_page, format);
@@ -290,10 +298,11 @@ static int describe_mosquitto(FILE *file, enum describe_format format)
 }
 
 const struct describe_subject describe_subjects[] = {
-    {"options",            describe_options},
-    {"mosquitto",                    describe_mosquitto},
-    {"packets",describe_packets},
-    {"properties",            describe_properties},
-    {"reasons",                    describe_reasons},
-    {0},
+    {"metrics",         describe_metrics},
+    {"options",                 describe_options},
+    {"mosquitto",describe_mosquitto},
+    {"packets",       describe_packets},
+    {"properties",                 describe_properties},
+    {"reasons",describe_reasons},
+    {0     },
 };

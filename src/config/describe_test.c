@@ -154,6 +154,7 @@ static void test_kept_files_agree_with_the_table(void **state)
         const char *subject;
         enum describe_format format;
     } files[] = {
+        {"docs/metrics.md",    "metrics",    DESCRIBE_MARKDOWN  },
         {"docs/options.md",    "options",    DESCRIBE_MARKDOWN  },
         {"docs/packets.md",    "packets",    DESCRIBE_MARKDOWN  },
         {"docs/properties.md", "properties", DESCRIBE_MARKDOWN  },
@@ -234,6 +235,11 @@ static void test_what_a_row_says(void **state)
         enum describe_format format;
         const char *says;
     } rows[] = {
+        {"metrics",    DESCRIBE_MARKDOWN,
+         "\n| mosquitto_mqtt_publish_received | counter | packets | `publish/messages/received`, "
+         "`mqtt/publish/received`, `load/publish/received/...` |"                                   },
+        {"metrics",    DESCRIBE_MARKDOWN, "\n| `packet/out/count` | gauge | packets |"              },
+        {"metrics",    DESCRIBE_JSON,     "{\"name\": \"mosquitto_disconnects_total{code}\", "      },
         {"packets",    DESCRIBE_MARKDOWN, "\n| SUBSCRIBE | 8 | client | 2 | yes | yes | 6 | 7 |\n"  },
         {"packets",    DESCRIBE_MARKDOWN, "\n| PUBLISH | 3 | both | its own | QoS 1 and 2 |"        },
         {"packets",    DESCRIBE_MARKDOWN, "\n| AUTH | 15 | both | 0 | no | yes | | 0 |\n"           },

@@ -69,15 +69,16 @@ static void test_all_that_is_not_supported_is_told_at_once(void **state)
     struct fixture *fixture = fixture_new();
 
     (void)state;
-    fixture_readf(fixture, "certfile a\npsk_file b\nsys_interval 5\nmax_keepalive 5\n");
+    fixture_readf(fixture, "certfile a\npsk_file b\nenable_control_api true\nmax_keepalive 5\n");
     assert_int_equal(fixture->r, CONFIG_INVALID);
-    assert_string_equal(fixture->said,
-                        "E Error: The certfile option is not supported yet.\n"
-                        "E Error found at x.conf:1.\n"
-                        "E Error: The psk_file option is not supported yet.\n"
-                        "E Error found at x.conf:2.\n"
-                        "E Error: sys_interval 5 is not supported yet, only sys_interval 0.\n"
-                        "E Error found at x.conf:3.\n");
+    assert_string_equal(
+        fixture->said,
+        "E Error: The certfile option is not supported yet.\n"
+        "E Error found at x.conf:1.\n"
+        "E Error: The psk_file option is not supported yet.\n"
+        "E Error found at x.conf:2.\n"
+        "E Error: enable_control_api true is not supported yet, only enable_control_api false.\n"
+        "E Error found at x.conf:3.\n");
     fixture_free(fixture);
 }
 

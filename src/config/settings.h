@@ -27,9 +27,10 @@ enum {
 struct report_place;
 
 struct settings_process {
-    const char *user;     /* to become when started as root */
-    const char *pid_file; /* NULL: none */
-    uint16_t workers;     /* 0: as many as there are usable cores */
+    const char *user;        /* to become when started as root */
+    const char *pid_file;    /* NULL: none */
+    uint16_t workers;        /* 0: as many as there are usable cores */
+    uint16_t sys_interval_s; /* between updates of the topics below $SYS; 0: none */
 };
 
 struct settings_store {

@@ -148,7 +148,7 @@ static void test_no_memory(void **state)
         memory_fail_after(0);
         fixture_settle(fixture);
         sent += fixture_count(client, n) > 0;
-        dropped = shard->counts.dropped_no_memory;
+        dropped = metrics_get(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         assert_int_equal(dropped + sent, n);
     }
     assert_true(dropped > 0);

@@ -1,6 +1,8 @@
 #include "core/message.h"
 
 #include "base/memory.h"
+#include "base/owner.h"
+#include "metrics/metrics.h"
 
 static_assert(offsetof(struct message, data) <= 50,
               "a retained message is paid for a million times");
@@ -15,6 +17,7 @@ static void message_begin(struct message *message, const struct message_parts *p
     message->expires_at = parts->expires_at;
     message->qos = parts->qos;
     message->retain = parts->retain;
+    message->is_stored = false;
     message->topic_len = (uint16_t)parts->topic.len;
     message->payload_len = (uint32_t)parts->payload.len;
 }
@@ -78,6 +81,28 @@ struct message *message_adopt(struct message *room, const struct message_parts *
     return room;
 }
 
+void message_set_stored(struct message *message)
+{
+    struct metrics *metrics = owner_self ? owner_self->metrics : NULL;
+
+    assert(!message->is_stored);
+    if (metrics) {
+        message->is_stored = true;
+        metrics_count(metrics, METRIC_STORED_MESSAGES);
+        metrics_add(metrics, METRIC_STORED_BYTES, message->payload_len);
+    }
+}
+
+/* On whichever worker the last reference goes. */
+static void message_free(struct message *message)
+{
+    if (message->is_stored) {
+        metrics_sub(owner_self->metrics, METRIC_STORED_MESSAGES, 1);
+        metrics_sub(owner_self->metrics, METRIC_STORED_BYTES, message->payload_len);
+    }
+    memory_free(message);
+}
+
 struct message *message_ref(struct message *message)
 {
     message_ref_many(message, 1);
@@ -96,7 +121,7 @@ struct message *message_unref(struct message *message)
 {
     if (message && (atomic_load_explicit(&message->refs, memory_order_acquire) == 1 ||
                     atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) == 1)) {
-        memory_free(message);
+        message_free(message);
     }
     return NULL;
 }

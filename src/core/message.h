@@ -33,7 +33,8 @@ struct message {
     uint32_t payload_at;
     uint32_t payload_len;
     uint8_t qos;
-    bool retain; /* as it was published */
+    bool retain;    /* as it was published */
+    bool is_stored; /* counted among the stored ones */
     uint8_t data[];
 };
 
@@ -69,6 +70,10 @@ struct message *message_room_free(struct message *room);
  */
 struct message *message_adopt(struct message *room, const struct message_parts *parts,
                               size_t properties_cap);
+
+/* It is kept for somebody: counts among the stored messages from now on until it is freed. Before
+ * anybody else sees it. */
+void message_set_stored(struct message *message);
 
 struct message *message_ref(struct message *message);
 

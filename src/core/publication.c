@@ -23,6 +23,7 @@ void publication_of(struct publication *publication, struct message *message, ui
 /* The parts are the message's now: what they were made of goes when the packet is handled. */
 static void own_message(struct publication *publication, struct message *message)
 {
+    message_set_stored(message);
     publication->message = message;
     publication->owns_message = true;
     publication->parts.topic = message_topic(message);

@@ -47,7 +47,7 @@ static void acknowledge(struct client *client, uint16_t packet_id)
 
 static uint64_t dropped(struct fixture *fixture)
 {
-    return fixture_enter(fixture, 0)->counts.dropped_queue_full;
+    return metrics_get(fixture_enter(fixture, 0)->metrics, METRIC_DROPPED_QUEUE_FULL);
 }
 
 /* Nothing more is sent once so many bytes are in flight: the one that reaches it still is. */
@@ -265,7 +265,7 @@ static void test_a_busy_client_gives_way(void **state)
         client->verdict = PEER_BUSY;
         publish(fixture, 1, 1, 0);
         assert_int_equal(client->overflows, policies[i] == SETTINGS_QUEUE_DISCONNECT);
-        assert_int_equal(fixture_enter(fixture, 0)->counts.dropped_busy, 1);
+        assert_int_equal(metrics_get(fixture_enter(fixture, 0)->metrics, METRIC_DROPPED_BUSY), 1);
         fixture_free(fixture);
     }
 }

@@ -375,7 +375,8 @@ static void test_waits_for_acknowledgements(void **state)
             fixture_settle(fixture);
         }
         expect_each(client, 200, 1);
-        assert_int_equal(fixture->workers[0].shard->counts.dropped_queue_full, 0);
+        assert_int_equal(metrics_get(fixture->workers[0].shard->metrics, METRIC_DROPPED_QUEUE_FULL),
+                         0);
         expect_over(fixture, client);
         fixture_free(fixture);
     }
@@ -424,8 +425,8 @@ static void test_expired_values_are_not_sent(void **state)
     fixture_subscribe(client, "t", 0);
     fixture_settle(fixture);
     fixture_expect(client, "");
-    assert_int_equal(shard->counts.retained_expired, 1);
-    assert_int_equal(fixture->core->retained.len, 0);
+    assert_int_equal(metrics_get(shard->metrics, METRIC_RETAINED_EXPIRED), 1);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 0);
     fixture_free(fixture);
 }
 

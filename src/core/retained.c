@@ -6,7 +6,6 @@
 int retained_init(struct retained *retained, const struct hash_key *key)
 {
     atomic_init(&retained->number, 0);
-    atomic_init(&retained->len, 0);
     for (unsigned i = 0; i < RETAINED_STRIPE_LEN; i++) {
         lock_init(&retained->stripes[i], LOCK_RETAINED);
     }
@@ -14,7 +13,7 @@ int retained_init(struct retained *retained, const struct hash_key *key)
 }
 
 /* Empties one leaf after the other; the parents become leaves. */
-static void drop_values(struct tree *tree)
+static void drop_values(struct tree *tree, struct metrics *metrics)
 {
     uint32_t number = tree_first_child(tree, TREE_ROOT);
 
@@ -29,16 +28,16 @@ static void drop_values(struct tree *tree)
         }
         word = atomic_exchange(&tree_node(tree, number)->word, 0);
         message_unref((struct message *)(uintptr_t)word);
+        metrics_sub(metrics, METRIC_RETAINED, word != 0);
         tree_prune(tree, number);
         number = tree_first_child(tree, TREE_ROOT);
     }
     lock_release(tree_lock(tree));
 }
 
-void retained_clear(struct retained *retained)
+void retained_clear(struct retained *retained, struct metrics *metrics)
 {
-    drop_values(retained->tree);
-    atomic_store(&retained->len, 0);
+    drop_values(retained->tree, metrics);
 }
 
 void retained_deinit(struct retained *retained)
@@ -68,9 +67,9 @@ static void set_value(struct shard *shard, uint32_t node, struct message *messag
         rcu_retire(&shard->reader, message_unref_late, NULL, (void *)(uintptr_t)old);
     }
     if (message && old == 0) {
-        atomic_fetch_add_explicit(&retained->len, 1, memory_order_relaxed);
+        metrics_count(shard->metrics, METRIC_RETAINED);
     } else if (!message && old != 0) {
-        atomic_fetch_sub_explicit(&retained->len, 1, memory_order_relaxed);
+        metrics_sub(shard->metrics, METRIC_RETAINED, 1);
     }
 }
 
@@ -203,7 +202,7 @@ void retained_remove_expired(struct shard *shard, uint32_t node)
     lock_take(tree_lock(retained->tree));
     if (retained_is_expired(retained, node, shard_now(shard))) {
         set_value(shard, node, NULL);
-        shard->counts.retained_expired++;
+        metrics_count(shard->metrics, METRIC_RETAINED_EXPIRED);
     }
     lock_release(tree_lock(retained->tree));
 }

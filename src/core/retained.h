@@ -16,6 +16,7 @@
 #include "core/publication.h"
 #include "core/tree.h"
 
+struct metrics;
 struct session;
 struct shard;
 
@@ -26,14 +27,13 @@ struct shard;
 struct retained {
     struct tree *tree;
     _Atomic uint64_t number; /* of the newest; 0 = there was never any */
-    _Atomic size_t len;
     struct lock stripes[RETAINED_STRIPE_LEN];
 };
 
 int retained_init(struct retained *retained, const struct hash_key *key) MUST_CHECK;
 
 /* Drops all values. No reader is left but the caller's, which retires them. */
-void retained_clear(struct retained *retained);
+void retained_clear(struct retained *retained, struct metrics *metrics);
 void retained_deinit(struct retained *retained);
 
 /*

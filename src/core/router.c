@@ -70,7 +70,6 @@ static void store(_Atomic uint64_t *word, uint64_t value)
 
 int router_init(struct router *router, const struct hash_key *key)
 {
-    atomic_init(&router->subscription_len, 0);
     atomic_init(&router->share_len, 0);
     atomic_init(&router->wildcard_version, 1);
     return tree_new(key, &router->tree);
@@ -388,7 +387,7 @@ static int subscribe_at(struct shard *shard, uint32_t node, struct subscriber su
         tree_prune(shard->core->router.tree, node);
         return r;
     }
-    atomic_fetch_add_explicit(&shard->core->router.subscription_len, 1, memory_order_relaxed);
+    metrics_count(shard->metrics, METRIC_SUBSCRIPTIONS);
     /* A cached match has a node that others subscribe to, and reads its word again. */
     if (is_first) {
         router_raise_version(shard, node);
@@ -451,7 +450,7 @@ void router_remove(struct shard *shard, struct session *session, uint32_t node)
     subscriptions_remove(&session->subscriptions, node);
     router_settle_node(shard, node);
     tree_prune(router->tree, node);
-    atomic_fetch_sub_explicit(&router->subscription_len, 1, memory_order_relaxed);
+    metrics_sub(shard->metrics, METRIC_SUBSCRIPTIONS, 1);
     lock_release(tree_lock(router->tree));
 }
 

@@ -41,7 +41,6 @@ struct subscriber_list {
 /* Shared. Shape under the tree's lock. */
 struct router {
     struct tree *tree;
-    _Atomic size_t subscription_len;
     _Atomic size_t share_len; /* groups */
     _Atomic uint64_t wildcard_version;
     _Atomic uint32_t versions[ROUTER_VERSION_LEN]; /* of exact filters, by hash of the topic */

@@ -100,7 +100,7 @@ static void test_words_change_with_their_subscribers(void **state)
     assert_true(fixture_unsubscribe(a, "t"));
     assert_false(fixture_unsubscribe(a, "t"));
     assert_int_equal(tree_len(fixture->core->router.tree), 0);
-    assert_int_equal(fixture->core->router.subscription_len, 0);
+    assert_int_equal(fixture_subscriptions(fixture->core), 0);
     fixture_free(fixture);
 }
 
@@ -138,7 +138,7 @@ static void test_replacing_changes_options_and_identifier(void **state)
         assert_int_equal(find_row(&found, client)->options, rows[at].options);
         assert_int_equal(find_row(&found, client)->identifier, rows[at].identifier);
     }
-    assert_int_equal(fixture->core->router.subscription_len, 2);
+    assert_int_equal(fixture_subscriptions(fixture->core), 2);
     fixture_free(fixture);
 }
 
@@ -332,7 +332,7 @@ static unsigned check_no_memory(struct client *client, const char *filter, uint3
     struct fixture *fixture = client->fixture;
     struct core *core = fixture->core;
     size_t nodes = tree_len(core->router.tree);
-    size_t len = core->router.subscription_len;
+    size_t len = fixture_subscriptions(core);
     unsigned before = match(fixture, client->worker, HEAP_TOPIC).len;
     struct subscribed subscribed;
     unsigned n = 0;
@@ -345,7 +345,7 @@ static unsigned check_no_memory(struct client *client, const char *filter, uint3
         if (r < 0) {
             assert_int_equal(r, -ENOMEM);
             assert_int_equal(tree_len(core->router.tree), nodes);
-            assert_int_equal(core->router.subscription_len, len);
+            assert_int_equal(fixture_subscriptions(core), len);
             assert_int_equal(match(fixture, client->worker, HEAP_TOPIC).len, before);
         }
         fixture_settle(fixture);
@@ -540,7 +540,7 @@ static void test_random_against_a_naive_list(void **state)
         if (i % 16 == 0) {
             fixture_settle(list.fixture);
         }
-        assert_int_equal(list.fixture->core->router.subscription_len, list.len);
+        assert_int_equal(fixture_subscriptions(list.fixture->core), list.len);
     }
     fixture_free(list.fixture);
 }

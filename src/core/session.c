@@ -41,6 +41,17 @@ static struct session *session_find(const struct shard *shard, struct slice id, 
     return NULL;
 }
 
+/* Written only while it grows. */
+static void note_most(struct core *core, uint32_t len)
+{
+    uint32_t most = atomic_load_explicit(&core->session_max, memory_order_relaxed);
+
+    while (len > most &&
+           !atomic_compare_exchange_weak_explicit(&core->session_max, &most, len,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
 /* One of max_sessions. Taken first and looked at then, since all workers take; what replaces
  * another one is not refused. */
 static bool take_place(struct shard *shard, bool replaces)
@@ -48,7 +59,14 @@ static bool take_place(struct shard *shard, bool replaces)
     uint32_t max = shard->limits.max_sessions;
     uint32_t before = atomic_fetch_add_explicit(&shard->core->session_len, 1, memory_order_relaxed);
 
-    return replaces || max == 0 || before < max;
+    if (replaces) {
+        return true;
+    }
+    if (max > 0 && before >= max) {
+        return false;
+    }
+    note_most(shard->core, before + 1);
+    return true;
 }
 
 static void give_place(struct core *core)
@@ -96,6 +114,9 @@ static int send_will(struct shard *shard, struct session *session)
 
     /* Nobody else has seen the message yet. */
     session->will->expires_at = deadline_of(shard, session->will_expiry);
+    if (!session->will->is_stored) {
+        message_set_stored(session->will);
+    }
     publication_of(&publication, session->will,
                    shard_topic_hash(shard, message_topic(session->will)));
     r = shard_publish(shard, &publication);
@@ -208,7 +229,7 @@ void shard_on_timer(struct shard *shard, struct wheel_timer *timer)
     if (session->will && (is_over || session->will_at <= now) && send_will(shard, session) < 0) {
         wheel_arm(&shard->wheel, timer, now + 1);
     } else if (is_over) {
-        shard->counts.sessions_expired++;
+        metrics_count(shard->metrics, METRIC_SESSIONS_EXPIRED);
         session_end(shard, session);
     } else {
         arm_timer(shard, session);
@@ -390,14 +411,14 @@ static bool pump_one(struct shard *shard, struct session *session, const struct 
     }
     if (delivery->state == DELIVERY_QUEUED &&
         message_is_expired(delivery->message, shard_now(shard))) {
-        shard->counts.dropped_expired++;
+        metrics_count(shard->metrics, METRIC_DROPPED_EXPIRED);
         return false;
     }
     switch (send_delivery(shard, session, delivery, delivery->qos > 0 ? packet_id : 0)) {
     case PEER_SENT: break;
-    case PEER_BUSY: shard->counts.dropped_busy++; break;
-    case PEER_TOO_LARGE: shard->counts.dropped_too_large++; return false;
-    case PEER_OUTSIDE: shard->counts.dropped_outside++; return false;
+    case PEER_BUSY: metrics_count(shard->metrics, METRIC_DROPPED_BUSY); break;
+    case PEER_TOO_LARGE: metrics_count(shard->metrics, METRIC_DROPPED_TOO_LARGE); return false;
+    case PEER_OUTSIDE: metrics_count(shard->metrics, METRIC_DROPPED_OUTSIDE); return false;
     }
     return delivery->qos > 0;
 }
@@ -448,11 +469,11 @@ static void deliver_now(struct shard *shard, struct session *session,
     switch (shard->peer->publish(session->client, publication, head)) {
     case PEER_SENT: break;
     case PEER_BUSY:
-        shard->counts.dropped_busy++;
+        metrics_count(shard->metrics, METRIC_DROPPED_BUSY);
         on_overflow(shard, session);
         break;
-    case PEER_TOO_LARGE: shard->counts.dropped_too_large++; break;
-    case PEER_OUTSIDE: shard->counts.dropped_outside++; break;
+    case PEER_TOO_LARGE: metrics_count(shard->metrics, METRIC_DROPPED_TOO_LARGE); break;
+    case PEER_OUTSIDE: metrics_count(shard->metrics, METRIC_DROPPED_OUTSIDE); break;
     }
 }
 
@@ -470,7 +491,7 @@ static bool make_room(struct shard *shard, struct session *session)
 {
     session->is_behind = session->is_behind && outbound_queued(&session->outbound) > 0;
     while (is_queue_full(shard, session)) {
-        shard->counts.dropped_queue_full++;
+        metrics_count(shard->metrics, METRIC_DROPPED_QUEUE_FULL);
         say_dropping(session);
         if (session->queue_policy != SETTINGS_QUEUE_DROP_OLDEST ||
             !outbound_drop_oldest(&session->outbound)) {
@@ -495,13 +516,13 @@ static void deliver_later(struct shard *shard, struct session *session,
     }
     if (publication_need_message(publication) < 0 ||
         keep_prepare(shard, session, publication, &delivery, &hold) < 0) {
-        shard->counts.dropped_no_memory++;
+        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         return;
     }
     delivery.message = message_ref(publication->message);
     delivery.share = publication->share ? share_ref(publication->share) : NULL;
     if (outbound_push(&session->outbound, &delivery) < 0) {
-        shard->counts.dropped_no_memory++;
+        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         delivery_let_go(&delivery);
         keep_cancel(hold);
         return;
@@ -620,7 +641,7 @@ void session_deliver_merged(struct shard *shard, const struct merge *merge)
         return;
     }
     if (merge_publication(merge, &merged, &properties) < 0) {
-        shard->counts.dropped_no_memory++;
+        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         return;
     }
     deliver(shard, merge->session, &merged, &head);

@@ -111,11 +111,11 @@ static void test_expiry_is_never_early(void **state)
         fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
         fixture_wait(fixture, rows[i].over_at_ms - rows[i].left_at_ms - 1);
         assert_int_equal(shard->sessions.len, 1);
-        assert_int_equal(shard->counts.sessions_expired, 0);
+        assert_int_equal(metrics_get(shard->metrics, METRIC_SESSIONS_EXPIRED), 0);
         fixture_wait(fixture, 1);
         assert_int_equal(shard->sessions.len, 0);
-        assert_int_equal(shard->counts.sessions_expired, 1);
-        assert_int_equal(fixture->core->router.subscription_len, 0);
+        assert_int_equal(metrics_get(shard->metrics, METRIC_SESSIONS_EXPIRED), 1);
+        assert_int_equal(fixture_subscriptions(fixture->core), 0);
         fixture_free(fixture);
     }
 }
@@ -160,7 +160,7 @@ static void test_coming_back_stops_the_clock(void **state)
     fixture_wait(fixture, 10000);
     fixture_expect(witness, "");
     assert_int_equal(shard_of(fixture)->sessions.len, 2);
-    assert_int_equal(shard_of(fixture)->counts.sessions_expired, 0);
+    assert_int_equal(metrics_get(shard_of(fixture)->metrics, METRIC_SESSIONS_EXPIRED), 0);
     fixture_free(fixture);
 }
 
@@ -179,7 +179,7 @@ static void test_large_session_ends_in_slices(void **state)
     }
     fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
     for (unsigned left = 90; left > 0; left -= 10) {
-        assert_int_equal(fixture->core->router.subscription_len, left);
+        assert_int_equal(fixture_subscriptions(fixture->core), left);
         assert_true(shard_has_work(shard_of(fixture)));
         fixture_iterate(fixture, 0);
     }
@@ -628,15 +628,13 @@ static void test_acknowledgements(void **state)
 
 /* What was dropped, and why. */
 
-static void expect_dropped(struct fixture *fixture, struct shard_counts expected)
+static void expect_dropped(struct fixture *fixture, unsigned metric, unsigned len)
 {
-    struct shard_counts counts = shard_of(fixture)->counts;
+    const struct metrics *metrics = shard_of(fixture)->metrics;
 
-    assert_int_equal(counts.dropped_queue_full, expected.dropped_queue_full);
-    assert_int_equal(counts.dropped_busy, expected.dropped_busy);
-    assert_int_equal(counts.dropped_too_large, expected.dropped_too_large);
-    assert_int_equal(counts.dropped_expired, expected.dropped_expired);
-    assert_int_equal(counts.dropped_no_memory, expected.dropped_no_memory);
+    for (unsigned i = METRIC_DROPPED_QUEUE_FULL; i <= METRIC_DROPPED_NO_MEMORY; i++) {
+        assert_int_equal(metrics_get(metrics, i), i == metric ? len : 0);
+    }
 }
 
 /* The limit is for what waits behind the window, connected or not. */
@@ -654,12 +652,12 @@ static void test_queue_limit(void **state)
         fixture_publish(fixture, 0, "t", i, 1);
     }
     fixture_expect(client, "1q1@1 2q1@2");
-    expect_dropped(fixture, (struct shard_counts){.dropped_queue_full = 2});
+    expect_dropped(fixture, METRIC_DROPPED_QUEUE_FULL, 2);
     assert_int_equal(session_on_puback(shard_of(fixture), client->session, 2), ACK_OK);
     fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
     fixture_publish(fixture, 0, "t", 8, 1);
     fixture_publish(fixture, 0, "t", 9, 1);
-    expect_dropped(fixture, (struct shard_counts){.dropped_queue_full = 3});
+    expect_dropped(fixture, METRIC_DROPPED_QUEUE_FULL, 3);
     fixture_connect(again, &request);
     fixture_expect(again, "1q1@1d 3q1@3d");
     for (uint16_t id = 1; id <= 6; id++) {
@@ -696,7 +694,7 @@ static void test_expired_deliveries_are_skipped(void **state)
     fixture_wait(fixture, 3999);
     client = connect_with(fixture, "a", 100, 0, 0);
     fixture_expect(client, "1q1@1d 3q1@3 4q1@4");
-    expect_dropped(fixture, (struct shard_counts){.dropped_expired = 1});
+    expect_dropped(fixture, METRIC_DROPPED_EXPIRED, 1);
     fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
     fixture_free(fixture);
 }
@@ -716,7 +714,7 @@ static void test_too_large_deliveries_are_skipped(void **state)
     client->verdict = PEER_SENT;
     fixture_publish(fixture, 0, "t", 4, 1);
     fixture_expect(client, "1q2@1 4q1@3");
-    expect_dropped(fixture, (struct shard_counts){.dropped_too_large = 2});
+    expect_dropped(fixture, METRIC_DROPPED_TOO_LARGE, 2);
     assert_int_equal(session_on_puback(shard_of(fixture), client->session, 2), ACK_UNKNOWN);
     fixture_free(fixture);
 }
@@ -734,7 +732,7 @@ static void test_what_a_peer_can_not_see_is_skipped(void **state)
     client->verdict = PEER_SENT;
     fixture_publish(fixture, 0, "t", 3, 1);
     fixture_expect(client, "3q1@2");
-    expect_dropped(fixture, (struct shard_counts){.dropped_outside = 2});
+    expect_dropped(fixture, METRIC_DROPPED_OUTSIDE, 2);
     fixture_free(fixture);
 }
 
@@ -750,7 +748,7 @@ static void test_busy_peers_lose_qos_0_alone(void **state)
     client->verdict = PEER_SENT;
     fixture_publish(fixture, 0, "t", 2, 0);
     fixture_expect(client, "2");
-    expect_dropped(fixture, (struct shard_counts){.dropped_busy = 1});
+    expect_dropped(fixture, METRIC_DROPPED_BUSY, 1);
     fixture_free(fixture);
 }
 
@@ -765,7 +763,7 @@ static void test_no_memory_for_the_queue(void **state)
     assert_int_equal(fixture_publish(fixture, 0, "t", 1, 1), PUBLISH_MATCHED);
     memory_fail_after(0);
     fixture_expect(client, "");
-    expect_dropped(fixture, (struct shard_counts){.dropped_no_memory = 1});
+    expect_dropped(fixture, METRIC_DROPPED_NO_MEMORY, 1);
     fixture_publish(fixture, 0, "t", 2, 1);
     fixture_expect(client, "2q1@1");
     fixture_free(fixture);

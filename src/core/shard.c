@@ -19,11 +19,12 @@ int core_new(const struct hash_key *key, unsigned worker_len, const struct core_
     rcu_init(&core->rcu);
     core->key = *key;
     core->worker_len = worker_len;
+    core->metrics = memory_alloc_aligned(worker_len * sizeof(*core->metrics));
     core->first_limits = *limits;
     for (unsigned i = 0; i < CORE_HOME_LEN; i++) {
         core->homes[i] = (uint8_t)(i % worker_len);
     }
-    r = retained_init(&core->retained, key);
+    r = core->metrics ? retained_init(&core->retained, key) : -ENOMEM;
     if (r == 0) {
         r = router_init(&core->router, key);
     }
@@ -37,18 +38,38 @@ int core_new(const struct hash_key *key, unsigned worker_len, const struct core_
 
 void core_clear(struct core *core)
 {
-    retained_clear(&core->retained);
+    retained_clear(&core->retained, &core->metrics[0]);
+}
+
+/* What is no more is not counted any more. */
+static void assert_nothing_left(const struct core *core)
+{
+    for (size_t i = 0; core->metrics && i < metric_row_len; i++) {
+        const struct metric_row *row = &metric_rows[i];
+
+        assert(row->kind != METRIC_GAUGE || core_count(core, row->first) == 0);
+    }
 }
 
 struct core *core_free(struct core *core)
 {
     if (core) {
         assert(core->session_len == 0);
+        assert_nothing_left(core);
         retained_deinit(&core->retained);
         router_deinit(&core->router);
+        memory_free(core->metrics);
         memory_free(core);
     }
     return NULL;
+}
+
+void core_sum(const struct core *core, uint64_t values_out[METRIC_LEN])
+{
+    metrics_sum_all(core->metrics, core->worker_len, values_out);
+    values_out[METRIC_SESSIONS] = atomic_load_explicit(&core->session_len, memory_order_relaxed);
+    values_out[METRIC_SESSIONS_MAX] =
+        atomic_load_explicit(&core->session_max, memory_order_relaxed);
 }
 
 unsigned core_home(const struct core *core, struct slice client_id)
@@ -65,7 +86,9 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
     shard->worker = worker;
     shard->peer = peer;
     rcu_reader_init(&shard->reader, &core->rcu);
-    shard->owner = (struct owner){.worker = (int)worker, .reader = &shard->reader};
+    shard->metrics = &core->metrics[worker];
+    shard->owner =
+        (struct owner){.worker = (int)worker, .reader = &shard->reader, .metrics = shard->metrics};
     wheel_init(&shard->wheel, 0);
     table_init(&shard->sessions);
     mpsc_init(&shard->kept);

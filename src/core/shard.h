@@ -23,6 +23,7 @@
 #include "core/share_post.h"
 #include "core/store.h"
 #include "core/sweep.h"
+#include "metrics/metrics.h"
 
 /* Limits that are settings of the operator, and budgets. Each shard has its own copy. */
 struct core_limits {
@@ -53,20 +54,9 @@ struct core {
     uint8_t homes[CORE_HOME_LEN];    /* the worker of each slot of client ids */
     struct router router;
     struct retained retained;
+    struct metrics *metrics;      /* a block for each worker */
     _Atomic uint32_t session_len; /* of all workers; changes when one is made or ends */
-};
-
-/* What a worker counts; read by others when it has stopped, summed by `metrics` otherwise. */
-struct shard_counts {
-    uint64_t dropped_queue_full; /* deliveries over max_queued or max_queued_bytes */
-    uint64_t dropped_busy;       /* QoS 0 to a peer that does not keep up */
-    uint64_t dropped_too_large;  /* over the peer's maximum packet size */
-    uint64_t dropped_outside;    /* no topic of the peer's, behind its mount point */
-    uint64_t dropped_expired;
-    uint64_t dropped_no_memory;
-    uint64_t dropped_unshared; /* groups of which nobody could take it */
-    uint64_t sessions_expired;
-    uint64_t retained_expired; /* values removed, by a sweep or when touched */
+    _Atomic uint32_t session_max; /* the most that there were */
 };
 
 /* The kinds of timers on a worker's wheel. */
@@ -85,6 +75,7 @@ struct shard {
     struct post post;
     struct store store;
     const struct peer_ops *peer;
+    struct metrics *metrics;
     struct wheel wheel;
     uint64_t now_ms;
     unsigned budget; /* deliveries left in this iteration */
@@ -100,7 +91,6 @@ struct shard {
     struct share_dealt dealt;
     size_t echo_len; /* replays on their way through a grace period and the mailbox */
     size_t wait_len; /* waits for the store that are not over */
-    struct shard_counts counts;
     struct mpsc kept CACHE_ALIGNED; /* waits that are over; pushed by the store */
 };
 
@@ -108,6 +98,15 @@ int core_new(const struct hash_key *key, unsigned worker_len, const struct core_
              struct core **core_out) MUST_CHECK;
 
 struct core *core_free(struct core *core);
+
+/* What core knows of the metrics: all but the derived ones and those of others. Any thread. */
+void core_sum(const struct core *core, uint64_t values_out[METRIC_LEN]);
+
+/* One number of them that the workers count. */
+static inline uint64_t core_count(const struct core *core, unsigned metric)
+{
+    return metrics_sum(core->metrics, core->worker_len, metric);
+}
 
 /* Before any worker runs. Ends the process without memory. */
 struct shard *shard_new(struct core *core, unsigned worker, const struct peer_ops *peer);

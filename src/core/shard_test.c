@@ -216,11 +216,11 @@ static void test_no_memory_for_a_core(void **state)
     struct core *core;
 
     (void)state;
-    for (unsigned n = 1; n <= 5; n++) {
+    for (unsigned n = 1; n <= 6; n++) {
         memory_fail_after(n);
         assert_int_equal(core_new(&key, 1, &limits, &core), -ENOMEM);
     }
-    memory_fail_after(6);
+    memory_fail_after(7);
     assert_int_equal(core_new(&key, 1, &limits, &core), 0);
     memory_fail_after(0);
     assert_null(core_free(core));

@@ -128,7 +128,7 @@ static int join(struct shard *shard, uint32_t node, struct subscriber subscriber
         }
         return r;
     }
-    atomic_fetch_add_explicit(&router->subscription_len, 1, memory_order_relaxed);
+    metrics_count(shard->metrics, METRIC_SHARED_SUBSCRIPTIONS);
     if (is_first) {
         router_raise_version(shard, parent);
     }
@@ -166,7 +166,7 @@ void share_leave(struct shard *shard, struct session *session, uint32_t node)
     if (share->member_len == 0) {
         dissolve(shard, node);
     }
-    atomic_fetch_sub_explicit(&router->subscription_len, 1, memory_order_relaxed);
+    metrics_sub(shard->metrics, METRIC_SHARED_SUBSCRIPTIONS, 1);
     lock_release(tree_lock(router->tree));
 }
 

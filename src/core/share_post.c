@@ -276,12 +276,12 @@ static bool pass_on(struct shard *shard, struct offer *offer, enum share_state l
     }
     point("group handed on");
     if (publication_need_message(publication) < 0) {
-        shard->counts.dropped_no_memory++;
+        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         return true;
     }
     share_ref(offer->share);
     if (post_turn(shard, message_ref(publication->message), offer, worker) < 0) {
-        shard->counts.dropped_no_memory++;
+        metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         message_unref(publication->message);
         share_unref(offer->share);
     }
@@ -304,7 +304,7 @@ static void make_offer(struct shard *shard, struct offer *offer)
     }
     offer->is_last = true;
     if (!serve(shard, offer, SHARE_AWAY)) {
-        shard->counts.dropped_unshared++;
+        metrics_count(shard->metrics, METRIC_DROPPED_UNSHARED);
     }
 }
 
@@ -344,11 +344,11 @@ void share_hand_on(struct shard *shard, struct delivery *delivery)
 
     if (can_be_handed_on(delivery)) {
         if (!share_deal(offer.share, &worker, &offer.turn)) {
-            shard->counts.dropped_unshared++;
+            metrics_count(shard->metrics, METRIC_DROPPED_UNSHARED);
         } else if (post_turn(shard, delivery->message, &offer, worker) == 0) {
             *delivery = (struct delivery){0};
         } else {
-            shard->counts.dropped_no_memory++;
+            metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         }
     }
     delivery_let_go(delivery);

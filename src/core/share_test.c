@@ -64,7 +64,7 @@ static uint64_t dropped(struct fixture *fixture)
     uint64_t sum = 0;
 
     for (unsigned i = 0; i < fixture->core->worker_len; i++) {
-        sum += fixture->workers[i].shard->counts.dropped_unshared;
+        sum += metrics_get(fixture->workers[i].shard->metrics, METRIC_DROPPED_UNSHARED);
     }
     return sum;
 }
@@ -74,7 +74,7 @@ static uint64_t dropped_full(struct fixture *fixture)
     uint64_t sum = 0;
 
     for (unsigned i = 0; i < fixture->core->worker_len; i++) {
-        sum += fixture->workers[i].shard->counts.dropped_queue_full;
+        sum += metrics_get(fixture->workers[i].shard->metrics, METRIC_DROPPED_QUEUE_FULL);
     }
     return sum;
 }
@@ -801,7 +801,7 @@ static void test_no_memory_joins_nobody(void **state)
         }
         for (unsigned n = 1; r < 0; n++) {
             size_t nodes = tree_len(router->tree);
-            size_t len = router->subscription_len;
+            size_t len = fixture_subscriptions(fixture->core);
 
             memory_fail_after(n);
             r = join_with(client, groups[i / 2 % 2], i < 4 ? TOPIC : "t/+/longer-than-a-node-takes",
@@ -810,7 +810,7 @@ static void test_no_memory_joins_nobody(void **state)
             refused += r < 0;
             assert_true(r == 0 || r == -ENOMEM);
             assert_true(r == 0 || tree_len(router->tree) == nodes);
-            assert_int_equal(router->subscription_len, r == 0 ? len + 1 : len);
+            assert_int_equal(fixture_subscriptions(fixture->core), r == 0 ? len + 1 : len);
             fixture_settle(fixture);
         }
     }

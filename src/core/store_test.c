@@ -346,14 +346,14 @@ static void test_no_memory_to_hold(void **state)
     (void)state;
     fixture_subscribe(client, "t", 2);
     do {
-        uint64_t before = shard->counts.dropped_no_memory;
+        uint64_t before = metrics_get(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         struct publisher publisher;
         int r;
 
         memory_fail_after(++n);
         r = try_exactly_once(fixture, &publisher, n, false);
         memory_fail_after(0);
-        is_lost = r < 0 || shard->counts.dropped_no_memory > before;
+        is_lost = r < 0 || metrics_get(shard->metrics, METRIC_DROPPED_NO_MEMORY) > before;
         commit(&store, true);
         fixture_settle(fixture);
         assert_int_equal(client->sent_len, !is_lost);

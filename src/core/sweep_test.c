@@ -42,7 +42,6 @@ static bool has(const struct fixture *fixture, const char *topic)
 static void test_interval_changes(void **state)
 {
     struct fixture *fixture = fixture_with_sweep(2);
-    const struct retained *retained = &fixture->core->retained;
     struct core_limits limits = fixture->workers[0].shard->limits;
 
     (void)state;
@@ -50,13 +49,13 @@ static void test_interval_changes(void **state)
     limits.sweep_interval_s = 0;
     shard_change_limits(fixture_enter(fixture, 0), &limits);
     fixture_wait(fixture, 2 * INTERVAL_S * 1000);
-    assert_int_equal(retained->len, 1);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 1);
     limits.sweep_interval_s = 10;
     shard_change_limits(fixture_enter(fixture, 0), &limits);
     fixture_wait(fixture, 9 * 1000);
-    assert_int_equal(retained->len, 1);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 1);
     fixture_wait(fixture, 1000);
-    assert_int_equal(retained->len, 0);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 0);
     fixture_free(fixture);
 }
 
@@ -74,14 +73,14 @@ static void test_expired_values_go(void **state)
     retain_for(fixture, 0, "again", 1);
     retain_for(fixture, 0, "again", 1000);
     fixture_wait(fixture, (INTERVAL_S - 1) * 1000);
-    assert_int_equal(retained->len, 6);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 6);
     fixture_wait(fixture, 1000);
-    assert_int_equal(retained->len, 3);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 3);
     assert_true(has(fixture, "a/later") && has(fixture, "a/kept") && has(fixture, "again"));
     assert_int_equal(tree_len(retained->tree), 4);
-    assert_int_equal(fixture->workers[0].shard->counts.retained_expired, 3);
+    assert_int_equal(metrics_get(fixture->workers[0].shard->metrics, METRIC_RETAINED_EXPIRED), 3);
     fixture_wait(fixture, INTERVAL_S * 1000);
-    assert_int_equal(retained->len, 2);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 2);
     fixture_free(fixture);
 }
 
@@ -110,23 +109,22 @@ static void retain_many(struct fixture *fixture, unsigned len, uint32_t life_s)
 static void test_slices_keep_to_the_budget(void **state)
 {
     struct fixture *fixture = fixture_with_sweep(2);
-    const struct retained *retained = &fixture->core->retained;
     const struct shard *shard = fixture->workers[0].shard;
 
     (void)state;
     retain_many(fixture, 100, 1);
     fixture->now_ms += INTERVAL_S * 1000;
     fixture_iterate(fixture, 1);
-    assert_int_equal(retained->len, 100);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 100);
     assert_false(shard_has_work(fixture->workers[1].shard));
     for (unsigned i = 1; i <= 10; i++) {
         fixture_iterate(fixture, 0);
         /* The node of "t" is one of those that are looked at. */
-        assert_int_equal(retained->len, 100 - i * BUDGET + 1);
+        assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 100 - i * BUDGET + 1);
         assert_true(shard_has_work(shard));
     }
     fixture_iterate(fixture, 0);
-    assert_int_equal(retained->len, 0);
+    assert_int_equal(core_count(fixture->core, METRIC_RETAINED), 0);
     assert_false(sweep_is_under_way(&shard->sweep));
     fixture_free(fixture);
 }

@@ -17,7 +17,8 @@ struct output_chunk {
     const uint8_t *data;     /* room[], or bytes of the message */
     uint32_t begin;
     uint32_t end;
-    uint32_t cap; /* of room[] */
+    uint32_t cap;        /* of room[] */
+    uint32_t packet_len; /* packets that end in it */
     uint8_t room[];
 };
 
@@ -30,7 +31,7 @@ void output_pool_init(struct output_pool *pool)
 
 void output_pool_deinit(struct output_pool *pool)
 {
-    assert(pool->used_len == 0);
+    assert(pool->used_len == 0 && pool->size == 0 && pool->packet_len == 0);
     while (pool->free) {
         struct output_chunk *chunk = pool->free;
 
@@ -61,6 +62,7 @@ static struct output_chunk *chunk_new(struct output_pool *pool, size_t size)
     chunk->begin = 0;
     chunk->end = 0;
     chunk->cap = cap;
+    chunk->packet_len = 0;
     return chunk;
 }
 
@@ -68,6 +70,7 @@ static void chunk_free(struct output_chunk *chunk, struct output_pool *pool)
 {
     message_unref(chunk->message);
     pool->used_len--;
+    pool->packet_len -= chunk->packet_len;
     if (chunk->cap != CHUNK_CAP || pool->free_len == POOL_KEEP) {
         memory_free(chunk);
         return;
@@ -84,6 +87,7 @@ void output_init(struct output *output)
 
 void output_deinit(struct output *output, struct output_pool *pool)
 {
+    pool->size -= output->size;
     while (output->head) {
         struct output_chunk *chunk = output->head;
 
@@ -125,14 +129,20 @@ uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t 
     return tail->room + tail->end;
 }
 
-void output_commit(struct output *output, const uint8_t *end)
+uint32_t output_commit(struct output *output, struct output_pool *pool, const uint8_t *end,
+                       bool ends_packet)
 {
     struct output_chunk *tail = output->tail;
     uint32_t size = (uint32_t)(end - (tail->room + tail->end));
 
     assert(tail->end + size <= tail->cap);
     tail->end += size;
+    tail->packet_len += ends_packet;
     output->size += size;
+    output->packet_len += ends_packet;
+    pool->size += size;
+    pool->packet_len += ends_packet;
+    return size;
 }
 
 /* A reference has no room of its own: what comes behind it goes on in the next chunk. */
@@ -150,9 +160,13 @@ int output_refer(struct output *output, struct output_pool *pool, struct message
         .message = message_ref(message),
         .data = bytes.data,
         .end = (uint32_t)bytes.len,
+        .packet_len = 1,
     };
     append(output, chunk);
     output->size += (uint32_t)bytes.len;
+    output->packet_len++;
+    pool->size += bytes.len;
+    pool->packet_len++;
     return 0;
 }
 
@@ -174,6 +188,7 @@ void output_consume(struct output *output, struct output_pool *pool, size_t size
 {
     assert(size <= output->size);
     output->size -= (uint32_t)size;
+    pool->size -= size;
     while (output->head) {
         struct output_chunk *chunk = output->head;
         uint32_t part = (uint32_t)MIN(size, (size_t)(chunk->end - chunk->begin));
@@ -187,7 +202,7 @@ void output_consume(struct output *output, struct output_pool *pool, size_t size
         if (!output->head) {
             output->tail = NULL;
         }
+        output->packet_len -= chunk->packet_len;
         chunk_free(chunk, pool);
     }
-    output->packet_len = 0;
 }

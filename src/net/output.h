@@ -21,7 +21,9 @@ struct output_chunk;
 struct output_pool {
     struct output_chunk *free;
     unsigned free_len;
-    unsigned used_len; /* chunks that are in outputs now */
+    unsigned used_len;   /* chunks that are in outputs now */
+    uint64_t size;       /* bytes that wait in outputs now */
+    uint64_t packet_len; /* packets, of which the last bytes do */
 };
 
 void output_pool_init(struct output_pool *pool);
@@ -31,7 +33,7 @@ struct output {
     struct output_chunk *head;
     struct output_chunk *tail;
     uint32_t size;       /* bytes that wait */
-    uint32_t packet_len; /* packets since the output was last empty */
+    uint32_t packet_len; /* packets of which something waits, or at least lies in its last chunk */
 };
 
 void output_init(struct output *output);
@@ -46,10 +48,12 @@ static inline bool output_is_empty(const struct output *output)
  * with more than 4 GiB that wait. */
 uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size);
 
-/* The bytes written to the reserved room, up to `end`, are part of the output now. */
-void output_commit(struct output *output, const uint8_t *end);
+/* The bytes written to the reserved room, up to `end`, are part of the output now; perhaps they are
+ * the last ones of a packet. Answers how many they are. */
+uint32_t output_commit(struct output *output, struct output_pool *pool, const uint8_t *end,
+                       bool ends_packet);
 
-/* Adds bytes of a message by reference. -ENOMEM, as output_reserve(). */
+/* Adds bytes of a message by reference, the last ones of a packet. -ENOMEM, as output_reserve(). */
 int output_refer(struct output *output, struct output_pool *pool, struct message *message,
                  struct slice bytes) MUST_CHECK;
 

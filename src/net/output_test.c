@@ -80,7 +80,7 @@ static bool write_some(struct fixture *f, size_t reserved, size_t written)
         f->naive[f->end++] = f->next++;
     }
     if (written > 0) {
-        output_commit(&f->output, at + written);
+        output_commit(&f->output, &f->pool, at + written, false);
     }
     return true;
 }
@@ -112,6 +112,7 @@ static void check(struct fixture *f, unsigned cap)
     size_t at = f->begin;
 
     assert_int_equal(f->output.size, f->end - f->begin);
+    assert_int_equal(f->pool.size, f->output.size);
     assert_int_equal(output_is_empty(&f->output), f->end == f->begin);
     assert_true(len <= cap);
     for (unsigned i = 0; i < len; i++) {
@@ -191,16 +192,13 @@ static void chunks_exist_only_while_they_hold_something(void **state)
         assert_true(refer_some(f, f->messages[1], 0, 1000));
         assert_true(write_some(f, 3000, 3000));
     }
-    f->output.packet_len = 300;
     assert_int_equal(f->pool.used_len, 300);
     assert_int_equal(f->messages[1]->refs, 101);
     consume_some(f, 450000 - 1);
     assert_int_equal(f->pool.used_len, 1);
     assert_int_equal(f->messages[1]->refs, 1);
-    assert_int_equal(f->output.packet_len, 300);
     consume_some(f, 1);
     assert_int_equal(f->pool.used_len, 0);
-    assert_int_equal(f->output.packet_len, 0);
     assert_null(f->output.head);
     assert_null(f->output.tail);
     assert_int_equal(f->pool.free_len, 100);
@@ -216,6 +214,47 @@ static void chunks_exist_only_while_they_hold_something(void **state)
 }
 
 /* A reserved place stands until it is filled or something else is done; room is used to its end. */
+static void end_packet(struct fixture *f, size_t size)
+{
+    uint8_t *at = output_reserve(&f->output, &f->pool, size);
+
+    assert_non_null(at);
+    memset(at, 0, size);
+    output_commit(&f->output, &f->pool, at + size, true);
+}
+
+static void expect_packets(const struct fixture *f, unsigned len)
+{
+    assert_int_equal(f->output.packet_len, len);
+    assert_int_equal(f->pool.packet_len, len);
+}
+
+/* One that has left all but a part of its last chunk counts on; one behind a reference does, too.
+ */
+static void packets_count_while_something_of_them_waits(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < 3; i++) {
+        end_packet(f, 100);
+    }
+    assert_true(write_some(f, 100, 100)); /* the front of what the reference ends */
+    expect_packets(f, 3);
+    assert_true(refer_some(f, f->messages[1], 0, 1000));
+    expect_packets(f, 4);
+    end_packet(f, 3000);
+    expect_packets(f, 5);
+    output_consume(&f->output, &f->pool, 399);
+    expect_packets(f, 5);
+    output_consume(&f->output, &f->pool, 1);
+    expect_packets(f, 2);
+    output_consume(&f->output, &f->pool, 1000);
+    expect_packets(f, 1);
+    output_deinit(&f->output, &f->pool);
+    expect_packets(f, 0);
+    assert_int_equal(f->pool.size, 0);
+}
+
 static void small_writes_share_a_chunk(void **state)
 {
     struct fixture *f = *state;
@@ -236,7 +275,7 @@ static void commit_too_much(void)
     output_pool_init(&pool);
     output_init(&output);
     at = output_reserve(&output, &pool, 2000);
-    output_commit(&output, at + 2001);
+    output_commit(&output, &pool, at + 2001, true);
 }
 
 static void consume_too_much(void)
@@ -248,7 +287,7 @@ static void consume_too_much(void)
     output_pool_init(&pool);
     output_init(&output);
     at = output_reserve(&output, &pool, 10);
-    output_commit(&output, at + 10);
+    output_commit(&output, &pool, at + 10, true);
     output_consume(&output, &pool, 11);
 }
 
@@ -295,6 +334,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(is_as_a_string_of_bytes_is, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failure_adds_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(chunks_exist_only_while_they_hold_something, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(packets_count_while_something_of_them_waits, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(small_writes_share_a_chunk, setup, teardown),
         cmocka_unit_test_setup_teardown(no_size_wraps_around, setup, teardown),

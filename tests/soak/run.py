@@ -54,6 +54,7 @@ CHANGES = {
     "max_packet_size": ("2000000", "1000000"),
     "persistent_client_expiration": ("2h", "1h"),
     "check_payload_format": ("false", "true"),
+    "sys_interval": ("10", "1"),
 }
 MEMORY_SLACK_KIB = 4096
 

@@ -1,0 +1,61 @@
+#include "client/bulletin.h"
+
+#include "base/log.h"
+#include "client/hub.h"
+
+/* Any worker could: a retained message takes its place by its topic, not by who publishes it. */
+#define PUBLISHER 0
+
+static int publish(struct hub *hub, const struct bulletin_row *row)
+{
+    struct slice topic = slice_of_text(row->topic);
+    struct publication publication = {
+        .parts =
+            {
+                    .topic = topic,
+                    .payload = slice_of(row->text, row->len),
+                    .expires_at = MESSAGE_NEVER,
+                    .qos = 2,
+                    .retain = true,
+                    },
+        .topic_hash = shard_topic_hash(hub->shard, topic),
+    };
+    int r;
+
+    publication.parts.topic_hash = (uint32_t)publication.topic_hash;
+    r = shard_publish(hub->shard, &publication);
+    publication_deinit(&publication);
+    return r;
+}
+
+static void on_call(void *context, struct post_call *call)
+{
+    struct bulletin *bulletin = CONTAINER_OF(call, struct bulletin, call);
+    struct hub *hub = context;
+
+    /* As with lines of the log: that a queue is full for these must not be published in turn. */
+    log_mute_topics(true);
+    for (unsigned i = 0; i < bulletin->row_len; i++) {
+        struct bulletin_row *row = &bulletin->rows[i];
+
+        if (row->is_due) {
+            row->is_due = publish(hub, row) < 0;
+        }
+    }
+    log_mute_topics(false);
+    atomic_store_explicit(&bulletin->is_under_way, false, memory_order_release);
+}
+
+int bulletin_publish(struct worker_group *group, struct bulletin *bulletin)
+{
+    int r;
+
+    assert(!bulletin_is_under_way(bulletin));
+    bulletin->call.function = on_call;
+    atomic_store_explicit(&bulletin->is_under_way, true, memory_order_relaxed);
+    r = worker_group_call(group, PUBLISHER, &bulletin->call);
+    if (r < 0) {
+        atomic_store_explicit(&bulletin->is_under_way, false, memory_order_relaxed);
+    }
+    return r;
+}
