@@ -34,7 +34,7 @@ static const struct flag {
     {"-q", "--quiet",       NULL,     FLAG_QUIET,       "Write no log, whatever FILE and -v say."           },
     {NULL, "--test-config", NULL,     FLAG_TEST,        "Check FILE and end: 0 when it is good, 3 when not."},
     {NULL, "--describe",    "WHAT",   FLAG_DESCRIBE,
-     "Print a page: options, packets, properties, reasons."                                                 },
+     "Print a page: options, metrics, mosquitto, packets, properties, reasons."                             },
     {NULL, "--format",      "FORMAT", FLAG_FORMAT,      "How to print it: md (the default), man or json."   },
     {"-h", "--help",        NULL,     FLAG_HELP,        "Print this."                                       },
     {NULL, "--version",     NULL,     FLAG_VERSION,     "Print the version."                                },

@@ -199,7 +199,8 @@ static void test_texts_are_values(void **state)
         char line[256];
         char *text;
 
-        assert_int_equal(option->parse != NULL, option->format != NULL);
+        assert_true(!option->format || option->parse);
+        assert_true(!option->parse || option->format || option->storage != OPTION_STORE_NONE);
         if (option->alias_of || option->status != OPTION_BUILT || option->repeats ||
             option->scope == OPTION_DEFAULT_LISTENER ||
             (!option->parse && option->storage == OPTION_STORE_NONE)) {

@@ -1,5 +1,8 @@
 #include "config/custom.h"
 
+#include "config/report.h"
+#include "mqtt/topics.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -190,6 +193,27 @@ int custom_parse_expiration(struct option_target *target, const char *text)
         return complain(target, complaint);
     }
     return 0;
+}
+
+int custom_parse_mount_point(struct option_target *target, const char *text)
+{
+    static const char complaint[] = "Invalid mount_point '%s'. Does it contain a wildcard "
+                                    "character?";
+    struct report_excerpt shown = report_excerpt(text);
+    size_t size = sizeof(complaint) + strlen(shown.text);
+    char *words;
+
+    target->rest = NULL;
+    if (mqtt_topic_is_valid(slice_of_text(text))) {
+        target->listener->mount_point = arena_copy_text(target->arena, text);
+        return target->listener->mount_point ? 0 : -ENOMEM;
+    }
+    words = arena_alloc(target->arena, size);
+    if (!words) {
+        return -ENOMEM;
+    }
+    snprintf(words, size, complaint, shown.text);
+    return complain(target, words);
 }
 
 int custom_parse_versions(struct option_target *target, const char *text)

@@ -18,6 +18,9 @@ int custom_parse_per_listener(struct option_target *target, const char *text) MU
 /* A count with the unit s, h, d, w, m (30 days) or y; never 0. */
 int custom_parse_expiration(struct option_target *target, const char *text) MUST_CHECK;
 
+/* A prefix of topics, without wildcards. */
+int custom_parse_mount_point(struct option_target *target, const char *text) MUST_CHECK;
+
 /* Some of 3, 4 and 5 with commas in between. */
 int custom_parse_versions(struct option_target *target, const char *text) MUST_CHECK;
 

@@ -1,6 +1,7 @@
 #include "config/describe.h"
 
 #include "config/describe_metrics.h"
+#include "config/describe_mosquitto.h"
 #include "config/describe_mqtt.h"
 #include "config/options.h"
 
@@ -298,11 +299,19 @@ static int describe_reasons(FILE *file, enum describe_format format)
     return page_print(file, &page, format);
 }
 
+static int describe_mosquitto(FILE *file, enum describe_format format)
+{
+    struct page page = describe_mosquitto_page();
+
+    return page_print(file, &page, format);
+}
+
 const struct describe_subject describe_subjects[] = {
-    {"metrics",            describe_metrics},
-    {"options",                    describe_options},
-    {"packets",describe_packets},
-    {"properties",            describe_properties},
-    {"reasons",                    describe_reasons},
-    {0},
+    {"metrics",         describe_metrics},
+    {"options",                 describe_options},
+    {"mosquitto",describe_mosquitto},
+    {"packets",       describe_packets},
+    {"properties",                 describe_properties},
+    {"reasons",describe_reasons},
+    {0     },
 };

@@ -62,6 +62,90 @@ static void compare_file(const char *path, const char *text)
     memory_free(content);
 }
 
+static size_t count(const char *text, const char *part)
+{
+    size_t len = 0;
+
+    for (; (text = strstr(text, part)) != NULL; text++) {
+        len++;
+    }
+    return len;
+}
+
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *text = memory_must_alloc_zero(1, 1u << 20);
+
+    assert_non_null(file);
+    assert_true(fread(text, 1, (1u << 20) - 1, file) > 0);
+    fclose(file);
+    return text;
+}
+
+/* Puts a text between two lines of a file. */
+static void write_between(const char *path, const char *first, const char *last, const char *text)
+{
+    char *old = read_file(path);
+    char *begin = strstr(old, first);
+    char *end = strstr(old, last);
+    char *whole = NULL;
+
+    assert_true(begin && end);
+    assert_true(asprintf(&whole, "%.*s%s%s", (int)(begin + strlen(first) - old), old, text, end) >
+                0);
+    write_file(path, whole);
+    free(whole);
+    memory_free(old);
+}
+
+/* What a file says between two of its lines. */
+static char *read_between(const char *path, const char *first, const char *last)
+{
+    char *text = read_file(path);
+    char *begin = strstr(text, first);
+    char *end = strstr(text, last);
+
+    assert_true(begin && end);
+    *end = '\0';
+    begin += strlen(first);
+    memmove(text, begin, strlen(begin) + 1);
+    return text;
+}
+
+/* The table in the page about Mosquitto: all 141 names, each once. */
+static void test_the_comparison_agrees_with_the_table(void **state)
+{
+    static const char first[] = "<!-- made from src/config/options.c -->\n";
+    static const char last[] = "<!-- end of options -->";
+    char *page = describe("mosquitto", DESCRIBE_MARKDOWN);
+    char *table = strstr(page, "| Option |");
+    char path[4096];
+    char *kept;
+    size_t names = 0;
+
+    (void)state;
+    assert_non_null(table);
+    path_of(path, sizeof(path), "docs/mosquitto.md");
+    if (getenv("UPDATE_DESCRIPTIONS")) {
+        write_between(path, first, last, table);
+    }
+    kept = read_between(path, first, last);
+    assert_string_equal(kept, table);
+    for (size_t i = 0; i < option_len; i++) {
+        char text[128];
+
+        snprintf(text, sizeof(text), "\n| `%s%s` | ", options[i].name,
+                 options[i].is_prefix ? "..." : "");
+        assert_int_equal(count(kept, text), options[i].is_ours ? 0 : 1);
+        names += count(kept, text);
+    }
+    assert_int_equal(names, 141);
+    assert_int_equal(count(kept, "\n| `"), 141);
+    memory_free(kept);
+    free(page);
+}
+
 /* The kept files are what the table says. UPDATE_DESCRIPTIONS=1 writes them anew. */
 static void test_kept_files_agree_with_the_table(void **state)
 {
@@ -114,16 +198,6 @@ static void test_every_option_is_described(void **state)
     free(page);
     free(man);
     free(json);
-}
-
-static size_t count(const char *text, const char *part)
-{
-    size_t len = 0;
-
-    for (; (text = strstr(text, part)) != NULL; text++) {
-        len++;
-    }
-    return len;
 }
 
 /* As many as the standard has, in each format. */
@@ -222,6 +296,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kept_files_agree_with_the_table),
+        cmocka_unit_test(test_the_comparison_agrees_with_the_table),
         cmocka_unit_test(test_every_option_is_described),
         cmocka_unit_test(test_every_row_of_the_standard_is_described),
         cmocka_unit_test(test_what_a_row_says),

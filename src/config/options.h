@@ -108,7 +108,7 @@ struct option {
     enum option_storage storage;
     size_t offset; /* of the field in the settings, or in the listener's */
     option_parse_fn *parse;
-    option_format_fn *format; /* with `parse` */
+    option_format_fn *format; /* with `parse`, where there is no field */
     enum option_scope scope;
     enum option_reload reload;
     enum option_status status;
@@ -118,7 +118,11 @@ struct option {
     int64_t max;                         /* of a text: its length; 0 means OPTION_TEXT_MAX */
     const struct option_choice *choices; /* ends with a NULL name */
     const char *deprecated_for;          /* what to write instead */
+    const char *deprecated; /* a sentence to add to the notice that it is deprecated, or "" */
+    const char *complaint;  /* about a number or a choice that is none, where not the usual one */
     const char *note;
+    const char *better;       /* what Mosquitto does not do, or does worse */
+    const char *missing;      /* what Mosquitto does and we do not yet, where `status` is not all */
     const char *per_listener; /* what it means with per_listener_settings: a listener's option */
     bool is_prefix : 1;       /* the name is only the beginning of the written one */
     bool is_ours : 1;         /* unknown to Mosquitto 2.1 */

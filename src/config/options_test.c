@@ -95,6 +95,8 @@ static void test_rows_are_whole(void **state)
         assert_true(row->type != OPTION_CHOICE || row->choices);
         assert_true(row->status != OPTION_ONLY || row->only);
         assert_true(row->status != OPTION_ACCEPTED || row->note);
+        assert_null(row->better ? strpbrk(row->better, "|\n") : NULL);
+        assert_null(row->missing ? strpbrk(row->missing, "|\n") : NULL);
         if (row->status == OPTION_BUILT && row->type < OPTION_BLOCK) {
             assert_true(row->parse || row->storage != OPTION_STORE_NONE);
         }
@@ -179,9 +181,17 @@ static int64_t stored_number(const struct fixture *fixture, const struct option 
 
 static void expect_refused(struct fixture *fixture, const struct option *row, const char *value)
 {
-    char error[64];
+    char error[128];
 
-    snprintf(error, sizeof(error), "E Error: Invalid %s value (%s).", row->name, value);
+    if (row->complaint) {
+        const char *place = strstr(row->complaint, "%s");
+        int len = place ? (int)(place - row->complaint) : (int)strlen(row->complaint);
+
+        snprintf(error, sizeof(error), "E Error: %.*s%s%s\n", len, row->complaint,
+                 place ? value : "", place ? place + 2 : "");
+    } else {
+        snprintf(error, sizeof(error), "E Error: Invalid %s value (%s).", row->name, value);
+    }
     read_value(fixture, row, value);
     fixture_expect_error(fixture, error);
     fixture_expect_error(fixture, row->scope == OPTION_LISTENER ? "E Error found at x.conf:2.\n"
@@ -373,7 +383,10 @@ static void test_what_has_no_effect_warns(void **state)
             continue;
         }
         snprintf(warning, sizeof(warning), "W Warning: The %s option has no effect: ", row->name);
-        read_value(fixture, row, row->type == OPTION_BOOL ? "false" : "7");
+        read_value(fixture, row,
+                   row->type != OPTION_BOOL                              ? "7"
+                   : row->only && value_is_equal(row, "true", row->only) ? "false"
+                                                                         : "true");
         fixture_expect_ok(fixture);
         assert_true(row->is_silent == !strstr(fixture->said, warning));
         if (row->only) {

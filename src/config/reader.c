@@ -90,6 +90,19 @@ static int fail_with_range(struct reader *reader, const struct frame *frame,
     return CONFIG_INVALID;
 }
 
+/* As Mosquitto words it; "%s" in the words stands for the value. */
+static int fail_in_own_words(struct reader *reader, const struct frame *frame,
+                             const struct line *line)
+{
+    const char *words = line->option->complaint;
+    const char *place = strstr(words, "%s");
+    int len = place ? (int)(place - words) : (int)strlen(words);
+
+    report_error(reader->report, &frame->place, "%.*s%s%s", len, words,
+                 place ? report_excerpt(line->value).text : "", place ? place + 2 : "");
+    return CONFIG_INVALID;
+}
+
 static int refuse_unsupported(struct reader *reader, const struct frame *frame,
                               const struct line *line)
 {
@@ -125,6 +138,9 @@ static int fail_with_verdict(struct reader *reader, const struct frame *frame,
         report_error(reader->report, &frame->place, "Invalid %s value (%s): %s.", line->name,
                      report_excerpt(line->value).text, target->reason);
         return CONFIG_INVALID;
+    }
+    if (line->option->complaint) {
+        return fail_in_own_words(reader, frame, line);
     }
     if (option_is_number(line->option)) {
         return fail_with_range(reader, frame, line);
@@ -219,6 +235,11 @@ static void tell_of_option(struct reader *reader, const struct frame *frame,
                     "The '%s' option is now deprecated and will be removed in a future version. "
                     "Please use '%s' instead.",
                     line->name, option->deprecated_for);
+    } else if (option->deprecated) {
+        report_line(reader->report, LOG_NOTICE,
+                    "The '%s' option is now deprecated and will be removed in a future "
+                    "version.%s%s",
+                    line->name, *option->deprecated ? " " : "", option->deprecated);
     }
     if (option->scope == OPTION_DEFAULT_LISTENER && !is_first) {
         report_warning(reader->report, &frame->place,

@@ -197,6 +197,46 @@ static void test_log(void **state)
     fixture_free(fixture);
 }
 
+static void test_own_words(void **state)
+{
+    /* clang-format off */
+    static const struct reading readings[] = {
+        {.text = "max_inflight_messages 65536",
+         .error = "E Error: max_inflight_messages must be <= 65535.\nE Error found at x.conf:1.\n"},
+        {.text = "listener 1\nmax_qos 3",
+         .error = "E Error: max_qos must be between 0 and 2 inclusive.\n"
+                  "E Error found at x.conf:2.\n"},
+        {.text = "listener 1\nmaximum_qos 3",
+         .error = "E Error: max_qos must be between 0 and 2 inclusive.\n"},
+        {.text = "listener 1\nmax_topic_alias 65536",
+         .error = "E Error: Invalid max_topic_alias value in configuration.\n"},
+        {.text = "listener 1\nsocket_domain x",
+         .error = "E Error: Invalid socket_domain value \"x\" in configuration.\n"},
+        {.text = "listener 1\nmount_point a/#",
+         .error = "E Error: Invalid mount_point 'a/#'. Does it contain a wildcard character?\n"
+                  "E Error found at x.conf:2.\n"},
+        {.text = "listener 1\nmount_point +/a", .error = "E Error: Invalid mount_point '+/a'."},
+        {.text = "listener 1\nmount_point $a b/\nmount_point c/"},
+        {.text = "listener 1\nclientid_prefixes a",
+         .said = "N The 'clientid_prefixes' option is now deprecated and will be removed in a "
+                 "future version.\n"},
+        {.text = "listener 1\nallow_duplicate_messages true",
+         .said = "N The 'allow_duplicate_messages' option is now deprecated and will be removed in "
+                 "a future version. The behaviour will default to true.\n"},
+        {.text = "listener 1\nretry_interval soon",
+         .said = "W Warning: The retry_interval option has no effect: messages are sent again only "
+                 "when a client comes back. (x.conf:2)\n"},
+        {.text = "listener 1\ncheck_retain_source true",
+         .said = "W Warning: The check_retain_source option has no effect: nobody loses the right "
+                 "to publish, since there are no access lists yet. (x.conf:2)\n"},
+        {.text = "listener 1\ncheck_retain_source false"},
+    };
+    /* clang-format on */
+
+    (void)state;
+    check_readings(readings, ARRAY_LEN(readings));
+}
+
 static void test_expiration(void **state)
 {
     /* clang-format off */
@@ -901,6 +941,7 @@ int main(void)
         cmocka_unit_test(test_binary_is_refused),
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_log),
+        cmocka_unit_test(test_own_words),
         cmocka_unit_test(test_expiration),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_listener_lines),

@@ -135,6 +135,15 @@ def test_describe(kind, what):
 
 
 @pytest.mark.nightjar("ours")
+def test_describe_the_options_of_mosquitto(kind):
+    rows = json.loads(run(kind, "--describe", "mosquitto", "--format", "json").stdout)
+    assert len(rows) == 141
+    text = (ROOT / "docs/mosquitto.md").read_text()
+    for row in rows:
+        assert f"| {row['name']} | {row['verdict']} |" in text
+
+
+@pytest.mark.nightjar("ours")
 @pytest.mark.parametrize("arguments", [["nothing"], ["options", "--format", "html"]])
 def test_describe_what_is_not_there(kind, arguments):
     done = run(kind, "--describe", *arguments)
