@@ -1,4 +1,5 @@
 #include "client/broker_test.h"
+#include "client/bulletin.h"
 #include "client/hub.h"
 #include "net/proxy.h"
 
@@ -333,6 +334,43 @@ static void test_proxy_headers_are_counted(void **state)
     broker_free(broker);
 }
 
+static void await_bulletin(struct broker *broker, struct bulletin *bulletin)
+{
+    assert_int_equal(server_publish(broker->server, bulletin), 0);
+    for (unsigned i = 0; bulletin_is_under_way(bulletin); i++) {
+        assert_true(i < PATIENCE_S * 1000);
+        usleep(1000);
+    }
+}
+
+/* What is due is published, retained, to those who are there and who come. */
+static void test_bulletins(void **state)
+{
+    struct broker *broker = broker_new("", 4, 0);
+    struct peer *peer = peer_new(broker);
+    struct bulletin_row rows[] = {
+        {.topic = "$SYS/a", .is_due = true, .len = 1,   .text = "1"},
+        {.topic = "$SYS/b",                 .len = 1,               .text = "2"},
+        {.topic = "$SYS/c",                 .len = 1,               .text = "3"},
+    };
+    struct bulletin bulletin = {.rows = rows, .row_len = ARRAY_LEN(rows)};
+
+    (void)state;
+    await_bulletin(broker, &bulletin);
+    assert_false(rows[0].is_due || rows[1].is_due || rows[2].is_due);
+    assert_true(say(peer, 0x10, "'MQTT' 04 02 0000 'a'", 0x20));
+    assert_true(say(peer, 0x82, "0001 '$SYS/#' 02", 0x90));
+    assert_answer(peer, 0x35, "'$SYS/a' 0001 31");
+    rows[1].is_due = true;
+    rows[2].is_due = true;
+    await_bulletin(broker, &bulletin);
+    assert_answer(peer, 0x34, "'$SYS/b' 0002 32");
+    assert_answer(peer, 0x34, "'$SYS/c' 0003 33");
+    assert_int_equal(core_count(server_core(broker->server), METRIC_RETAINED), 3);
+    peer_free(peer);
+    broker_free(broker);
+}
+
 /* Sends requests until the broker reads no more of them; answers how many that were. */
 static size_t ask_without_reading(struct peer *peer)
 {
@@ -389,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_max_connections),
         cmocka_unit_test(test_refusals_are_counted),
         cmocka_unit_test(test_proxy_headers_are_counted),
+        cmocka_unit_test(test_bulletins),
         cmocka_unit_test(test_answers_that_nobody_reads),
     };
 
