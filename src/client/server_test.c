@@ -372,9 +372,9 @@ static void test_bulletins(void **state)
     struct broker *broker = broker_new("", 4, 0);
     struct peer *peer = peer_new(broker);
     struct bulletin_row rows[] = {
-        {.topic = "$SYS/a", .is_due = true, .len = 1,    .text = "1"},
-        {.topic = "$SYS/b", .len = 1,       .text = "2"},
-        {.topic = "$SYS/c",   .is_due = true,       .len = 1, .text = "3"           },
+        {.topic = "$SYS/a", .is_due = true, .len = 1,   .text = "1"},
+        {.topic = "$SYS/b",                 .len = 1,               .text = "2"},
+        {.topic = "$SYS/c",                 .len = 1,               .text = "3"},
     };
     struct bulletin bulletin = {.rows = rows, .row_len = ARRAY_LEN(rows)};
 

@@ -70,11 +70,14 @@ class Totals:
         self.received, self.sent = collections.Counter(), collections.Counter()
         self.sockets = 0
 
-    def open(self, broker, version=4, name=""):
-        client = broker.open(version, name=name)
+    def watch(self, client):
+        """From now on."""
         client.socket = Socket(client.socket, self)
         self.sockets += 1
         return client
+
+    def open(self, broker, version=4, name=""):
+        return self.watch(broker.open(version, name=name))
 
     def connect(self, broker, name, version=4, **fields):
         client = self.open(broker, version, name)
