@@ -60,6 +60,8 @@ CHANGES = {
 RESIDENT_SLACK = 4 << 20
 # What $SYS tells of the heap is exact but for 64 KiB for each thread, so this finds small leaks.
 HEAP_SLACK = 1 << 20
+# A shorter first round does not see the highest tide.
+SECONDS_FOR_MEMORY = 120
 
 
 class Operator:
@@ -229,7 +231,7 @@ def soak(world, broker, options):
             return
         one.leave()
         memories.append(look(world, broker, before))
-    if options.memory:
+    if options.memory and options.seconds >= SECONDS_FOR_MEMORY:
         for what, slack, (first, second) in zip(("resident", "of heap"),
                                                 (RESIDENT_SLACK, HEAP_SLACK), zip(*memories)):
             if second > first + slack:
