@@ -100,7 +100,7 @@ class Dam:
 
     def __init__(self, world):
         self.world, self.round = world, 0
-        self.least = world.queue + min(world.windows)
+        self.least, self.is_over = world.queue + min(world.windows), True
         self.publisher = Peer(world, "dam-p")
         self.publisher.connect()
         self.publisher.on_ready.append(self.begin)
@@ -162,10 +162,11 @@ class Dam:
             self.world.loop.after(0, lambda: self.conclude(this))
 
     def is_complete(self):
-        return True
+        return self.is_over
 
     def tell_missing(self):
-        pass
+        if not self.is_over:
+            self.world.violation(self.check, f"{len(self.got)} of {self.sent} came, and no more")
 
 
 class Fire:
