@@ -14,7 +14,7 @@ from harness import proxy, wire
 from harness.broker import DEFAULT, ROOT
 from harness.process import wait_until
 
-pytestmark = pytest.mark.nightjar("limits by address are ours")
+pytestmark = [pytest.mark.timeout(120), pytest.mark.nightjar("limits by address are ours")]
 
 FILTER = ROOT / "packaging/fail2ban/nightjar.conf"
 TOO_MANY = "max_connections_per_address 3\n"

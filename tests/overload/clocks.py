@@ -16,7 +16,7 @@ from harness.broker import DEFAULT
 from harness.clock import Clock
 from harness.process import wait_until
 
-pytestmark = pytest.mark.nightjar("moves the broker's clocks")
+pytestmark = [pytest.mark.timeout(120), pytest.mark.nightjar("moves the broker's clocks")]
 
 DAY, YEAR = 86400, 365 * 86400
 

@@ -13,6 +13,8 @@ import pytest
 from harness import wire
 from harness.broker import DEFAULT
 
+pytestmark = pytest.mark.timeout(120)
+
 LIMIT = (64, 64)
 BEGUN = r"Warning: Out of file descriptors on port \d+, refusing new connections for now\."
 ENDED = r"Accepting connections again: (\d+) were refused for want of file descriptors\."

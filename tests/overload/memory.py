@@ -17,7 +17,7 @@ CONFIG = f"memory_limit {8 * MIB}\nmax_queued_messages 0\nmax_pending_connection
 BEGUN = r"Warning: Out of memory on port \d+, refusing new connections for now\."
 ENDED = r"Accepting connections again: (\d+) were refused for want of memory\."
 
-pytestmark = [pytest.mark.timeout(90),
+pytestmark = [pytest.mark.timeout(120),
               pytest.mark.nightjar("2.0 counts only where it was built to")]
 
 

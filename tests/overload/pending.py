@@ -10,7 +10,7 @@ import pytest
 from harness import proxy, wire
 from harness.broker import DEFAULT
 
-pytestmark = pytest.mark.nightjar("max_pending_connections is ours")
+pytestmark = [pytest.mark.timeout(120), pytest.mark.nightjar("max_pending_connections is ours")]
 
 LIMIT = 20
 CONFIG = f"max_pending_connections {LIMIT}\nconnect_timeout 60\n"
