@@ -24,6 +24,7 @@ allow_anonymous true
 enable_proxy_protocol 2
 proxy_protocol_trusted 127.0.0.1
 log_dest none
+sys_interval 0
 """
 
 
