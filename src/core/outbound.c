@@ -26,6 +26,7 @@ static struct delivery *delivery_at(const struct outbound *outbound, uint32_t in
 {
     const struct outbound_ring *ring = outbound->ring;
 
+    assert(ring);
     return row_at(outbound, index < ring->flown ? index : index + ring->gap);
 }
 
@@ -225,12 +226,12 @@ void outbound_skip(struct outbound *outbound)
 
 bool outbound_drop_oldest(struct outbound *outbound, uint16_t *packet_id_out)
 {
-    uint32_t oldest = outbound->ring ? outbound->ring->flown : 0;
+    const struct outbound_ring *ring = outbound->ring;
 
-    if (oldest == outbound->len) {
+    if (!ring || ring->flown == outbound->len) {
         return false;
     }
-    *packet_id_out = delivery_at(outbound, oldest)->qos > 0 ? id_at(outbound, oldest) : 0;
+    *packet_id_out = delivery_at(outbound, ring->flown)->qos > 0 ? id_at(outbound, ring->flown) : 0;
     leave_out(outbound);
     return true;
 }
