@@ -466,6 +466,7 @@ static void on_connack(struct model *model, unsigned connection, const struct wi
         adopt_hidden(model, connection);
     }
     it->connack = model->stamp;
+    it->connack_ms = model->now_ms;
     model->last_connack[it->actor] = model->stamp;
     session->connection = connection;
     session->connection_len++;

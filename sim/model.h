@@ -36,6 +36,7 @@ struct model_params {
     bool may_drop;               /* queues are limited: what is missing must have been counted */
     bool may_overflow;           /* a client whose queue is full may be closed */
     bool may_refuse;             /* out of descriptors: closed before anything is read */
+    bool has_store;              /* CONNACK waits for it, and all that is behind */
     bool merges;                 /* one copy for all subscriptions of a session that match */
     bool upgrades_qos;           /* a delivery has the QoS of its subscription, even a higher one */
     unsigned max_inflight;       /* the server's own window; 0 = none */

@@ -112,6 +112,12 @@ static const struct wire_message messages[] = {
 #define OVERLAPPING                                                                                 \
     CONNECTS(0, 0), CONNECTS(1, 1), ASKS_WITH(1, 1, 1, 0, 7), GRANTED(1, 1, 0),                     \
     ASKS_WITH(1, 2, 0, 1, 8), GRANTED(1, 2, 1)
+/* CONNACK is late, and a message behind it. */
+#define WAITS_TO_COME_BACK                                                                          \
+    CONNECTS(0, 0), OPENS(1, 1, true, DURABLE), WELCOMED(1, true), SUBSCRIBES(1, 1, 1, 1),          \
+    {ENDED, 1}, {CLOSED, 1}, PUBLISHES(0, 8, 1, 1), OPENS(2, 1, false, DURABLE),                    \
+    {WAIT, .ms = 4000}, WELCOMED(2, false),                                                         \
+    PUBLISH(2, WRITTEN, 8, 1, 1, .has_expiry = true, .expiry = 10)
 #define LIMITED {.max_inflight = 1, .may_drop = true}
 
 /* One publisher (0) and one subscriber (1) of "a" with QoS 2. */
@@ -303,6 +309,8 @@ static const struct history histories[] = {
     {"expired in an output that was full", NULL, {0},
      {TWO, PUBLISHES(0, 8, 1, 1), {FULL, 1}, {WAIT, .ms = 13000},
       PUBLISH(1, WRITTEN, 8, 1, 1, .has_expiry = true, .expiry = 5)}},
+    {"expiry told before the store let it go", NULL, {.has_store = true}, {WAITS_TO_COME_BACK}},
+    {"expiry told long ago, and nothing to wait for", "has 10 s left", {0}, {WAITS_TO_COME_BACK}},
     {"expiry not counted down", "has 10 s left", {0},
      {TWO, PUBLISHES(0, 8, 1, 1), {WAIT, .ms = 4000},
       PUBLISH(1, WRITTEN, 8, 1, 1, .has_expiry = true, .expiry = 10)}},

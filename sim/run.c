@@ -283,6 +283,7 @@ static void start_clients(struct run *run)
         .may_drop = may_drop,
         .may_overflow = may_drop && params->queue_policy == SETTINGS_QUEUE_DISCONNECT,
         .may_refuse = params->no_descriptors_permille > 0,
+        .has_store = params->store_permille > 0,
         .merges = params->merges,
         .upgrades_qos = params->upgrades_qos,
         .max_inflight = params->max_inflight,
