@@ -1,7 +1,9 @@
 #include "sim/run.h"
 
 #include "base/log.h"
+#include "client/reload.h"
 #include "client/server.h"
+#include "config/changes.h"
 #include "core/shard.h"
 #include "sim/actor.h"
 #include "sim/fail.h"
@@ -30,6 +32,7 @@ struct run {
     unsigned actor_len;
     struct settings *settings;
     struct server *server;
+    struct reload *reload; /* that workers take over; NULL: none */
     unsigned quiet_checks;
 };
 
@@ -139,6 +142,7 @@ void run_draw(struct choice *choice, struct run_params *params)
         params->client_steps = choice_between(choice, 1, params->client_steps);
     }
     params->store_permille = PICK(choice, 0, 20, 200, 800);
+    params->reload_permille = PICK(choice, 0, 0, 5, 30, 200);
     params->death_permille = PICK(choice, 0, 0, 0, 1000);
 }
 
@@ -166,6 +170,8 @@ void run_print(const struct run_params *params)
            params->events, params->has_observer ? ", observer" : "",
            params->has_bad_clients ? ", bad clients" : "",
            params->stops_early ? ", stops early" : "");
+    printf("store %u, death %u, reload %u\n", params->store_permille, params->death_permille,
+           params->reload_permille);
 }
 
 /* What the network tells goes to the model. */
@@ -324,25 +330,29 @@ static void set_limits(struct settings_limits *limits, const struct run_params *
     limits->max_inflight_bytes = params->max_inflight_bytes;
 }
 
-static void make_settings(struct run *run)
+static struct settings *make_settings(const struct run_params *params)
 {
-    if (settings_new(&run->settings) < 0) {
+    struct settings *settings;
+    struct listener_settings *listener;
+
+    if (settings_new(&settings) < 0) {
         sim_fail("no settings");
     }
-    set_limits(&run->settings->limits, run->params);
-    run->settings->clients.retain_expiry_interval_min = 1;
-    run->settings->clients.allow_duplicate_messages = !run->params->merges;
-    run->settings->clients.allow_anonymous = true;
-    run->settings->log.types = sim_is_tracing() ? LOG_ALL : 0;
-    run->settings->listeners = arena_alloc(&run->settings->arena, sizeof(struct listener_settings));
-    if (!run->settings->listeners ||
-        settings_init_listener(run->settings->listeners, &run->settings->arena) < 0) {
+    set_limits(&settings->limits, params);
+    settings->clients.retain_expiry_interval_min = 1;
+    settings->clients.allow_duplicate_messages = !params->merges;
+    settings->clients.allow_anonymous = true;
+    settings->log.types = sim_is_tracing() ? LOG_ALL : 0;
+    listener = arena_alloc(&settings->arena, sizeof(*listener));
+    if (!listener || settings_init_listener(listener, &settings->arena) < 0) {
         sim_fail("no listener");
     }
-    run->settings->listeners->allow_anonymous = true;
-    run->settings->listeners->queue_policy = (enum settings_queue_policy)run->params->queue_policy;
-    run->settings->listeners->max_topic_alias = (uint16_t)run->params->max_topic_alias;
-    run->settings->listener_len = 1;
+    listener->allow_anonymous = true;
+    listener->queue_policy = (enum settings_queue_policy)params->queue_policy;
+    listener->max_topic_alias = (uint16_t)params->max_topic_alias;
+    settings->listeners = listener;
+    settings->listener_len = 1;
+    return settings;
 }
 
 static void run_worker(void *context, unsigned number)
@@ -399,6 +409,7 @@ static void start_server(struct run *run)
 static void end_all(struct run *run)
 {
     scheduler_end();
+    run->reload = reload_free(run->reload);
     run->server = server_free(run->server);
     run->settings = settings_unref(run->settings);
     network_end();
@@ -410,6 +421,60 @@ static void end_all(struct run *run)
         run->actors[i] = actor_free(run->actors[i]);
     }
     run->model = model_free(run->model);
+}
+
+/* Reloading */
+
+static void on_passed(void)
+{
+}
+
+/*
+ * Of what the model knows of limits only those may change that it allows for anyhow: whether
+ * messages may be dropped, and clients with them. What there is to acknowledge in time stays what
+ * it was told.
+ */
+static struct settings *draw_settings(struct run *run)
+{
+    struct run_params params = *run->params;
+    struct choice *choice = run->choice;
+    struct settings *settings;
+
+    if (params.max_queued > 0) {
+        params.max_queued += choice_below(choice, 20);
+    }
+    if (params.max_queued_bytes > 0) {
+        params.max_queued_bytes += choice_below(choice, 5000);
+    }
+    if (params.queue_policy != SETTINGS_QUEUE_DISCONNECT) {
+        params.queue_policy = PICK(choice, SETTINGS_QUEUE_DROP_NEWEST, SETTINGS_QUEUE_DROP_OLDEST);
+    }
+    params.queues_plain = choice_chance(choice, 500);
+    params.max_topic_alias = PICK(choice, 0, 1, 10);
+    settings = make_settings(&params);
+    settings->clients.retain_expiry_interval_min = PICK(choice, 0, 1, 2);
+    return settings;
+}
+
+/* One follows the other as soon as it may. */
+static void reload(struct run *run)
+{
+    struct reload_params params = {.on_passed = on_passed};
+    struct changes changes;
+
+    if (run->reload && !reload_has_passed(run->reload)) {
+        return;
+    }
+    run->reload = reload_free(run->reload);
+    params.next = draw_settings(run);
+    params.changes = &changes;
+    if (changes_settle(run->settings, params.next, &(struct report){0}, &changes) < 0 ||
+        reload_new(run->server, &params, &run->reload) < 0) {
+        sim_fail("no reload");
+    }
+    settings_unref(run->settings);
+    run->settings = params.next;
+    reload_publish(run->reload);
 }
 
 /* The busy part */
@@ -465,6 +530,9 @@ static void be_busy(struct run *run)
         }
         if (choice_chance(run->choice, run->params->time_permille)) {
             pass_time(run);
+        }
+        if (choice_chance(run->choice, run->params->reload_permille)) {
+            reload(run);
         }
         if (!choice_chance(run->choice, run->params->client_permille)) {
             if (scheduler_try()) {
@@ -570,7 +638,7 @@ struct run_result run(struct choice *choice, const struct run_params *params)
     sim_store_start();
     start_network(&run);
     start_clients(&run);
-    make_settings(&run);
+    run.settings = make_settings(params);
     start_server(&run);
     be_busy(&run);
     if (!params->stops_early && !sim_store_is_dead()) {

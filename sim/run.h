@@ -56,9 +56,10 @@ struct run_params {
     unsigned timers;
     unsigned reclaims;
     unsigned events;
-    unsigned store_permille; /* how often the store's turn comes; 0: there is none */
-    unsigned death_permille; /* the store dies in the middle; 1000: certainly */
-    bool is_calm;            /* nobody is slow or late */
+    unsigned store_permille;  /* how often the store's turn comes; 0: there is none */
+    unsigned reload_permille; /* how often other settings are put in place */
+    unsigned death_permille;  /* the store dies in the middle; 1000: certainly */
+    bool is_calm;             /* nobody is slow or late */
     bool has_observer;
     bool has_bad_clients;
     bool stops_early; /* in the middle of everything */

@@ -1,9 +1,11 @@
 #include "app/broker.h"
 
 #include "app/dump.h"
+#include "app/listening.h"
 #include "app/logging.h"
 #include "app/privileges.h"
 #include "app/process.h"
+#include "app/reloader.h"
 #include "app/signals.h"
 #include "app/sys.h"
 #include "app/systemd.h"
@@ -11,7 +13,6 @@
 #include "base/memory.h"
 #include "client/server.h"
 #include "loop/clock.h"
-#include "net/listener.h"
 #include "store/memory.h"
 
 #include <pthread.h>
@@ -26,8 +27,7 @@
 struct broker {
     struct settings *settings;
     struct server *server;
-    struct listener *listeners; /* one for each of the settings' */
-    unsigned listener_len;
+    struct listening listening;
     pthread_t *threads;
     unsigned worker_len;
     unsigned thread_len;
@@ -36,6 +36,7 @@ struct broker {
     pthread_mutex_t gate; /* held while threads are made */
     bool may_run;         /* all of them are there; under the gate */
     struct dump *dump;
+    struct reloader *reloader;
     struct sys *sys;
     uint64_t feed_ms; /* between two looks whether the watchdog may be fed; 0: there is none */
     uint64_t next_feed_ms;
@@ -56,78 +57,28 @@ static int say_failed(const char *what, int r)
 
 /* Listeners */
 
-static enum address_family family_of(enum settings_domain domain)
+static int watch_listener(struct broker *broker, unsigned index)
 {
-    switch (domain) {
-    case SETTINGS_DOMAIN_IPV4: return ADDRESS_IPV4;
-    case SETTINGS_DOMAIN_IPV6: return ADDRESS_IPV6;
-    default: return ADDRESS_NONE;
-    }
-}
+    const struct listener *listener = &broker->listening.listeners[index];
+    int r = 0;
 
-/* A connection without a byte is of no use before the time for CONNECT is over. */
-static struct listener_params params_of(const struct settings *settings,
-                                        const struct listener_settings *listener)
-{
-    return (struct listener_params){
-        .port = listener->port,
-        .is_loopback = listener->is_loopback,
-        .bind_address = listener->bind_address,
-        .bind_interface = listener->bind_interface,
-        .unix_path = listener->unix_path,
-        .family = family_of(listener->domain),
-        .backlog = (int)listener->backlog,
-        .defer_accept_s = listener->defer_accept ? settings->limits.connect_timeout_s : 0,
-    };
-}
-
-static void say_opened(const struct listener_settings *settings, const struct listener *listener)
-{
-    for (unsigned i = 0; i < listener->len; i++) {
-        switch (listener->sockets[i].bound.family) {
-        case ADDRESS_UNIX:
-            log_line(LOG_INFORMATION, "Opening unix listen socket on path %s.",
-                     settings->unix_path);
-            break;
-        case ADDRESS_IPV6:
-            log_line(LOG_INFORMATION, "Opening ipv6 listen socket on port %u.", settings->port);
-            break;
-        default:
-            log_line(LOG_INFORMATION, "Opening ipv4 listen socket on port %u.", settings->port);
-            break;
-        }
-    }
-}
-
-static int open_listener(struct broker *broker, unsigned index)
-{
-    const struct listener_settings *settings = &broker->settings->listeners[index];
-    struct listener_params params = params_of(broker->settings, settings);
-    struct listener *listener = &broker->listeners[index];
-    char error[LISTENER_ERROR_CAP];
-    int r = listener_open(&params, listener, error);
-
-    if (r < 0) {
-        log_line(LOG_ERROR, "Error: %s", error);
-        return r;
-    }
-    broker->listener_len++;
-    say_opened(settings, listener);
     for (unsigned i = 0; i < listener->len && r == 0; i++) {
-        r = say_failed("watch listeners",
-                       server_add_listener(broker->server, listener->sockets[i].fd, index));
+        r = server_add_listener(broker->server, listener->sockets[i].fd, index);
     }
     return say_failed("keep a listener", r);
 }
 
 static int open_listeners(struct broker *broker)
 {
-    int r = 0;
+    int r = listening_open(broker->settings, &broker->listening);
 
-    for (unsigned i = 0; i < broker->settings->listener_len && r == 0; i++) {
-        r = open_listener(broker, i);
+    if (r < 0) {
+        return r;
     }
-    return r;
+    for (unsigned i = 0; i < broker->listening.len && r == 0; i++) {
+        r = watch_listener(broker, i);
+    }
+    return say_failed("watch listeners", r);
 }
 
 /* Threads */
@@ -241,13 +192,26 @@ static void make_room(struct broker *broker)
 
     broker->worker_len = workers ? workers : MIN(process_core_len(), (unsigned)WORKER_CAP);
     broker->threads = memory_must_alloc_zero(broker->worker_len, sizeof(pthread_t));
-    broker->listeners =
-        memory_must_alloc_zero(MAX(broker->settings->listener_len, 1u), sizeof(struct listener));
     log_line(LOG_INFORMATION, "Using %u workers and up to %lu open files.", broker->worker_len,
              process_raise_file_limit());
 }
 
-static int start(struct broker *broker)
+/* Before anybody is served: without memory they end the process. */
+static void make_helpers(struct broker *broker, const struct command_line *line)
+{
+    broker->dump = dump_new(broker->server, broker->worker_len);
+    broker->sys = sys_new(broker->server);
+    broker->reloader = reloader_new(&(struct reloader_params){
+        .line = line,
+        .server = broker->server,
+        .settings = &broker->settings,
+        .listening = &broker->listening,
+        .sys = broker->sys,
+        .on_passed = signals_answer,
+    });
+}
+
+static int start(struct broker *broker, const struct command_line *line)
 {
     int r = find_user(broker);
 
@@ -257,8 +221,7 @@ static int start(struct broker *broker)
     make_room(broker);
     r = open_server(broker);
     if (r == 0) {
-        broker->dump = dump_new(broker->server, broker->worker_len);
-        broker->sys = sys_new(broker->server);
+        make_helpers(broker, line);
         r = say_failed("publish the log", server_open_lines(broker->server));
     }
     if (r == 0) {
@@ -291,16 +254,15 @@ static void finish(struct broker *broker)
     log_stop();
     log_set_publish(NULL, NULL);
     dump_free(broker->dump);
+    reloader_free(broker->reloader);
     sys_free(broker->sys);
     server_free(broker->server);
-    for (unsigned i = 0; i < broker->listener_len; i++) {
-        listener_close(&broker->listeners[i]);
-    }
+    listening_close(&broker->listening);
     if (broker->has_pid_file) {
         process_remove_pid(broker->settings->process.pid_file);
     }
-    memory_free(broker->listeners);
     memory_free(broker->threads);
+    settings_unref(broker->settings);
 }
 
 /* A worker that hangs is not covered up: then the manager starts us anew. */
@@ -320,6 +282,7 @@ static void handle_signal(struct broker *broker, int number)
         logging_reopen(broker->settings);
     }
     if (number == SIGNALS_ANSWER) {
+        reloader_go_on(broker->reloader);
         dump_go_on(broker->dump);
     } else if (number == SIGUSR2) {
         dump_start(broker->dump);
@@ -328,7 +291,7 @@ static void handle_signal(struct broker *broker, int number)
     } else if (number == SIGRTMIN) {
         log_line(LOG_NOTICE, "The log was asked to be opened again.");
     } else if (number == SIGHUP) {
-        log_line(LOG_WARNING, "Warning: Signal %d is not supported yet.", number);
+        reloader_start(broker->reloader);
     }
 }
 
@@ -365,7 +328,7 @@ static void run(struct broker *broker, struct daemon *daemon)
     stop_workers(broker);
 }
 
-int broker_run(struct settings *settings, struct daemon *daemon)
+int broker_run(const struct command_line *line, struct settings *settings, struct daemon *daemon)
 {
     struct broker broker = {.settings = settings, .gate = PTHREAD_MUTEX_INITIALIZER};
     int r;
@@ -373,7 +336,7 @@ int broker_run(struct settings *settings, struct daemon *daemon)
     signals_block();
     process_tune_memory();
     memory_set_limit(settings->limits.memory_limit);
-    r = start(&broker);
+    r = start(&broker, line);
     if (r == 0) {
         run(&broker, daemon);
     }

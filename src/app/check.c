@@ -188,15 +188,28 @@ static void check_listener(struct check *check, const struct listener_settings *
     }
 }
 
+static void check_rest(struct check *check)
+{
+    check_log(check);
+    for (unsigned i = 0; i < check->settings->listener_len; i++) {
+        check_listener(check, &check->settings->listeners[i]);
+    }
+}
+
 int check_settings(const struct settings *settings, const struct report *report)
 {
     struct check check = {.settings = settings, .report = report};
 
     check_user(&check);
     check_pid_file(&check);
-    check_log(&check);
-    for (unsigned i = 0; i < settings->listener_len; i++) {
-        check_listener(&check, &settings->listeners[i]);
-    }
+    check_rest(&check);
+    return check.wrong > 0 ? CHECK_WRONG : CHECK_OK;
+}
+
+int check_reload(const struct settings *settings, const struct report *report)
+{
+    struct check check = {.settings = settings, .report = report};
+
+    check_rest(&check);
     return check.wrong > 0 ? CHECK_WRONG : CHECK_OK;
 }

@@ -16,3 +16,6 @@ enum check_verdict {
 };
 
 int check_settings(const struct settings *settings, const struct report *report) MUST_CHECK;
+
+/* The same, but for what is only done at a start. */
+int check_reload(const struct settings *settings, const struct report *report) MUST_CHECK;

@@ -41,6 +41,12 @@ static const struct flag {
     {NULL, "--tls-keylog",  "FILE",   FLAG_UNSUPPORTED, "Not supported yet."                                },
 };
 
+void command_line_request(const struct command_line *line, struct config_request *request_out)
+{
+    *request_out = (struct config_request){.path = line->config_path, .port_len = line->port_len};
+    memcpy(request_out->ports, line->ports, sizeof(request_out->ports));
+}
+
 void command_line_usage(FILE *file, const char *name)
 {
     fprintf(file, "Usage: %s [OPTION]...\n\n", name);

@@ -32,4 +32,7 @@ enum command_line_verdict {
 
 int command_line_parse(int count, char **arguments, struct command_line *line_out) MUST_CHECK;
 
+/* The configuration that the command line asks for; nobody hears of mistakes in it yet. */
+void command_line_request(const struct command_line *line, struct config_request *request_out);
+
 void command_line_usage(FILE *file, const char *name);

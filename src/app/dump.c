@@ -20,18 +20,13 @@ struct dump {
     struct survey survey;
 };
 
-static void wake_main(void)
-{
-    kill(getpid(), SIGNALS_ANSWER);
-}
-
 struct dump *dump_new(struct server *server, unsigned worker_len)
 {
     struct dump *dump = memory_must_alloc_zero(1, sizeof(*dump));
 
     dump->server = server;
     dump->survey.worker_len = worker_len;
-    dump->survey.on_answer = wake_main;
+    dump->survey.on_answer = signals_answer;
     return dump;
 }
 

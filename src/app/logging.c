@@ -1,5 +1,7 @@
 #include "app/logging.h"
 
+#include "base/memory.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -12,6 +14,12 @@
  */
 static int file_fd = -1;
 static bool file_is_ours; /* made by us */
+
+/* Owner: main. */
+struct logging_change {
+    int fd; /* of another file; -1: there is none */
+    struct log_change *change;
+};
 
 /* The name may be that of a pipe: then we don't wait for somebody to open its other end. */
 static int open_file(const struct settings *settings)
@@ -97,18 +105,99 @@ void logging_give_file(uid_t uid, gid_t gid)
     }
 }
 
-void logging_reopen(const struct settings *settings)
+static bool has_file(const struct settings *settings)
 {
-    int fd = file_fd >= 0 ? open_file(settings) : -1;
+    return (settings->log.destinations & SETTINGS_LOG_TO_FILE) != 0;
+}
 
-    if (fd < 0) {
-        return;
-    }
+/* Puts an open file behind the number that the log writes to. */
+static void replace_file(int fd)
+{
     if (dup3(fd, file_fd, O_CLOEXEC) < 0) {
-        log_line(LOG_ERROR, "Error: Unable to open log file %s for writing: %s.",
-                 settings->log.file, strerror(errno));
+        log_line(LOG_ERROR, "Error: Unable to replace the log file: %s.", strerror(errno));
     }
     close(fd);
+}
+
+/* What is no destination any more may still get lines that were made before: it is closed when the
+ * next signal comes. */
+static int open_nothing(void)
+{
+    return open("/dev/null", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+}
+
+/* -1: the file that is open is the right one, or there is to be none. */
+static int open_next_file(const struct settings *now, const struct settings *next, int *fd_out)
+{
+    bool is_open = has_file(now) && file_fd >= 0;
+
+    *fd_out = -1;
+    if (!has_file(next) || (is_open && strcmp(now->log.file, next->log.file) == 0)) {
+        return 0;
+    }
+    *fd_out = open_file(next);
+    return MIN(*fd_out, 0);
+}
+
+int logging_prepare(const struct command_line *line, const struct settings *now,
+                    const struct settings *next, struct logging_change **change_out)
+{
+    struct logging_change *change = memory_alloc_zero(1, sizeof(*change));
+    struct log_options options = options_of(line, next);
+    int r;
+
+    if (!change) {
+        log_line(LOG_ERROR, "Error: Out of memory for the log.");
+        return -ENOMEM;
+    }
+    r = open_next_file(now, next, &change->fd);
+    if (r == 0 && has_file(next)) {
+        add_fd(&options, file_fd >= 0 ? file_fd : change->fd);
+    }
+    if (r == 0) {
+        r = log_change_new(&options, &change->change);
+    }
+    if (r < 0) {
+        logging_cancel(change);
+        return r;
+    }
+    *change_out = change;
+    return 0;
+}
+
+void logging_commit(struct logging_change *change)
+{
+    if (change->fd >= 0 && file_fd >= 0) {
+        replace_file(change->fd);
+    } else if (change->fd >= 0) {
+        file_fd = change->fd;
+    }
+    change->fd = -1;
+    log_change_make(TAKE(change->change));
+    logging_cancel(change);
+}
+
+void logging_cancel(struct logging_change *change)
+{
+    if (change) {
+        if (change->fd >= 0) {
+            close(change->fd);
+        }
+        log_change_free(change->change);
+        memory_free(change);
+    }
+}
+
+void logging_reopen(const struct settings *settings)
+{
+    int fd = -1;
+
+    if (file_fd >= 0) {
+        fd = has_file(settings) ? open_file(settings) : open_nothing();
+    }
+    if (fd >= 0) {
+        replace_file(fd);
+    }
 }
 
 void logging_say_life(enum log_event event, const char *word)

@@ -27,6 +27,18 @@ void logging_give_file(uid_t uid, gid_t gid);
 int logging_start(const struct settings *settings) MUST_CHECK;
 
 /*
+ * What the next settings say of the log, with its file open; -errno: the reason was logged, and
+ * nothing has changed. Then exactly one of logging_commit(), which can't fail, and
+ * logging_cancel().
+ */
+struct logging_change;
+
+int logging_prepare(const struct command_line *line, const struct settings *now,
+                    const struct settings *next, struct logging_change **change_out) MUST_CHECK;
+void logging_commit(struct logging_change *change);
+void logging_cancel(struct logging_change *change);
+
+/*
  * Opens the log file anew by its name, so that lines go to the new one after the old was renamed.
  * If that fails, the old one stays, and a line says so.
  */

@@ -105,8 +105,9 @@ static int prepare(void)
 }
 
 /* From here on everything is done by the process in the background, if there is to be one. */
-static int go_on(const struct command_line *line, struct settings *settings)
+static int go_on(const struct command_line *line, struct settings **taken)
 {
+    struct settings *settings = *taken;
     struct daemon daemon = DAEMON_NONE;
     int r = line->is_daemon ? daemon_fork(&daemon) : 0;
 
@@ -121,23 +122,21 @@ static int go_on(const struct command_line *line, struct settings *settings)
         return EXIT_START;
     }
     say_start(line, settings);
-    return broker_run(settings, &daemon);
+    *taken = NULL;
+    return broker_run(line, settings, &daemon);
 }
 
 static int run(const struct command_line *line)
 {
-    struct config_request request = {
-        .path = line->config_path,
-        .port_len = line->port_len,
-        .report = {.on_line = on_config_line},
-    };
+    struct config_request request;
     CLEANUP(settings_unref) struct settings *settings = NULL;
     int r = prepare();
 
     if (r != EXIT_OK) {
         return r;
     }
-    memcpy(request.ports, line->ports, sizeof(request.ports));
+    command_line_request(line, &request);
+    request.report = (struct report){.on_line = on_config_line};
     r = config_read(&request, &settings);
     if (r != 0) {
         if (r < 0) {
@@ -155,7 +154,7 @@ static int run(const struct command_line *line)
         log_line(LOG_INFORMATION, "Configuration file is OK.");
         return EXIT_OK;
     }
-    return go_on(line, settings);
+    return go_on(line, &settings);
 }
 
 int main(int count, char **arguments)

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <time.h>
+#include <unistd.h>
 
 #define REST_MS 100
 
@@ -22,6 +23,11 @@ void signals_block(void)
     }
     pthread_sigmask(SIG_SETMASK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+void signals_answer(void)
+{
+    kill(getpid(), SIGNALS_ANSWER);
 }
 
 static sigset_t make_set(bool is_resting)

@@ -14,6 +14,9 @@
 /* What a worker wakes main with: something that main has asked for is there. */
 #define SIGNALS_ANSWER (SIGRTMIN + 1)
 
+/* Wakes main with it. Any thread. */
+void signals_answer(void);
+
 /* Owner: main. */
 struct signals {
     uint64_t rest_until_ms; /* until then only what ends the process, and answers */

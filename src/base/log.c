@@ -28,6 +28,12 @@ struct log {
     struct log_repeat repeats[LOG_EVENT_LEN];
 };
 
+/* Owner: who makes it. */
+struct log_change {
+    struct log_options options; /* but for the texts */
+    struct log_sink *sink;
+};
+
 static struct log self = {
     .types = LOG_DEFAULT,
     .mutex = PTHREAD_MUTEX_INITIALIZER,
@@ -76,22 +82,41 @@ void log_init(const struct log_options *options)
     set_options(options);
 }
 
-int log_change(const struct log_options *options)
+int log_change_new(const struct log_options *options, struct log_change **change_out)
 {
-    struct log_sink *sink;
-    int r = log_sink_new(options, &sink);
+    struct log_change *change = memory_alloc_zero(1, sizeof(*change));
+    int r = change ? log_sink_new(options, &change->sink) : -ENOMEM;
 
     if (r < 0) {
+        log_change_free(change);
         return r;
     }
+    change->options = *options;
+    *change_out = change;
+    return 0;
+}
+
+struct log_change *log_change_free(struct log_change *change)
+{
+    if (change) {
+        log_sink_free(change->sink);
+        memory_free(change);
+    }
+    return NULL;
+}
+
+void log_change_make(struct log_change *change)
+{
+    struct log_sink *sink = TAKE(change->sink);
+
     if (mode() == MODE_THREAD) {
         log_thread_change(sink);
     } else {
         replace_sink(sink);
         memory_free(sink);
     }
-    set_options(options);
-    return 0;
+    set_options(&change->options);
+    log_change_free(change);
 }
 
 void log_set_publish(log_publish_fn *publish, void *context)

@@ -60,8 +60,15 @@ struct log_options {
 /* While the log's thread does not run. */
 void log_init(const struct log_options *options);
 
-/* At any time, by the thread that called log_init(): other options. Texts are copied. -ENOMEM. */
-int log_change(const struct log_options *options) MUST_CHECK;
+/* Other options, with all the memory that they take; texts are copied. -ENOMEM. */
+struct log_change;
+
+int log_change_new(const struct log_options *options, struct log_change **change_out) MUST_CHECK;
+struct log_change *log_change_free(struct log_change *change);
+
+/* They hold from now on, and the change is freed. At any time, by the thread that called
+ * log_init(). */
+void log_change_make(struct log_change *change);
 
 /*
  * Takes a line, without its end, that is to be published to a topic. Called by whoever writes the

@@ -16,7 +16,8 @@
 
 #define TOLD_STEP (64 * 1024)
 
-static int64_t limit; /* 0: none */
+static _Atomic int64_t limit; /* 0: none */
+static _Thread_local bool is_exempt;
 static _Atomic int64_t told;
 static _Atomic int64_t most_told;
 static _Thread_local int64_t untold;
@@ -72,6 +73,11 @@ uint64_t memory_used(uint64_t *most_out)
     return (uint64_t)used;
 }
 
+void memory_exempt(bool exempt)
+{
+    is_exempt = exempt;
+}
+
 bool memory_is_short(void)
 {
     return unlikely(limit > 0) && used_now() > limit - limit / 16;
@@ -79,7 +85,8 @@ bool memory_is_short(void)
 
 static bool is_over(size_t size)
 {
-    return unlikely(limit > 0) && (size > (uint64_t)limit || used_now() > limit - (int64_t)size);
+    return unlikely(limit > 0) && !is_exempt &&
+           (size > (uint64_t)limit || used_now() > limit - (int64_t)size);
 }
 
 static bool is_failing(size_t size)

@@ -30,11 +30,15 @@ NO_RETURN void memory_end(void);
 
 /*
  * The bound on what is allocated through these in all threads together, in bytes as the allocator
- * rounds them; 0: none. To be set before any other thread runs. Above it memory_alloc() and its kin
+ * rounds them; 0: none. At any time, by one thread. Above it memory_alloc() and its kin
  * answer NULL. Threads tell each other of what they took in steps of 64 KiB, so by so much each may
  * be wrong.
  */
 void memory_set_limit(uint64_t limit);
+
+/* What this thread asks for is not held to the bound, for as long as it takes: who is about to
+ * raise the bound needs memory for that. */
+void memory_exempt(bool exempt);
 
 /* What is allocated through these now, and the most that ever was, in the bytes and with the error
  * of memory_set_limit(). Any thread. */

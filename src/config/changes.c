@@ -22,25 +22,44 @@ static bool is_same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+typedef bool is_same_fn(const struct listener_settings *a, const struct listener_settings *b);
+
+/* Where clients find it. */
 static bool is_same_place(const struct listener_settings *a, const struct listener_settings *b)
 {
-    return a->port == b->port && a->is_loopback == b->is_loopback && a->domain == b->domain &&
+    return a->port == b->port && a->is_loopback == b->is_loopback &&
            is_same_text(a->bind_address, b->bind_address) &&
-           is_same_text(a->unix_path, b->unix_path) &&
+           is_same_text(a->unix_path, b->unix_path);
+}
+
+/* Several may share a place by these. */
+static bool is_same_socket(const struct listener_settings *a, const struct listener_settings *b)
+{
+    return is_same_place(a, b) && a->domain == b->domain &&
            is_same_text(a->bind_interface, b->bind_interface);
 }
 
+static unsigned find_same(const struct settings *now, const struct listener_settings *listener,
+                          const struct changes *changes, is_same_fn *is_same)
+{
+    for (unsigned i = 0; i < now->listener_len; i++) {
+        if (!changes->stays[i] && is_same(&now->listeners[i], listener)) {
+            return i;
+        }
+    }
+    return CHANGES_NONE;
+}
+
 /* One of the old listeners goes on as one of the new ones at most. */
-static void match(const struct settings *now, const struct settings *next, struct changes *changes)
+static void match(const struct settings *now, const struct settings *next, struct changes *changes,
+                  is_same_fn *is_same)
 {
     for (unsigned i = 0; i < next->listener_len; i++) {
-        changes->listeners[i] = CHANGES_NONE;
-        for (unsigned j = 0; j < now->listener_len; j++) {
-            if (!changes->stays[j] && is_same_place(&now->listeners[j], &next->listeners[i])) {
-                changes->stays[j] = true;
-                changes->listeners[i] = j;
-                break;
-            }
+        if (changes->listeners[i] == CHANGES_NONE) {
+            changes->listeners[i] = find_same(now, &next->listeners[i], changes, is_same);
+        }
+        if (changes->listeners[i] != CHANGES_NONE) {
+            changes->stays[changes->listeners[i]] = true;
         }
     }
 }
@@ -193,7 +212,11 @@ int changes_settle(const struct settings *now, struct settings *next, const stru
     if (!changes_out->listeners || !changes_out->renews || !changes_out->stays) {
         return -ENOMEM;
     }
-    match(now, next, changes_out);
+    for (unsigned i = 0; i < next->listener_len; i++) {
+        changes_out->listeners[i] = CHANGES_NONE;
+    }
+    match(now, next, changes_out, is_same_socket);
+    match(now, next, changes_out, is_same_place);
     r = compare_all(&pair);
     changes_out->len += pair.len;
     if (r == 0) {

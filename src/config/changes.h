@@ -25,8 +25,9 @@ struct changes {
  * Compares the settings that hold with the next ones, which nobody else has seen yet, and reports
  * each difference in a line: what changes as "NAME OLD -> NEW", and what can't change while the
  * process runs as "NAME: needs a restart". Of the latter the next settings get the old values, so
- * that they say what is. Listeners go on when they have the same port, address, path, interface and
- * domain. -ENOMEM: the next settings are of no use any more.
+ * that they say what is. Listeners go on when they have the same port, address and path; those with
+ * the same interface and domain as well before others. -ENOMEM: the next settings are of no use any
+ * more.
  */
 int changes_settle(const struct settings *now, struct settings *next, const struct report *report,
                    struct changes *changes_out) MUST_CHECK;

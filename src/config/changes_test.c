@@ -135,13 +135,13 @@ static void test_what_is_new_for_connections(void **state)
 static void test_listeners_come_and_go(void **state)
 {
     struct comparison c = compare("listener 1\nlistener 2 127.0.0.1\nlistener 3\nlistener 0 /a\n",
-                                  "listener 0 /a\nlistener 3\nsocket_domain ipv4\nlistener 1\n"
+                                  "listener 0 /a\nlistener 3 ::1\nlistener 1\n"
                                   "listener 4 ::1\n");
     static const unsigned listeners[] = {3, CHANGES_NONE, 0, CHANGES_NONE};
     static const bool stays[] = {true, false, false, true};
 
     (void)state;
-    assert_string_equal(c.said->said, "I listener 3: opens\nI listener 4 ::1: opens\n"
+    assert_string_equal(c.said->said, "I listener 3 ::1: opens\nI listener 4 ::1: opens\n"
                                       "I listener 2 127.0.0.1: closes\nI listener 3: closes\n");
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(c.changes.listeners[i], listeners[i]);
@@ -149,6 +149,23 @@ static void test_listeners_come_and_go(void **state)
     }
     assert_int_equal(c.changes.len, 4);
     comparison_free(&c);
+}
+
+/* Of several at one place each finds its own; else the socket stays as it is. */
+static void test_interfaces(void **state)
+{
+    static const char *const two = "listener 1\nbind_interface a\nlistener 1\nbind_interface b\n";
+    struct comparison c =
+        compare(two, "listener 1\nbind_interface b\nlistener 1\nbind_interface a\n");
+
+    (void)state;
+    assert_string_equal(c.said->said, "");
+    assert_int_equal(c.changes.listeners[0], 1);
+    assert_int_equal(c.changes.listeners[1], 0);
+    comparison_free(&c);
+    expect_said(two, "listener 1\nbind_interface b\n", "I listener 1: closes\n");
+    expect_said("listener 1\n", "listener 1\nsocket_domain ipv4\n",
+                "W Warning: listener 1: socket_domain: needs a restart.\n");
 }
 
 /* Two that are written alike are two. */
@@ -208,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_values_that_need_a_restart),
         cmocka_unit_test(test_what_is_new_for_connections),
         cmocka_unit_test(test_listeners_come_and_go),
+        cmocka_unit_test(test_interfaces),
         cmocka_unit_test(test_equal_listeners_are_matched_one_to_one),
         cmocka_unit_test(test_texts_are_values),
     };

@@ -259,7 +259,7 @@ static void remember_file(struct listener *listener, const char *path)
     struct stat status;
 
     if (lstat(path, &status) == 0) {
-        listener->unix_path = path;
+        memcpy(listener->unix_path, path, strlen(path) + 1);
         listener->unix_device = status.st_dev;
         listener->unix_inode = status.st_ino;
     }
@@ -329,7 +329,7 @@ void listener_close(struct listener *listener)
     for (unsigned i = 0; i < listener->len; i++) {
         close(listener->sockets[i].fd);
     }
-    if (listener->unix_path) {
+    if (listener->unix_path[0]) {
         remove_file(listener);
     }
     *listener = (struct listener){0};

@@ -4,8 +4,8 @@
  * Listener
  *
  * Opens and closes the listening sockets of one configured listener: one for IPv4 and one for
- * IPv6, or one at a path. Called by main before privileges go and before any worker runs; the
- * sockets are then watched by all workers. Logs nothing: what went wrong is a text for the caller.
+ * IPv6, or one at a path. Called by main, before privileges go or at a reload; the sockets are then
+ * watched by all workers. Logs nothing: what went wrong is a text for the caller.
  */
 
 #include "base/address.h"
@@ -14,6 +14,7 @@
 
 #define LISTENER_SOCKET_CAP 16
 #define LISTENER_ERROR_CAP  256
+#define LISTENER_PATH_CAP   108 /* of a Unix socket, by the kernel */
 
 struct listener_params {
     uint16_t port;              /* 0: any free one, for each family its own */
@@ -35,8 +36,8 @@ struct listener_socket {
 struct listener {
     struct listener_socket sockets[LISTENER_SOCKET_CAP];
     unsigned len;
-    const char *unix_path; /* as in the parameters: lives as long as this */
-    dev_t unix_device;     /* the file that we made, to remove no other */
+    char unix_path[LISTENER_PATH_CAP]; /* "": none that we made */
+    dev_t unix_device;                 /* the file that we made, to remove no other */
     ino_t unix_inode;
 };
 
@@ -44,8 +45,8 @@ struct listener {
  * Opens all sockets or none. IPv6 may be missing on the machine where IPv4 is opened as well. On
  * failure -errno, and `error` says what and where: "Address already in use (0.0.0.0 port 1883)". A
  * Unix socket that nobody listens on any more is replaced; one that answers is in use; any other
- * kind of file is left alone. Its mode is 0770, as Mosquitto's. Changes the umask meanwhile: call
- * it before other threads run.
+ * kind of file is left alone. Its mode is 0770, as Mosquitto's. Changes the umask meanwhile: no
+ * other thread may make files.
  */
 int listener_open(const struct listener_params *params, struct listener *listener_out,
                   char error[LISTENER_ERROR_CAP]) MUST_CHECK;

@@ -10,6 +10,7 @@ import itertools
 import os
 import pathlib
 import re
+import signal
 
 from . import ports, wire
 from .client import Client
@@ -39,16 +40,12 @@ class Broker:
                  ready=True, places=None, environment=None, prefix=()):
         self.kind, self.folder = kind, pathlib.Path(folder)
         self.places = Places(places or {}, dir=str(folder))
-        self.text = text.format_map(self.places) if text is not None else None
         self.is_mosquitto = kind == "mosquitto"
+        self.workers = workers
+        self.text = self.complete(text) if text is not None else None
         self.expected_status = 0
         self.clients = []
         self._numbers = itertools.count(1)
-        if workers and not self.is_mosquitto and self.text is not None:
-            self.text += f"\nworkers {workers}\n"
-        if self.text is not None and os.geteuid() == 0 and \
-                not re.search("^user ", self.text, re.M):
-            self.text += "\nuser root\n"  # else it gives up its rights on the folder
         command = [*prefix, binary(kind)]
         self.config = self.folder / "broker.conf"
         if self.text is not None:
@@ -58,6 +55,24 @@ class Broker:
         self.process = Process(command, self.folder, "broker", descriptors, environment)
         if ready:
             self.wait_ready()
+
+    def complete(self, text):
+        """A configuration as it is written down."""
+        text = text.format_map(self.places)
+        if self.workers and not self.is_mosquitto:
+            text += f"\nworkers {self.workers}\n"
+        if os.geteuid() == 0 and not re.search("^user ", text, re.M):
+            text += "\nuser root\n"  # else it gives up its rights on the folder
+        return text
+
+    def reload(self, text=None, is_good=True):
+        """Has it take over another configuration (or the file as it is), or refuse it."""
+        end = "Config loaded from" if is_good else "The configuration stays as it was"
+        if text is not None:
+            self.config.write_text(self.complete(text))
+        before = self.log().count(end)
+        self.signal(signal.SIGHUP)
+        wait_until(lambda: self.process._text().count(end) > before, what=f'"{end}"')
 
     def __getattr__(self, name):
         return getattr(self.process, name)

@@ -48,6 +48,20 @@ def test_a_start_that_fails_is_not_ready(start_broker, manager):
         manager.recv(100)
 
 
+@pytest.mark.parametrize("text, is_good", [(LISTENER + "max_qos 1\n", True), ("wrong\n", False)])
+def test_reload(start_broker, manager, text, is_good):
+    """When it began is no earlier than when it was asked for, or systemd would not believe it."""
+    broker = start_broker(LISTENER, environment=told(manager), ready=False)
+    assert manager.recv(100) == b"READY=1"
+    asked = time.monotonic_ns() // 1000
+    broker.reload(text, is_good)
+    first, second = manager.recv(100).split(b"\n")
+    assert first == b"RELOADING=1"
+    name, number = second.split(b"=")
+    assert name == b"MONOTONIC_USEC" and asked <= int(number) <= time.monotonic_ns() // 1000
+    assert manager.recv(100) == b"READY=1"
+
+
 def count(manager, seconds):
     """How often the watchdog is fed in this time."""
     end, fed = time.monotonic() + seconds, 0

@@ -1,0 +1,590 @@
+"""
+Every option that a reload changes, seen to change: `live` ones for clients that are there, those of
+class `listener` for clients that come later, while the others keep what they were told. Which
+options these are is the table's to say; one without a case here fails.
+"""
+
+import json
+import re
+import socket
+import subprocess
+
+import pytest
+
+from harness import proxy, wire
+from harness.broker import binary
+from harness.process import wait_until
+
+pytestmark = pytest.mark.nightjar("2.0 reloads less, and not as a whole")
+
+OPEN = "listener {port} 127.0.0.1\nallow_anonymous true\n"
+
+CASES = {}
+
+# Changes that nothing shows within the time of a scenario, and why.
+UNSEEN = {
+    "retain_expiry_interval": "the least is a minute: core/sweep_test has it",
+    "persistence": "nothing is kept yet",
+    "allow_memory_only": "nothing is kept yet",
+    "log_facility": "the first byte of a datagram: in the case of log_syslog_path",
+}
+
+
+def case(before, after, base=OPEN):
+    """
+    A generator: what it does before its first yield is before the reload. Named as the option.
+    """
+    def add(function):
+        CASES[function.__name__] = (base + before + "\n", base + after + "\n", function)
+        return function
+    return add
+
+
+def table():
+    text = subprocess.run([binary("nightjar"), "--describe", "options", "--format", "json"],
+                          check=True, capture_output=True).stdout
+    return [row for row in json.loads(text) if row.get("status") == "built"]
+
+
+# ---- the broker ----
+
+@case("", "include_dir {dir}/more")
+def include_dir(broker):
+    """Also what is in the files."""
+    (broker.folder / "more").mkdir()
+    for keepalive in 60, 50:
+        (broker.folder / "more/x.conf").write_text(f"max_keepalive {keepalive}\n")
+        if keepalive == 60:
+            yield
+        else:
+            broker.reload()
+        client = broker.connect("x", 5, keepalive=100)
+        assert client.connack.properties["server_keep_alive"] == keepalive
+
+
+@case("listener {port} 127.0.0.1\nlistener {port2} 127.0.0.1\nallow_anonymous true",
+      "per_listener_settings true\nlistener {port} 127.0.0.1\nallow_anonymous true\n"
+      "listener {port2} 127.0.0.1", base="")
+def per_listener_settings(broker):
+    kept = broker.connect("kept", 5)
+    other = broker.connect("other", 5, address=("127.0.0.1", broker.places["port2"]))
+    yield
+    other.expect_end(0x87)
+    kept.ping()
+    broker.connect("x", 4, code=5, address=("127.0.0.1", broker.places["port2"])).expect_close()
+
+
+@case("", "memory_limit 1")
+def memory_limit(broker):
+    """Also away again, which takes memory itself."""
+    broker.connect("before", 5)
+    yield
+    broker.open().expect_close()
+    broker.reload(OPEN)
+    broker.connect("after", 5).ping()
+    broker.reload(OPEN + "memory_limit 1\n")
+
+
+@case("sys_interval 0", "sys_interval 1")
+def sys_interval(broker):
+    """Also off again."""
+    client = broker.connect("x", 4)
+    client.subscribe("$SYS/broker/uptime")
+    client.expect_nothing()
+    yield
+    for _ in range(2):
+        assert client.expect("PUBLISH").topic == "$SYS/broker/uptime"
+    broker.reload(OPEN + "sys_interval 0\n")
+    client.expect_nothing(1.5)
+    broker.reload(OPEN + "sys_interval 1\n")
+
+
+@case("connect_timeout 100", "connect_timeout 1")
+def connect_timeout(broker):
+    broker.connect("x", 4)
+    yield
+    broker.open().expect_close(5)
+
+
+@case("", "global_max_clients 1")
+def global_max_clients(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.connect("y", 5, code=0x89).expect_close()
+    client.ping()
+
+
+@case("", "global_max_connections 1")
+def global_max_connections(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.open().expect_close()
+    client.ping()
+
+
+# ---- what clients may have ----
+
+def told(name, value, before=None):
+    """A property of CONNACK, for who comes after the reload; who was there stays."""
+    def steps(broker):
+        client = broker.connect("before", 5)
+        assert client.connack.properties.get(name) == before
+        yield
+        assert broker.connect("after", 5).connack.properties.get(name) == value
+        client.ping()
+    return steps
+
+
+def add_told(option, text, name, value, before=None):
+    steps = told(name, value, before)
+    steps.__name__ = option
+    case("", f"{option} {text}")(steps)
+
+
+add_told("max_inflight_messages", 7, "receive_maximum", 7, 20)
+add_told("max_packet_size", 1000, "maximum_packet_size", 1000, 2000000)
+add_told("max_keepalive", 30, "server_keep_alive", 30)
+add_told("max_qos", 1, "maximum_qos", 1)
+add_told("max_topic_alias", 3, "topic_alias_maximum", 3, 10)
+
+
+@case("", "retain_available false")
+def retain_available(broker):
+    client = broker.connect("before", 5)
+    yield
+    client.publish("t", b"1", 1, retain=True)
+    after = broker.connect("after", 5)
+    assert after.connack.properties["retain_available"] == 0
+    after.send(wire.publish("t", b"1", retain=True, version=5))
+    after.expect_end(0x9A)
+
+
+@case("", "persistent_client_expiration 1h")
+def persistent_client_expiration(broker):
+    wants = {"properties": {"session_expiry_interval": 7200}}
+    assert "session_expiry_interval" not in broker.connect("x", 5, **wants).connack.properties
+    yield
+    assert broker.connect("y", 5, **wants).connack.properties["session_expiry_interval"] == 3600
+
+
+@case("", "max_inflight_bytes 10")
+def max_inflight_bytes(broker):
+    client = broker.connect("x", 4)
+    client.subscribe("t", qos=1)
+    yield
+    publisher = broker.connect("y", 4)
+    for _ in range(3):
+        publisher.publish("t", b"0123456789", 1)
+    first = client.expect("PUBLISH")
+    client.expect_nothing()
+    client.acknowledge(first)
+    client.take_message()
+    client.take_message()
+
+
+def queue(broker):
+    """What waits for somebody who was away at the reload."""
+    away = broker.connect("away", 4, lasting=True)
+    away.subscribe("t", qos=1)
+    away.disconnect()
+    yield
+    publisher = broker.connect("from", 4)
+    for number in range(5):
+        publisher.publish("t", str(number), 1)
+    client = broker.connect("away", 4, lasting=True, session=True)
+    return [got.payload for got in client.collect(2)], client
+
+
+@case("", "max_queued_messages 2")
+def max_queued_messages(broker):
+    got, client = yield from queue(broker)
+    assert got == [b"0", b"1"]
+    client.expect_nothing()
+
+
+@case("", "max_queued_bytes 2")
+def max_queued_bytes(broker):
+    got, client = yield from queue(broker)
+    assert got == [b"0", b"1"]
+    client.expect_nothing()
+
+
+@case("max_queued_messages 2", "max_queued_messages 2\nqueue_policy drop_oldest")
+def queue_policy(broker):
+    """Held to the session from its connection on: one that was there before drops the newest."""
+    old = broker.connect("old", 4, lasting=True)
+    old.subscribe("t", qos=1)
+    old.disconnect()
+    yield
+    new = broker.connect("new", 4, lasting=True)
+    new.subscribe("t", qos=1)
+    new.disconnect()
+    publisher = broker.connect("from", 4)
+    for number in range(5):
+        publisher.publish("t", str(number), 1)
+    for name, expected in ("old", [b"0", b"1"]), ("new", [b"3", b"4"]):
+        client = broker.connect(name, 4, lasting=True, session=True)
+        assert [got.payload for got in client.collect(2)] == expected
+
+
+@case("", "queue_qos0_messages true")
+def queue_qos0_messages(broker):
+    away = broker.connect("away", 4, lasting=True)
+    away.subscribe("t")
+    away.disconnect()
+    yield
+    publisher = broker.connect("from", 4)
+    publisher.publish("t", "kept")
+    publisher.ping()
+    broker.connect("away", 4, lasting=True, session=True).expect_message("t", b"kept")
+
+
+@case("", "message_size_limit 3")
+def message_size_limit(broker):
+    client = broker.connect("x", 5)
+    assert client.publish("t", "1234", 1).reason == 0x10
+    yield
+    assert client.publish("t", "1234", 1).reason == 0x83
+
+
+@case("", "allow_duplicate_messages false")
+def allow_duplicate_messages(broker):
+    client = broker.connect("x", 4)
+    client.subscribe("t", "+")
+    client.publish("t", "two")
+    client.expect_message("t", b"two")
+    client.expect_message("t", b"two")
+    yield
+    client.publish("t", "one")
+    client.expect_message("t", b"one")
+    client.expect_nothing()
+
+
+@case("", "upgrade_outgoing_qos true")
+def upgrade_outgoing_qos(broker):
+    client = broker.connect("x", 4)
+    client.subscribe("t", qos=1)
+    client.publish("t", "0")
+    client.expect_message("t", b"0", qos=0)
+    yield
+    client.publish("t", "1")
+    client.expect_message("t", b"1", qos=1)
+
+
+@case("max_inflight_messages 1", "max_inflight_messages 1\nreceive_maximum_exceeded quota")
+def receive_maximum_exceeded(broker):
+    client = broker.connect("x", 5)
+    yield
+    for id, reason in (1, 0x10), (2, 0x97):
+        client.send(wire.publish("t", b"", 2, id, version=5))
+        client.expect("PUBREC", id=id, reason=reason)
+
+
+@case("", "check_payload_format true")
+def check_payload_format(broker):
+    client = broker.connect("x", 5)
+    text = {"payload_format_indicator": 1}
+    assert client.publish("t", b"\xff", 1, properties=text).reason == 0x10
+    yield
+    assert client.publish("t", b"\xff", 1, properties=text).reason == 0x99
+
+
+# ---- who may come ----
+
+@case("", "clientid_prefixes good")
+def clientid_prefixes(broker):
+    client = broker.connect("bad", 5)
+    yield
+    broker.connect("bad-too", 5, code=0x87).expect_close()
+    broker.connect("good-one", 5)
+    client.ping()
+
+
+def not_welcome(broker):
+    """Who could not come now has to go; a connection that has not said CONNECT is refused it."""
+    new, old = broker.connect("new", 5), broker.connect("old", 4)
+    silent = broker.open(5)
+    yield
+    new.expect_end(0x87)
+    old.expect_close()
+    silent.send(wire.connect("silent", 5))
+    silent.expect("CONNACK", code=0x87)
+    broker.connect("late", 4, code=5).expect_close()
+    broker.expect_line(r"Client new \[.*\] disconnected: not authorised\.")
+
+
+CASES["allow_anonymous"] = ("listener {port} 127.0.0.1\nallow_anonymous true\n",
+                            "listener {port} 127.0.0.1\nallow_anonymous false\n", not_welcome)
+CASES["listener_allow_anonymous"] = (OPEN, OPEN + "listener_allow_anonymous false\n", not_welcome)
+
+
+def no_empty_id(broker):
+    client = broker.connect("", 5)
+    yield
+    broker.connect("", 5, code=0x85).expect_close()
+    client.ping()
+
+
+CASES["allow_zero_length_clientid"] = (OPEN, OPEN + "allow_zero_length_clientid false\n",
+                                       no_empty_id)
+CASES["listener_allow_zero_length_clientid"] = (
+    OPEN, OPEN + "listener_allow_zero_length_clientid false\n", no_empty_id)
+
+
+def other_prefix(broker):
+    assert broker.connect("", 5).connack.properties["assigned_client_identifier"] \
+        .startswith("auto-")
+    yield
+    assert broker.connect("", 5).connack.properties["assigned_client_identifier"] \
+        .startswith("mine-")
+
+
+CASES["auto_id_prefix"] = (OPEN, OPEN + "auto_id_prefix mine-\n", other_prefix)
+CASES["listener_auto_id_prefix"] = (OPEN, OPEN + "listener_auto_id_prefix mine-\n", other_prefix)
+
+
+# ---- listeners ----
+
+def opens_elsewhere(broker):
+    client = broker.connect("x", 4)
+    yield
+    broker.connect("y", 4, address=("127.0.0.1", broker.places["port2"])).ping()
+    client.ping()
+
+
+CASES["listener"] = (OPEN, OPEN + "listener {port2} 127.0.0.1\n", opens_elsewhere)
+CASES["port"] = ("port {port}\nallow_anonymous true\n", "port {port2}\nallow_anonymous true\n",
+                 opens_elsewhere)
+
+
+@case("bind_address 127.0.0.1", "bind_address 127.0.0.2", "port {port}\nallow_anonymous true\n")
+def bind_address(broker):
+    client = broker.connect("x", 4)
+    yield
+    broker.connect("y", 4, address=("127.0.0.2", broker.port)).ping()
+    client.ping()
+
+
+@case("", "accept_protocol_versions 5")
+def accept_protocol_versions(broker):
+    client = broker.connect("x", 4)
+    yield
+    broker.connect("y", 4, code=1).expect_close()
+    client.ping()
+
+
+@case("", "max_connections 1")
+def max_connections(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.open().expect_close()
+    client.ping()
+
+
+@case("", "max_topic_alias_broker 0")
+def max_topic_alias_broker(broker):
+    wants = {"properties": {"topic_alias_maximum": 5}}
+    topic = "a/topic/that/is/worth/an/alias"
+    before = broker.connect("before", 5, **wants)
+    before.subscribe(topic)
+    yield
+    after = broker.connect("after", 5, **wants)
+    after.subscribe(topic)
+    after.publish(topic, "x")
+    assert "topic_alias" in before.expect("PUBLISH").properties
+    assert "topic_alias" not in after.expect("PUBLISH").properties
+
+
+@case("", "mount_point m/")
+def mount_point(broker):
+    before = broker.connect("before", 4)
+    before.subscribe("m/t", "t")
+    yield
+    after = broker.connect("after", 4)
+    after.publish("t", "mounted")
+    before.expect_message("m/t", b"mounted")
+    before.publish("t", "as before")
+    before.expect_message("t", b"as before")
+
+
+@case("", "use_username_as_clientid true")
+def use_username_as_clientid(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.connect("y", 5, code=0x87).expect_close()
+    client.ping()
+
+
+def header_wanted(broker):
+    client = broker.connect("x", 4)
+    yield
+    broker.connect("y", 4, before=proxy.client("192.0.2.7", 1111))
+    broker.expect_line(r"New client connected from 192\.0\.2\.7:1111 as y .*")
+    plain = broker.open()
+    plain.send(wire.connect("z"))
+    plain.expect_close()
+    client.ping()
+
+
+CASES["enable_proxy_protocol"] = (OPEN, OPEN + "enable_proxy_protocol 2\n", header_wanted)
+CASES["enable_proxy_protocol_v2"] = (OPEN, OPEN + "enable_proxy_protocol_v2 true\n", header_wanted)
+
+
+@case("enable_proxy_protocol 2\nproxy_protocol_trusted 127.0.0.1",
+      "enable_proxy_protocol 2\nproxy_protocol_trusted 10.0.0.0/8")
+def proxy_protocol_trusted(broker):
+    client = broker.connect("x", 4, before=proxy.client("192.0.2.7", 1111))
+    yield
+    broker.open().expect_close()
+    client.ping()
+
+
+@case("enable_proxy_protocol 2\nproxy_protocol_trusted 10.0.0.0/8",
+      "enable_proxy_protocol 2\nproxy_protocol_trusted 10.0.0.0/8\nproxy_protocol_untrusted direct")
+def proxy_protocol_untrusted(broker):
+    broker.open().expect_close()
+    yield
+    broker.connect("x", 4).ping()
+
+
+@case("enable_proxy_protocol 2\nproxy_protocol_timeout 100",
+      "enable_proxy_protocol 2\nproxy_protocol_timeout 1")
+def proxy_protocol_timeout(broker):
+    broker.connect("x", 4, before=proxy.client("192.0.2.7", 1111))
+    yield
+    broker.open().expect_close(4)
+
+
+# ---- the log ----
+
+@case("", "log_dest stderr\nlog_dest file {dir}/one")
+def log_dest(broker):
+    """To a file, to another, and to none any more."""
+    yield
+    broker.connect("x", 4)
+    one, two = broker.folder / "one", broker.folder / "two"
+    wait_until(lambda: "as x" in one.read_text())
+    broker.reload(OPEN + "log_dest stderr\nlog_dest file {dir}/two\n")
+    broker.connect("y", 4)
+    wait_until(lambda: "as y" in two.read_text())
+    assert "as y" not in one.read_text()
+    broker.reload(OPEN + "log_dest stderr\n")
+    broker.connect("z", 4)
+    broker.expect_line(".* as z .*")
+    assert "as z" not in two.read_text()
+
+
+@case("", "log_type information\nlog_type error\nlog_type subscribe")
+def log_type(broker):
+    client = broker.connect("x", 4)
+    client.subscribe("before")
+    yield
+    client.subscribe("after")
+    broker.expect_line(".*x 0 after")
+    assert "before" not in broker.log()
+
+
+@case("", "log_timestamp false")
+def log_timestamp(broker):
+    yield
+    broker.connect("x", 4)
+    broker.expect_line(".* as x .*")
+    assert "\nNew client connected" in broker.log()
+
+
+@case("", "log_timestamp_format at %Y")
+def log_timestamp_format(broker):
+    yield
+    broker.connect("x", 4)
+    broker.expect_line(r"at \d\d\d\d: New client connected .*")
+
+
+def open_syslog(broker):
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(str(broker.folder / "syslog"))
+    listener.settimeout(8)
+    return listener
+
+
+@case("log_dest stderr\nlog_dest syslog\nlog_syslog_path {dir}/none",
+      "log_dest stderr\nlog_dest syslog\nlog_syslog_path {dir}/syslog\nlog_facility 3")
+def log_syslog_path(broker):
+    with open_syslog(broker) as listener:
+        yield
+        broker.connect("x", 4)
+        text = listener.recv(2000)
+        while b"as x" not in text:
+            text = listener.recv(2000)
+        assert int(text[1:text.index(b">")]) >> 3 == 16 + 3
+
+
+@case("", "log_format json")
+def log_format(broker):
+    yield
+    broker.connect("x", 4)
+    wait_until(lambda: '"event":"client_connected"' in broker.log())
+
+
+@case("log_repeat_limit 2\nlog_type all", "log_repeat_limit 0\nlog_type all")
+def log_repeat_limit(broker):
+    """Only that it is taken over: tests/log/repeated.py has what it does."""
+    yield
+    broker.expect_line("log_repeat_limit 2 -> 0")
+
+
+@case("", "connection_messages false")
+def connection_messages(broker):
+    yield
+    broker.connect("unheard", 4).disconnect()
+    broker.reload()
+    assert "unheard" not in broker.log()
+
+
+# ---- all of them ----
+
+def test_all_have_a_case():
+    wanted = {row["name"] for row in table() if row["reload"] in ("live", "listener")}
+    assert wanted == CASES.keys() | UNSEEN.keys()
+    assert not CASES.keys() & UNSEEN.keys()
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_it_changes(start_broker, name):
+    """
+    Everything is as before until the reload, and another reload with the same file says nothing.
+    """
+    before, after, function = CASES[name]
+    broker = start_broker(before, workers=2)
+    steps = function(broker)
+    next(steps)
+    broker.reload(after)
+    with pytest.raises(StopIteration):
+        next(steps)
+    if "log" not in name:
+        said = len(broker.lines())
+        broker.reload()
+        assert not [line for line in broker.lines()[said:]
+                    if re.search(r"->|opens|closes|restart", line)]
+
+
+@pytest.mark.parametrize("name, value", [
+    ("workers", "3"), ("pid_file", "{dir}/pid"), ("user", "nobody"), ("log_buffer_size", "20000"),
+    ("listen_backlog", "7"), ("defer_accept", "true"), ("socket_domain", "ipv4"),
+    ("bind_interface", "lo")])
+def test_it_needs_a_restart(start_broker, name, value):
+    assert name in {row["name"] for row in table() if row["reload"] == "never"}
+    broker = start_broker("listener {port}\nallow_anonymous true\nuser root\n")
+    text = "listener {port}\nallow_anonymous true\n" + f"{name} {value}\n"
+    if name == "workers":
+        broker.workers = None
+    elif name != "user":
+        text += "user root\n"
+    broker.reload(text)
+    broker.expect_line(rf"Warning: .*{name}: needs a restart\.")
+    broker.connect("x").ping()
+
+
+def test_those_that_need_a_restart_are_all_tried():
+    never = {row["name"] for row in table() if row["reload"] == "never"}
+    parameters = test_it_needs_a_restart.pytestmark[0].args[1]
+    assert never == {name for name, _ in parameters}
