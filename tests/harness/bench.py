@@ -133,6 +133,8 @@ class Bench:
             self.patience = PATIENCE
             self.leave()
         failed = self.points.failed()
+        if hasattr(step, "tidy"):
+            step.tidy(self)
         if excuse and times == 1 and not self.refused and not self.finds_excuse():
             raise Broken(f"nobody said why: {type(excuse).__name__}: {excuse}")
         self.check()
