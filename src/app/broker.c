@@ -65,7 +65,7 @@ static int watch_listener(struct broker *broker, unsigned index)
     for (unsigned i = 0; i < listener->len && r == 0; i++) {
         r = server_add_listener(broker->server, listener->sockets[i].fd, index);
     }
-    return say_failed("keep a listener", r);
+    return r;
 }
 
 static int open_listeners(struct broker *broker)

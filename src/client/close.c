@@ -58,12 +58,16 @@ void client_lose(struct client *client, const char *text)
     client_close(client);
 }
 
+static_assert(METRIC_PROXY_REFUSED + PROXY_REFUSAL_LEN <= METRIC_PROXY_REFUSED_LAST + 1,
+              "a number for each refusal");
+
 void client_refuse_header(struct client *client, enum proxy_refusal refusal)
 {
     const struct client_facts *facts = client->facts;
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
+    metrics_count(client->hub->metrics, METRIC_PROXY_REFUSED + refusal);
     client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_REFUSED, proxy_refusal_word(refusal),
                "Connection from %s on port %u%s refused: PROXY header: %s.",
                client_address(client, address), facts->listener->settings->port,

@@ -188,6 +188,8 @@ static void pause_if_pressed(struct client *client)
     }
 }
 
+static_assert(METRIC_PROXY_LOCAL + PROXY_COMMAND_PROXY == METRIC_PROXY_PROXY, "in their order");
+
 /* The PROXY header, or what there is of it. */
 static void take_header(struct client *client, struct slice *bytes)
 {
@@ -211,6 +213,7 @@ static void take_header(struct client *client, struct slice *bytes)
     /* The header is no part of what the client sent. */
     metrics_add(client->hub->metrics, METRIC_BYTES_RECEIVED, bytes->len);
     facts->proxy = proxy_take(facts->parser);
+    metrics_count(client->hub->metrics, METRIC_PROXY_LOCAL + facts->proxy->command);
     facts->parser = proxy_parser_free(facts->parser);
     client_on_header(client);
 }

@@ -1,5 +1,7 @@
 #include "client/broker_test.h"
+#include "client/bulletin.h"
 #include "client/hub.h"
+#include "net/proxy.h"
 
 /* The whole broker but for the process. The test's thread is all clients. */
 
@@ -319,6 +321,79 @@ static void test_refusals_are_counted(void **state)
     broker_free(broker);
 }
 
+/* As they are sent, in hexadecimal, before a CONNECT; false: the broker has closed. */
+static bool come_with(struct broker *broker, const char *header)
+{
+    struct slice bytes = bytes_parse(header);
+    struct peer *peer = peer_new(broker);
+    bool is_in;
+
+    put_bytes(peer, bytes.data, bytes.len);
+    is_in = say(peer, 0x10, "'MQTT' 04 02 0000 'a'", 0x20);
+    peer_free(peer);
+    bytes_free(bytes);
+    return is_in;
+}
+
+#define PROXY_V2 "0d0a0d0a000d0a515549540a"
+
+/* The broken ones are no CONNECT either. */
+static void test_proxy_headers_are_counted(void **state)
+{
+    struct broker *broker = broker_new("enable_proxy_protocol any\n", 2, 0);
+    uint64_t values[METRIC_LEN];
+
+    (void)state;
+    assert_true(come_with(broker, PROXY_V2 "21 11 000c c0000201 c6336401 1111 2222"));
+    assert_true(come_with(broker, PROXY_V2 "20 00 0000"));
+    assert_true(come_with(broker, PROXY_V2 "20 00 0000"));
+    assert_false(come_with(broker, PROXY_V2 "2f 11 000c c0000201 c6336401 1111 2222"));
+    assert_false(come_with(broker, ""));
+    server_sum(broker->server, values);
+    assert_int_equal(values[METRIC_PROXY_PROXY], 1);
+    assert_int_equal(values[METRIC_PROXY_LOCAL], 2);
+    assert_int_equal(values[METRIC_PROXY_REFUSED + PROXY_REFUSAL_COMMAND], 1);
+    assert_int_equal(values[METRIC_PROXY_REFUSED + PROXY_REFUSAL_SIGNATURE], 1);
+    broker_free(broker);
+}
+
+static void await_bulletin(struct broker *broker, struct bulletin *bulletin)
+{
+    assert_int_equal(server_publish(broker->server, bulletin), 0);
+    for (unsigned i = 0; bulletin_is_under_way(bulletin); i++) {
+        assert_true(i < PATIENCE_S * 1000);
+        usleep(1000);
+    }
+}
+
+/* What is due is published, retained, to those who are there and who come. */
+static void test_bulletins(void **state)
+{
+    struct broker *broker = broker_new("", 4, 0);
+    struct peer *peer = peer_new(broker);
+    struct bulletin_row rows[] = {
+        {.topic = "$SYS/a", .is_due = true, .len = 1,    .text = "1"},
+        {.topic = "$SYS/b", .len = 1,       .text = "2"},
+        {.topic = "$SYS/c",   .is_due = true,       .len = 1, .text = "3"           },
+    };
+    struct bulletin bulletin = {.rows = rows, .row_len = ARRAY_LEN(rows)};
+
+    (void)state;
+    await_bulletin(broker, &bulletin);
+    assert_false(rows[0].is_due || rows[1].is_due || rows[2].is_due);
+    assert_true(say(peer, 0x10, "'MQTT' 04 02 0000 'a'", 0x20));
+    assert_true(say(peer, 0x82, "0001 '$SYS/#' 02", 0x90));
+    assert_answer(peer, 0x35, "'$SYS/a' 0001 31");
+    rows[1].is_due = true;
+    rows[2].is_due = true;
+    await_bulletin(broker, &bulletin);
+    assert_answer(peer, 0x34, "'$SYS/b' 0002 32");
+    assert_answer(peer, 0x34, "'$SYS/c' 0003 33");
+    assert_int_equal(core_count(server_core(broker->server), METRIC_RETAINED), 3);
+    peer_free(peer);
+    broker_free(broker);
+}
+
 /* Sends requests until the broker reads no more of them; answers how many that were. */
 static size_t ask_without_reading(struct peer *peer)
 {
@@ -375,6 +450,8 @@ int main(void)
         cmocka_unit_test(test_connack),
         cmocka_unit_test(test_max_connections),
         cmocka_unit_test(test_refusals_are_counted),
+        cmocka_unit_test(test_proxy_headers_are_counted),
+        cmocka_unit_test(test_bulletins),
         cmocka_unit_test(test_answers_that_nobody_reads),
     };
 
