@@ -338,9 +338,9 @@ def flood(bench):
     is sent faster than taken; nobody reads them.
     """
     levels = [bench.name("f"), "a", "b", "c", "d"]
-    takers = [bench.connect() for _ in range(4)]
+    takers = [bench.connect() for _ in range(5)]
     for each in takers:
-        each.subscribe(*overlapping(levels, 16))
+        each.subscribe(*overlapping(levels, 32))
     givers = [bench.connect(), bench.connect()]
     for each in givers:
         each.send(wire.publish("/".join(levels), b"", 0, version=5) * 10_000)
