@@ -49,6 +49,7 @@ def test_one_opens_and_one_closes(start_broker, workers):
 def test_many_times(start_broker, workers):
     """Clients of many lives of a listener, which are all counted; nothing is left of them."""
     broker = start_broker(ONE)
+    broker.expect_line("nightjar version .* running")
     descriptors = len(os.listdir(f"/proc/{broker.pid}/fd"))
     clients = []
     for number in range(6):
