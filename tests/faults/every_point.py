@@ -31,15 +31,9 @@ UNREACHED = {
     "client/acks.c ack_new memory_alloc_zero": "needs a store that makes acknowledgements wait",
     "core/keep.c keep_prepare_hold memory_alloc": "needs a store that makes acknowledgements wait",
 }
-# Points that only some machines come by, or some states of what is being built.
+# Points that only some machines come by.
 UNSURE = {
     "client/input.c pause_if_pressed memory_alloc": "needs a worker that falls behind in time",
-    "base/log_sink.c log_sink_new memory_alloc": "is for a reload",
-    "base/log_sink.c log_sink_new memory_copy_text": "is for a reload",
-    "loop/worker.c worker_calls_new memory_alloc": "is for a reload",
-    "loop/worker.c worker_calls_new memory_alloc_zero": "is for a reload",
-    "config/values.c value_format open_memstream": "is for a reload",
-    "config/values.c value_format fclose": "is for a reload",
     "app/privileges.c find_user getpwnam 2": "only where nobody is called mosquitto",
 }
 NEED_ROOT = re.compile(r"app/privileges\.c .*|.* fchown")

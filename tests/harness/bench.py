@@ -23,7 +23,7 @@ REFUSALS = {
 # The line that says why somebody was closed without a word.
 EXCUSES = re.compile(r".*(out of memory|cannot allocate memory|quota exceeded|server unavailable|"
                      r"implementation specific error|server busy|too many open files|"
-                     r"no buffer space|PROXY header: memory|messages are being dropped).*", re.I)
+                     r"no buffer space|PROXY header: memory|messages are being dropped|configuration stays as it was).*", re.I)
 # What is waited for while a call fails: longer than a listener's pause without descriptors.
 SHORT = 4.0
 
@@ -133,6 +133,8 @@ class Bench:
             self.patience = PATIENCE
             self.leave()
         failed = self.points.failed()
+        if hasattr(step, "tidy"):
+            step.tidy(self)
         if excuse and times == 1 and not self.refused and not self.finds_excuse():
             raise Broken(f"nobody said why: {type(excuse).__name__}: {excuse}")
         self.check()

@@ -5,6 +5,7 @@ any worker: several in a row stay on one and move between both.
 """
 
 import os
+import re
 import signal
 import time
 
@@ -39,6 +40,39 @@ allow_anonymous true
 """
 
 MERGING = QUIET + "allow_duplicate_messages false\n"
+
+
+def reloaded(bench):
+    """Another configuration and back: listeners that come, stay and go, limits, log formats."""
+    old = bench.broker.config.read_text()
+    port = bench.broker.places["port4"]
+    other = old.replace("log_type all", "log_type all\nlog_timestamp_format %H:%M:%S")
+    other = other.replace("max_topic_alias_broker 20", "max_topic_alias_broker 5\nmax_qos 1")
+    other = re.sub("log_dest file .*", "", other)
+    holder = bench.connect()
+    try:
+        for text in (other + f"\nlistener {port} 127.0.0.1\nmax_keepalive 700\n", old):
+            bench.broker.config.write_text(text)
+            sighup(bench)
+    finally:
+        bench.broker.config.write_text(old)
+    holder.ping()
+
+
+def sighup(bench):
+    """Until the new configuration, or that it stays as it was, has been told."""
+    said = re.compile(r"Config loaded from|configuration stays as it was")
+    before = len(said.findall(bench.broker.process._text()))
+    bench.broker.signal(signal.SIGHUP)
+    deadline = time.monotonic() + bench.patience
+    while len(said.findall(bench.broker.process._text())) == before:
+        assert time.monotonic() < deadline, "a reload came to no end"
+        time.sleep(0.005)
+    assert said.findall(bench.broker.process._text())[-1] == "Config loaded from", "refused"
+
+
+# One of the two may have been refused: the first configuration holds again.
+reloaded.tidy = sighup
 
 
 def overlapping(levels, count):
@@ -329,5 +363,5 @@ def merged(bench):
 
 RUN = [version_3, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
        groups, wide, aliases, take_over, large, proxied, mounted, by_path, queued, survey,
-       published_log, reopened_log, many_sessions, many_nodes]
+       published_log, reopened_log, reloaded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]
