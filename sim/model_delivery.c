@@ -326,8 +326,8 @@ bool model_may_be_expired(const struct model *model, uint32_t message)
            model->now_ms + TIME_SLACK_MS >= model_first_published_ms(model, message) + life_ms;
 }
 
-/* Written long after it was sent, perhaps: the connection took no more, or all that was for it waited
- * behind a CONNACK, and that for the store. */
+/* Written long after it was sent, perhaps: the connection took no more, or all that was for it
+ * waited behind a CONNACK, and that for the store. */
 static bool may_have_waited(const struct model *model, const struct model_connection *to)
 {
     return to->was_full || (model->params.has_store && to->connack_ms == model->now_ms);
@@ -367,7 +367,8 @@ static void check_expiry(struct model *model, unsigned connection, const struct 
                        packet->message, model->wire[packet->message].expiry, packet->expiry,
                        (unsigned)age_ms);
     }
-    if (life_ms && !may_have_waited(model, to) && !packet->dup && age_ms > life_ms + TIME_SLACK_MS) {
+    if (life_ms && !may_have_waited(model, to) && !packet->dup &&
+        age_ms > life_ms + TIME_SLACK_MS) {
         model_complain(model, "message %u is sent after it has expired", packet->message);
     }
 }
