@@ -128,6 +128,25 @@ static int send_will(struct shard *shard, struct session *session)
     return 0;
 }
 
+/* In the store */
+
+static void keep_begin(struct shard *shard, struct session *session)
+{
+    if (keep_is_due(shard, session)) {
+        keep_put(shard, session, (struct store_record){.kind = STORE_CONNECTED});
+        session->is_kept = true;
+    }
+}
+
+/* What was kept may not be due any more. */
+static void keep_end(struct shard *shard, struct session *session)
+{
+    if (session->is_kept) {
+        keep_put(shard, session, (struct store_record){.kind = STORE_ENDED});
+        session->is_kept = false;
+    }
+}
+
 /* The end */
 
 static void session_free_if_unused(struct session *session)
@@ -158,9 +177,7 @@ void session_end(struct shard *shard, struct session *session)
     assert(!session->is_over && !session->client);
 
     share_keep_deliveries(shard, session);
-    if (keep_is_due(shard, session)) {
-        keep_put(shard, session, (struct store_record){.kind = STORE_ENDED});
-    }
+    keep_end(shard, session);
     session->is_over = true;
     table_remove(&shard->sessions, &session->link);
     give_place(shard->core);
@@ -254,10 +271,8 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
 
     session->client = NULL;
     session->expires_at = deadline_of(shard, session->expiry_interval);
-    /* DISCONNECT may have changed the interval. */
-    if (keep_is_due(shard, session)) {
-        keep_put(shard, session, (struct store_record){.kind = STORE_CONNECTED});
-    }
+    /* DISCONNECT may have changed the interval: to 0, and the session ends below. */
+    keep_begin(shard, session);
     if (how == SESSION_LEAVE_QUIETLY) {
         session->will = message_unref(session->will);
     } else if (session->will) {
@@ -327,7 +342,6 @@ int session_connect(struct shard *shard, struct client *client,
     struct session *old = session_find(shard, request->client_id, hash);
     bool resumes = old && !request->clean_start && old->expiry_interval != 0;
     struct session *session = old;
-    bool was_kept;
     int r;
 
     assert_owner(shard->worker);
@@ -353,12 +367,11 @@ int session_connect(struct shard *shard, struct client *client,
     if (old && !resumes) {
         session_end(shard, old);
     }
-    was_kept = keep_is_due(shard, session);
     attach(session, client, request);
-    if (keep_is_due(shard, session)) {
-        keep_put(shard, session, (struct store_record){.kind = STORE_CONNECTED});
-    } else if (was_kept) {
-        keep_put(shard, session, (struct store_record){.kind = STORE_ENDED});
+    if (session->expiry_interval != 0) {
+        keep_begin(shard, session);
+    } else {
+        keep_end(shard, session);
     }
     *session_out = session;
     return resumes ? SESSION_RESUMED : SESSION_CREATED;

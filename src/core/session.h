@@ -53,6 +53,7 @@ struct session {
     uint8_t hold;         /* the wait for the store that is under way, by number; see core/keep.c */
     bool is_holding;      /* there is one */
     bool is_held_more;    /* another must follow */
+    bool is_kept;         /* the store has it */
     uint8_t drop_waits;   /* so many must be over before any QoS 2 delivery leaves */
     uint16_t mount_len;   /* of the topics, the part that its client does not see */
     uint16_t id_len;

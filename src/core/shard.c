@@ -131,7 +131,7 @@ void shard_clear(struct shard *shard)
 
         /* Nobody is left to hand anything on to; and what the store has of it stays there. */
         outbound_deinit(&session->outbound);
-        session->expiry_interval = 0;
+        session->is_kept = false;
         session_end(shard, session);
     }
     session_clean_up(shard, UINT32_MAX);

@@ -517,6 +517,20 @@ static void test_exactly_once_waits_for_drops(void **state)
     fixture_free(fixture);
 }
 
+/* DISCONNECT may say that a session that is kept ends with its connection. */
+static void test_an_end_that_came_with_disconnect(void **state)
+{
+    struct slow_store store;
+    struct fixture *fixture = fixture_with_store(1, NULL, &store);
+    struct client *client = durable_client(fixture, 0, "a");
+
+    (void)state;
+    session_set_expiry(client->session, 0);
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    EXPECT_KINDS(&store, STORE_CONNECTED, STORE_ENDED);
+    fixture_free(fixture);
+}
+
 /* The process ends, its sessions do not. */
 static void test_the_end_of_all_ends_no_session(void **state)
 {
@@ -548,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_what_is_handed_on_in_vain_is_over),
         cmocka_unit_test(test_every_end_is_told),
         cmocka_unit_test(test_exactly_once_waits_for_drops),
+        cmocka_unit_test(test_an_end_that_came_with_disconnect),
         cmocka_unit_test(test_the_end_of_all_ends_no_session),
     };
 
