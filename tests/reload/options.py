@@ -122,6 +122,35 @@ def global_max_connections(broker):
     client.ping()
 
 
+@case("", "max_pending_connections 1")
+def max_pending_connections(broker):
+    """A new one takes the place of an older one, if its worker has one."""
+    silent = [broker.open() for _ in range(4)]
+    yield
+    silent += [broker.open() for _ in range(4)]
+    wait_until(lambda: sum(each.ended(0.01) for each in silent) >= 3)
+    broker.connect("x", 5).ping()
+
+
+@case("", "max_connections_per_address 1")
+def max_connections_per_address(broker):
+    """Those from before the first limit are not counted."""
+    before = broker.connect("before", 5)
+    yield
+    after = broker.connect("after", 5)
+    broker.open().expect_close()
+    for each in before, after:
+        each.ping()
+
+
+@case("", "connect_rate_per_address 1")
+def connect_rate_per_address(broker):
+    broker.connect("before", 5)
+    yield
+    broker.connect("after", 5)
+    broker.open().expect_close()
+
+
 # ---- what clients may have ----
 
 def told(name, value, before=None):

@@ -32,6 +32,7 @@ def expect_unchanged(broker):
 
 def refused(broker, text, *lines):
     broker.expect_line("nightjar version .* running")
+    broker.connect("probe", 5).disconnect()  # workers have a descriptor in reserve from then on
     descriptors = len(os.listdir(f"/proc/{broker.pid}/fd"))
     client = broker.connect("probe", 5)
     broker.reload(text, is_good=False)
