@@ -4,7 +4,6 @@
 #include "client/reload.h"
 #include "client/server.h"
 #include "config/changes.h"
-#include "core/shard.h"
 #include "sim/actor.h"
 #include "sim/fail.h"
 #include "sim/memory_count.h"
