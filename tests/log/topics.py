@@ -68,8 +68,8 @@ def test_a_line_about_a_line_is_none(broker, workers):
 
 
 @pytest.mark.nightjar("the wording")
-def test_what_publishing_a_line_logs_is_not_published(start_broker):
-    """On the worker that publishes; so with one alone."""
+def test_what_publishing_a_line_logs_does_not_go_round(start_broker):
+    """A line that fills a queue makes one more at most, and that one none."""
     broker = start_broker("listener {port} 127.0.0.1\nallow_anonymous true\n" + LOG +
                           "max_queued_messages 2\nmax_inflight_messages 1\n", workers=1)
     full = broker.connect("full", 4)
@@ -81,4 +81,4 @@ def test_what_publishing_a_line_logs_is_not_published(start_broker):
     broker.expect_line(r"Outgoing messages are being dropped for client full\.")
     broker.connect("last", 4)
     found = messages_until(reader, "as last")
-    assert not any("dropped" in text for _, text in found), found
+    assert sum("dropped" in text for _, text in found) <= 1, found
