@@ -64,7 +64,9 @@ static uint32_t group_number(struct slice name)
         }
     }
     assert(self.group_len + 1 < GROUP_CAP);
-    self.groups[self.group_len] = strndup((const char *)name.data, name.len);
+    self.groups[self.group_len] = calloc(1, name.len + 1);
+    assert(self.groups[self.group_len]);
+    memcpy(self.groups[self.group_len], name.data, name.len);
     return ++self.group_len;
 }
 
