@@ -40,6 +40,13 @@ static void commit(struct slow_store *store, bool is_kept)
     store->wait_len = 0;
 }
 
+/* And the acknowledgements that waited for it arrive. */
+static void commit_and_settle(struct slow_store *store, struct fixture *fixture, bool is_kept)
+{
+    commit(store, is_kept);
+    fixture_settle(fixture);
+}
+
 static unsigned count(const struct slow_store *store, enum store_kind kind)
 {
     unsigned len = 0;
@@ -158,8 +165,7 @@ static void test_fan_outs_count(void **state)
     }
     assert_int_equal(store.wait_len, 1);
     assert_int_equal(count(&store, STORE_DELIVERY), 3);
-    commit(&store, false);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, false);
     assert_true(publisher.is_over && !publisher.is_kept);
     fixture_free(fixture);
 }
@@ -191,8 +197,7 @@ static void test_only_durable_sessions_are_kept(void **state)
     session_on_puback(fixture_enter(fixture, 0), client->session, 1);
     fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
     assert_int_equal(store.record_len, 0);
-    commit(&store, true);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, true);
     fixture_free(fixture);
 }
 
@@ -222,8 +227,7 @@ static void test_the_life_of_a_session(void **state)
     fixture_subscribe(client, "t", 2);
     fixture_publish(fixture, 0, "t", 1, 1);
     fixture_publish(fixture, 0, "t", 2, 2);
-    commit(&store, true);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, true);
     session_on_puback(shard, client->session, 1);
     session_on_pubrec(shard, client->session, 2, false);
     session_on_pubrec(shard, client->session, 2, false);
@@ -290,12 +294,10 @@ static void test_exactly_once_leaves_when_kept(void **state)
     fixture_expect(passing, "1q2@1 2q1@2 3q2@3");
     publish_exactly_once(fixture, &publishers[2], 4, true);
     fixture_settle(fixture);
-    commit(&store, true);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, true);
     fixture_expect(durable, "3q2@3");
     fixture_expect(passing, "4q2@4");
-    commit(&store, true);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, true);
     fixture_expect(durable, "4q2@4");
     fixture_free(fixture);
 }
@@ -310,8 +312,7 @@ static void test_nothing_leaves_that_is_not_kept(void **state)
     (void)state;
     fixture_subscribe(client, "t", 2);
     publish_exactly_once(fixture, &publisher, 1, false);
-    commit(&store, false);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, false);
     fixture_expect(client, "");
     assert_true(client->is_ended);
     assert_int_equal(client->reason, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
@@ -330,8 +331,7 @@ static void test_holds_of_ended_sessions(void **state)
     fixture_subscribe(client, "t", 2);
     publish_exactly_once(fixture, &publisher, 1, true);
     fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
-    commit(&store, true);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, true);
     fixture_expect(client, "");
     fixture_free(fixture);
 }
@@ -356,8 +356,7 @@ static void test_no_memory_to_hold(void **state)
         r = try_exactly_once(fixture, &publisher, n, false);
         memory_fail_after(0);
         is_lost = r < 0 || metrics_get(shard->metrics, METRIC_DROPPED_NO_MEMORY) > before;
-        commit(&store, true);
-        fixture_settle(fixture);
+        commit_and_settle(&store, fixture, true);
         assert_int_equal(client->sent_len, !is_lost);
     } while (is_lost && n < 10);
     assert_in_range(n, 3, 9);
@@ -447,8 +446,7 @@ static void test_what_is_handed_on_in_vain_is_over(void **state)
         leave_group(client); /* keeps what it was sent */
         fixture_settle(fixture);
         EXPECT_KINDS(&store, STORE_HANDED_ON, STORE_UNSHARED);
-        commit(&store, true);
-        fixture_settle(fixture);
+        commit_and_settle(&store, fixture, true);
         fixture_free(fixture);
     }
 }
@@ -481,8 +479,7 @@ static void test_every_end_is_told(void **state)
     fixture_connect(client, &request);
     fixture_expect(client, "2 3q1@1 4q1@2");
     EXPECT_KINDS(&store, STORE_CONNECTED, STORE_DROPPED); /* sent with QoS 0 */
-    commit(&store, true);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, true);
     fixture_free(fixture);
 }
 
@@ -502,17 +499,14 @@ static void test_exactly_once_waits_for_drops(void **state)
     fixture_subscribe(client, "t", 2);
     fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
     fixture_publish(fixture, 0, "t", 1, 2);
-    commit(&store, true);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, true);
     fixture_publish(fixture, 0, "t", 2, 2);
-    commit(&store, true);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, true);
     fixture_publish(fixture, 0, "t", 3, 1);
     client = fixture_client(fixture, 0, "a");
     fixture_connect(client, &request);
     fixture_expect(client, "");
-    commit(&store, true);
-    fixture_settle(fixture);
+    commit_and_settle(&store, fixture, true);
     fixture_expect(client, "2q2@1 3q1@2");
     fixture_free(fixture);
 }

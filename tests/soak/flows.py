@@ -38,6 +38,18 @@ class Churn:
         self.later()
 
 
+class Countdown:
+    """Does something when it was called for the last time of so many."""
+
+    def __init__(self, times, then):
+        self.times, self.then = times, then
+
+    def __call__(self):
+        self.times -= 1
+        if self.times == 0:
+            self.then()
+
+
 class Flow:
     """One publisher and its subscribers, at one QoS: everything arrives, in order; QoS 2 once."""
 
@@ -47,7 +59,7 @@ class Flow:
         self.number = 0
         self.publisher = Peer(world, f"{name}-p")
         self.last = {}
-        self.waiting = subscribers
+        on_subscribed = Countdown(subscribers, self.tick)
         self.resent = set()
         self.publisher.on_resent = lambda payload: self.resent.add(number_of(payload))
         peers = [Peer(world, f"{name}-s{n}", on_message=self.on_message)
@@ -56,17 +68,12 @@ class Flow:
             self.last[each] = 0
             each.connect()
             each.on_ready.append(lambda each=each: each.subscribe(f"flow/{name}/+", qos,
-                                                                  self.on_subscribed))
+                                                                  on_subscribed))
         self.publisher.connect()
         self.churn = Churn(world, [*peers, self.publisher])
 
     def peers(self):
         return [*self.last, self.publisher]
-
-    def on_subscribed(self):
-        self.waiting -= 1
-        if self.waiting == 0:
-            self.tick()
 
     def tick(self):
         if self.world.is_ending:
@@ -114,11 +121,11 @@ class Group:
         self.publisher.connect()
         self.members = [Peer(world, f"{name}-m{n}", on_message=self.on_message)
                         for n in range(members)]
-        self.waiting = members
+        on_subscribed = Countdown(members, self.tick)
         for each in self.members:
             each.connect()
             each.on_ready.append(lambda each=each: each.subscribe(
-                f"$share/{name}/work/{name}/#", 1, self.on_subscribed))
+                f"$share/{name}/work/{name}/#", 1, on_subscribed))
         self.churn = Churn(world, self.members)
         self.guests = guests
         for n in range(guests):
@@ -142,11 +149,6 @@ class Group:
 
         self.world.guests.add(guest)
         self.world.loop.after(random.uniform(1, 5), go)
-
-    def on_subscribed(self):
-        self.waiting -= 1
-        if self.waiting == 0:
-            self.tick()
 
     def tick(self):
         if self.world.is_ending:
