@@ -21,7 +21,11 @@ struct logging_change {
     struct log_change *change;
 };
 
-/* The name may be that of a pipe: then we don't wait for somebody to open its other end. */
+/*
+ * The name may be that of a pipe: then we don't wait for somebody to open its other end. One that
+ * is there is opened without O_CREAT: in /tmp the kernel keeps even root from a file with it that
+ * the last run gave to its user.
+ */
 static int open_file(const struct settings *settings)
 {
     int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -29,7 +33,7 @@ static int open_file(const struct settings *settings)
 
     file_is_ours = fd >= 0;
     if (fd < 0 && errno == EEXIST) {
-        fd = open(settings->log.file, flags | O_CREAT, 0640);
+        fd = open(settings->log.file, flags);
     }
     if (fd < 0) {
         int r = -errno;

@@ -52,6 +52,7 @@ class Broker:
             self.config.write_text(self.text)
             command += ["-c", str(self.config)]
         command += [each.format_map(self.places) for each in arguments or []]
+        self.command = command
         self.process = Process(command, self.folder, "broker", descriptors, environment)
         if ready:
             self.wait_ready()
@@ -90,6 +91,9 @@ class Broker:
     def wait_ready(self):
         """Until every port and socket of the configuration is listened on."""
         wanted = {value for name, value in self.places.items() if name.startswith("port")}
+        if self.text is not None:  # places may know of more
+            said = set(map(int, re.findall(r"\b\d+\b", " ".join([self.text, *self.command]))))
+            wanted &= said
         paths = re.findall(r"^listener 0 (\S+)", self.text or "", re.M)
 
         def is_ready():

@@ -29,13 +29,15 @@ class Process:
         self.started = time.monotonic()
 
         def limit():
-            if descriptors is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)
+            resource.setrlimit(resource.RLIMIT_NOFILE, descriptors)
+
+        # A function to call between fork and exec makes Python copy itself for it.
+        between = None if descriptors is None else limit
 
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                cwd=folder, preexec_fn=limit, env={**os.environ, **(environment or {})})
+                cwd=folder, preexec_fn=between, env={**os.environ, **(environment or {})})
 
     @property
     def pid(self):
