@@ -170,3 +170,30 @@ def test_one_byte_at_a_time(start_broker, version, workers):
             bystander.ping()
     for _ in hostile:
         bystander.expect("PUBLISH", payload=b"x" * 100)
+
+
+def test_many_subscriptions(start_broker, version, workers):
+    """
+    All that is kept for a filter is found by it. Were others looked at, this would take minutes;
+    so would the answer to the bystander.
+    """
+    broker = start_broker(DEFAULT + "sys_interval 1\n")
+    bystander, hostile = others(broker, version)
+    bystander.publish("seen", "x", retain=True)
+    bystander.expect("PUBLISH")
+    filters = [f"{n:x}/+" for n in range(40_000)]
+    parts = [filters[at:at + 8000] for at in range(0, len(filters), 8000)]
+    worst = 0.0
+    for pack in (lambda part: wire.subscribe(1, *((each, 0) for each in part), version=version),
+                 lambda part: wire.unsubscribe(1, *part, version=version)):
+        for part in parts:
+            hostile[0].send(pack(part))
+            begun = time.monotonic()
+            bystander.ping()
+            worst = max(worst, time.monotonic() - begun)
+        for _ in parts:
+            hostile[0].expect_any()
+    hostile[0].subscribe(*filters[:8000])
+    hostile[0].close()
+    bystander.ping()
+    print(f"the slowest answer took {worst * 1000:.1f} ms")
