@@ -212,6 +212,23 @@ static void on_timer(void *context, struct wheel_timer *timer)
     }
 }
 
+/* At least one; the others next time. */
+static void go_on(void *context)
+{
+    struct hub *hub = context;
+    struct list_link waiting;
+    struct list_link *link;
+
+    list_init(&waiting);
+    list_splice(&waiting, &hub->put_off);
+    while (hub->shard->budget > 0 && (link = list_pop(&waiting)) != NULL) {
+        client_go_on(CONTAINER_OF(link, struct client_input, put_off)->client);
+    }
+    /* Who was put off again comes behind those. */
+    list_splice(&waiting, &hub->put_off);
+    list_splice(&hub->put_off, &waiting);
+}
+
 static void on_resume(void *context, struct list_link *paused)
 {
     struct list_link *link;
@@ -326,7 +343,8 @@ static bool has_work(void *context)
 {
     struct hub *hub = context;
 
-    return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked;
+    return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked ||
+           !list_is_empty(&hub->put_off);
 }
 
 static void on_stop(void *context)
@@ -362,6 +380,7 @@ static const struct worker_ops worker_ops = {
     .on_client = on_client,
     .on_timer = on_timer,
     .on_resume = on_resume,
+    .go_on = go_on,
     .flush = flush,
     .bury = bury,
     .has_work = has_work,
@@ -432,6 +451,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     list_init(&hub->pending);
     wheel_timer_init(&hub->refusing.timer, HUB_TIMER_RESERVE);
     list_init(&hub->listeners);
+    list_init(&hub->put_off);
     list_init(&hub->dirty);
     list_init(&hub->closing);
     table_init(&hub->open_pubrecs);

@@ -53,6 +53,7 @@ struct hub {
     uint32_t pending_closed;     /* since it last began to accept, to make way for others */
     struct list_link *listed;    /* where a survey goes on in them; NULL: none is under way */
     struct list_link *rechecked; /* where a reload looks at them again; NULL: nowhere */
+    struct list_link put_off;    /* inputs that the budget did not reach */
     struct list_link dirty;
     struct list_link closing;
     struct table open_pubrecs; /* that wait for the store, by session and packet id */

@@ -13,10 +13,10 @@
  *
  * States: walking, then through a grace period, then through the worker's own mailbox, then gone.
  * All that time the replay is found by its session and node, and holds back live values numbered up
- * to S: those published before the subscription that may still lie in the mailbox. Without memory to
- * wait for a grace period it is stranded there until its subscription ends, which costs nothing but
- * its memory. One that holds nothing back, since the session had its filter already, goes when its
- * walk is over.
+ * to S: those published before the subscription that may still lie in the mailbox. Without memory
+ * to wait for a grace period it is stranded there until its subscription ends, which costs nothing
+ * but its memory. One that holds nothing back, since the session had its filter already, goes when
+ * its walk is over.
  *
  * A client may have any number of them: what can go on or waits for its peer is the session, with
  * its walks in order, and nothing but its end looks at all of them.

@@ -36,7 +36,7 @@ struct session {
     struct membership *membership; /* NULL: in no group */
     struct message *will;
     struct replays *replays; /* NULL: none */
-    struct list_link ended; /* in the shard's list, once the session is over */
+    struct list_link ended;  /* in the shard's list, once the session is over */
     struct wheel_timer timer;
     uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
     uint32_t will_delay;      /* seconds */

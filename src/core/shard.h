@@ -89,8 +89,8 @@ struct shard {
     struct list_link filling; /* memberships without room, since this iteration or the last */
     uint32_t iteration;
     struct share_dealt dealt;
-    size_t echo_len; /* replays on their way through a grace period and the mailbox */
-    size_t wait_len; /* waits for the store that are not over */
+    size_t echo_len;           /* replays on their way through a grace period and the mailbox */
+    size_t wait_len;           /* waits for the store that are not over */
     struct table replay_table; /* by session and node of the filter tree */
     struct mpsc kept CACHE_ALIGNED; /* waits that are over; pushed by the store */
 };

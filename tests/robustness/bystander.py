@@ -10,6 +10,7 @@ only the answer counts.
 """
 
 import contextlib
+import itertools
 import pathlib
 import signal
 import time
@@ -100,6 +101,23 @@ def test_flooding_subscribe(start_broker, version, workers):
     size = min(map(len, rounds))
     count = packets_before_answer(broker, bystander, hostile, b"".join(rounds))
     assert workers > 1 or count <= HOSTILE * (READ // size + 1)
+
+
+def test_long_walks(start_broker, version, workers):
+    """
+    A topic that wildcards at every level lead a long way costs as much of the budget as it takes,
+    once for all of the hostile: they publish the same ones.
+    """
+    broker = start_broker(DEFAULT)
+    bystander, hostile = others(broker, version)
+    filters = ["/".join(each) + "/none" for each in itertools.product("a+", repeat=14)]
+    for at in range(0, len(filters), 2048):
+        hostile[0].subscribe(*filters[at:at + 2048])
+    topic = "/".join("a" * 14)
+    rounds = [wire.publish(f"{topic}/{n}", version=version) +
+              wire.publish("seen", b"x", version=version) for n in range(4000)]
+    count = packets_before_answer(broker, bystander, hostile, b"".join(rounds))
+    assert workers > 1 or count <= 20 * HOSTILE
 
 
 def test_huge_packets(start_broker, version, workers):
