@@ -143,6 +143,12 @@ static int open_next_file(const struct settings *now, const struct settings *nex
     return MIN(*fd_out, 0);
 }
 
+static int say_no_memory(void)
+{
+    log_line(LOG_ERROR, "Error: Out of memory for the log.");
+    return -ENOMEM;
+}
+
 int logging_prepare(const struct command_line *line, const struct settings *now,
                     const struct settings *next, struct logging_change **change_out)
 {
@@ -151,15 +157,14 @@ int logging_prepare(const struct command_line *line, const struct settings *now,
     int r;
 
     if (!change) {
-        log_line(LOG_ERROR, "Error: Out of memory for the log.");
-        return -ENOMEM;
+        return say_no_memory();
     }
     r = open_next_file(now, next, &change->fd);
     if (r == 0 && has_file(next)) {
         add_fd(&options, file_fd >= 0 ? file_fd : change->fd);
     }
-    if (r == 0) {
-        r = log_change_new(&options, &change->change);
+    if (r == 0 && log_change_new(&options, &change->change) < 0) {
+        r = say_no_memory();
     }
     if (r < 0) {
         logging_cancel(change);

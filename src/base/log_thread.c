@@ -63,7 +63,9 @@ static void use_next(void)
     if (next) {
         next->publish = self.sink->publish;
         next->publish_context = self.sink->publish_context;
-        if (self.sink != self.first) {
+        if (self.sink == self.first) {
+            log_sink_deinit(self.first);
+        } else {
             log_sink_free(self.sink);
         }
         next->may_wait = may_wait;

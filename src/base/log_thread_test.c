@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -187,6 +189,47 @@ static void other_options_hold_at_once(void **state)
     close(fds[1]);
 }
 
+static unsigned count_descriptors(void)
+{
+    DIR *fds = opendir("/proc/self/fd");
+    unsigned len = 0;
+
+    assert(fds);
+    while (readdir(fds)) {
+        len++;
+    }
+    closedir(fds);
+    return len;
+}
+
+static void the_first_syslog_is_closed_with_its_options(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct log_options options = f->options;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    char line[100];
+    unsigned before;
+    unsigned after;
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/log-thread-test-%d", (int)getpid());
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    options.syslog_path = address.sun_path;
+    log_init(&options);
+    assert_int_equal(log_start(RING_SIZE), 0);
+    before = count_descriptors();
+    log_line(LOG_NOTICE, "one");
+    assert_true(recv(fd, line, sizeof(line), 0) > 0);
+    change_log(&f->options);
+    log_line(LOG_NOTICE, "two");
+    expect(f, "two\n");
+    after = count_descriptors();
+    log_stop();
+    assert_int_equal(after, before);
+    unlink(address.sun_path);
+    close(fd);
+}
+
 /* Also what nobody comes after. */
 static void repeated_lines_are_counted(void **state)
 {
@@ -365,6 +408,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_unread_pipe_does_not_keep_it_from_ending, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(other_options_hold_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_first_syslog_is_closed_with_its_options, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(repeated_lines_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_tells_what_was_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(threads_do_not_disturb_each_other, setup, teardown),

@@ -271,7 +271,10 @@ void client_on_event(struct client *client, unsigned bits)
     }
     if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->pause && !client->is_held &&
         !client->is_unkept && client->state != CLIENT_CLOSING) {
-        client_read(client);
+        /* What was read before comes first. */
+        if (!client_is_put_off(client)) {
+            client_read(client);
+        }
     } else if ((bits & POLLER_HANGUP) != 0 && client->state != CLIENT_CLOSING) {
         client_lose(client, "connection closed by client");
     }
@@ -287,7 +290,7 @@ static void check_keep_alive(struct client *client)
 {
     struct wheel *wheel = &client->hub->shard->wheel;
 
-    if (client->pause || client->is_unkept) {
+    if (client->pause || client->is_unkept || client_is_put_off(client)) {
         client->last_seen = wheel->now;
     }
     /* After a long stop of this process what the peer has sent may still lie in the socket. */

@@ -36,8 +36,10 @@ static_assert(METRIC_RECEIVED(MQTT_PUBLISH) == METRIC_PUBLISH_RECEIVED, "in thei
 static_assert(METRIC_SENT(MQTT_AUTH) == METRIC_AUTH_SENT, "a row for each type");
 static_assert(METRIC_SENT(MQTT_PUBLISH) == METRIC_PUBLISH_SENT, "in their order");
 
-/* An incomplete packet. */
+/* An incomplete packet; or all that was read and not handled yet. */
 struct client_input {
+    struct list_link put_off; /* in the hub's list of the latter */
+    struct client *client;
     struct message *room; /* its bytes so far are in room->data */
     uint32_t len;
     uint32_t cap;
@@ -184,6 +186,10 @@ void client_read(struct client *client);
 /* Bytes that came with CONNECT are handled as if just read. */
 void client_take(struct client *client, struct slice bytes);
 void client_input_free(struct client *client);
+
+/* Whether packets that were read wait for the next iteration's budget; handles them. */
+bool client_is_put_off(const struct client *client);
+void client_go_on(struct client *client);
 
 /* output.c */
 

@@ -86,6 +86,13 @@ static void give_one(_Atomic uint32_t *len)
     atomic_fetch_sub_explicit(len, 1, memory_order_relaxed);
 }
 
+void hub_count(struct hub *hub, const struct server_listener *listener, unsigned metric,
+               uint32_t len)
+{
+    metrics_add(hub->metrics, metric, len);
+    server_listener_count(listener, hub->shard->worker, metric, len);
+}
+
 /* One of max_connections and of global_max_connections. */
 static bool take_place(const struct hub_listener *listener)
 {
@@ -93,12 +100,12 @@ static bool take_place(const struct hub_listener *listener)
 
     if (!take_one(server_connection_len(hub->server),
                   hub->settings->limits.global_max_connections)) {
-        metrics_count(hub->metrics, METRIC_BROKER_FULL);
+        hub_count(hub, listener->shared, METRIC_BROKER_FULL, 1);
         return false;
     }
     if (!take_one(&listener->shared->places->len, listener->shared->settings->max_connections)) {
         give_one(server_connection_len(hub->server));
-        metrics_count(hub->metrics, METRIC_LISTENER_FULL);
+        hub_count(hub, listener->shared, METRIC_LISTENER_FULL, 1);
         return false;
     }
     return true;
@@ -142,7 +149,7 @@ static bool accept_one(struct hub_listener *listener)
     if (r != SOCKET_OK) {
         return false;
     }
-    metrics_count(listener->hub->metrics, METRIC_SOCKETS);
+    hub_count(listener->hub, listener->shared, METRIC_SOCKETS, 1);
     if (!take_place(listener)) {
         socket_close(fd);
         return true;
@@ -210,6 +217,23 @@ static void on_timer(void *context, struct wheel_timer *timer)
     case HUB_TIMER_RESERVE: reserve_on_timer(context); break;
     default: client_on_timer(CONTAINER_OF(timer, struct client, timer)); break;
     }
+}
+
+/* At least one; the others next time. */
+static void go_on(void *context)
+{
+    struct hub *hub = context;
+    struct list_link waiting;
+    struct list_link *link;
+
+    list_init(&waiting);
+    list_splice(&waiting, &hub->put_off);
+    while (hub->shard->budget > 0 && (link = list_pop(&waiting)) != NULL) {
+        client_go_on(CONTAINER_OF(link, struct client_input, put_off)->client);
+    }
+    /* Who was put off again comes behind those. */
+    list_splice(&waiting, &hub->put_off);
+    list_splice(&hub->put_off, &waiting);
 }
 
 static void on_resume(void *context, struct list_link *paused)
@@ -326,7 +350,8 @@ static bool has_work(void *context)
 {
     struct hub *hub = context;
 
-    return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked;
+    return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked ||
+           !list_is_empty(&hub->put_off);
 }
 
 static void on_stop(void *context)
@@ -362,6 +387,7 @@ static const struct worker_ops worker_ops = {
     .on_client = on_client,
     .on_timer = on_timer,
     .on_resume = on_resume,
+    .go_on = go_on,
     .flush = flush,
     .bury = bury,
     .has_work = has_work,
@@ -432,6 +458,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     list_init(&hub->pending);
     wheel_timer_init(&hub->refusing.timer, HUB_TIMER_RESERVE);
     list_init(&hub->listeners);
+    list_init(&hub->put_off);
     list_init(&hub->dirty);
     list_init(&hub->closing);
     table_init(&hub->open_pubrecs);

@@ -53,6 +53,7 @@ struct hub {
     uint32_t pending_closed;     /* since it last began to accept, to make way for others */
     struct list_link *listed;    /* where a survey goes on in them; NULL: none is under way */
     struct list_link *rechecked; /* where a reload looks at them again; NULL: nowhere */
+    struct list_link put_off;    /* inputs that the budget did not reach */
     struct list_link dirty;
     struct list_link closing;
     struct table open_pubrecs; /* that wait for the store, by session and packet id */
@@ -99,6 +100,10 @@ void hub_on_descriptor(struct hub *hub);
 
 /* A client is no more of this hub's, or is about to be freed. */
 void hub_unlist(struct hub *hub, struct client *client);
+
+/* So many more of what the worker and the listener both count (metrics/metrics.def). */
+void hub_count(struct hub *hub, const struct server_listener *listener, unsigned metric,
+               uint32_t len);
 
 /* A connection of this listener has ended. */
 void hub_give_place(struct hub *hub, const struct server_listener *listener);

@@ -24,6 +24,7 @@
 void client_input_free(struct client *client)
 {
     if (client->input) {
+        list_remove(&client->input->put_off);
         message_room_free(client->input->room);
         client->input = memory_free(client->input);
     }
@@ -39,6 +40,8 @@ static void keep(struct client *client, struct slice bytes, uint32_t total)
     }
     client->input = memory_alloc_zero(1, sizeof(*client->input));
     if (client->input) {
+        client->input->client = client;
+        list_init(&client->input->put_off);
         client->input->room = message_room_new(cap);
     }
     if (!client->input || !client->input->room) {
@@ -214,9 +217,28 @@ static void take_header(struct client *client, struct slice *bytes)
     /* The header is no part of what the client sent. */
     metrics_add(client->hub->metrics, METRIC_BYTES_RECEIVED, bytes->len);
     facts->proxy = proxy_take(facts->parser);
-    metrics_count(client->hub->metrics, METRIC_PROXY_LOCAL + facts->proxy->command);
+    hub_count(client->hub, facts->listener, METRIC_PROXY_LOCAL + facts->proxy->command, 1);
     facts->parser = proxy_parser_free(facts->parser);
     client_on_header(client);
+}
+
+/* One packet may have cost all of an iteration: others come before the next. */
+static bool must_put_off(const struct client *client)
+{
+    return client->hub->shard->budget == 0 && client->state == CLIENT_READY;
+}
+
+static void put_off(struct client *client, struct slice bytes)
+{
+    keep(client, bytes, 0);
+    if (client->input) {
+        list_push(&client->hub->put_off, &client->input->put_off);
+    }
+}
+
+bool client_is_put_off(const struct client *client)
+{
+    return client->input && list_is_linked(&client->input->put_off);
 }
 
 void client_take(struct client *client, struct slice bytes)
@@ -225,6 +247,10 @@ void client_take(struct client *client, struct slice bytes)
         take_header(client, &bytes);
     }
     while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes)) {
+        if (unlikely(must_put_off(client)) && bytes.len > 0) {
+            put_off(client, bytes);
+            break;
+        }
     }
     pause_if_pressed(client);
     client_pause_if_unkept(client);
@@ -340,6 +366,15 @@ static void read_small(struct client *client)
     }
     client_input_free(client);
     client_take(client, slice_of(hub->buffer, tail + (size_t)size));
+}
+
+void client_go_on(struct client *client)
+{
+    struct client_input *input = TAKE(client->input);
+
+    client_take(client, slice_of(input->room->data, input->len));
+    message_room_free(input->room);
+    memory_free(input);
 }
 
 void client_read(struct client *client)

@@ -194,6 +194,7 @@ void client_on_subscribe(struct client *client, struct slice body)
     trace_received(client, MQTT_SUBSCRIBE);
     while (mqtt_subscribe_next(&packet.filters, &filter)) {
         trace_filter(filter.filter, filter.qos);
+        shard_charge(client->hub->shard);
         codes[len++] = (uint8_t)subscribe_one(client, &filter, &packet);
     }
     client_acknowledge_codes(client, MQTT_SUBACK, packet.packet_id, slice_of(codes, len));
@@ -258,6 +259,7 @@ void client_on_unsubscribe(struct client *client, struct slice body)
     trace_received(client, MQTT_UNSUBSCRIBE);
     while (mqtt_unsubscribe_next(&packet.filters, &filter)) {
         trace_filter(filter.filter, -1);
+        shard_charge(client->hub->shard);
         codes[len++] = (uint8_t)unsubscribe_one(client, filter.filter);
     }
     client_acknowledge_codes(client, MQTT_UNSUBACK, packet.packet_id, slice_of(codes, len));

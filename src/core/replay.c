@@ -11,11 +11,15 @@
  * a name, to the first child where it has a wildcard), else to the next sibling under a wildcard,
  * else up. Between two slices the node is pinned, which keeps its ancestors, too.
  *
- * States: walking (in the shard's list of those that can go on, or waiting for its peer), then
- * through a grace period, then through the worker's own mailbox, then gone. All that time the
- * replay stands in its session's list and holds back live values numbered up to S: those published
- * before the subscription that may still lie in the mailbox. Without memory to wait for a grace
- * period it is stranded there until its session ends, which costs nothing but its memory.
+ * States: walking, then through a grace period, then through the worker's own mailbox, then gone.
+ * All that time the replay is found by its session and node, and holds back live values numbered up
+ * to S: those published before the subscription that may still lie in the mailbox. Without memory
+ * to wait for a grace period it is stranded there until its subscription ends, which costs nothing
+ * but its memory. One that holds nothing back, since the session had its filter already, goes when
+ * its walk is over.
+ *
+ * A client may have any number of them: what can go on or waits for its peer is the session, with
+ * its walks in order, and nothing but its end looks at all of them.
  */
 
 /* Values wait while so much waits in the peer's output, or so many deliveries behind its window. */
@@ -26,12 +30,13 @@ enum replay_state { REPLAY_WALKING, REPLAY_GRACE, REPLAY_ECHO, REPLAY_STRANDED }
 
 /* Owner: its session's worker. */
 struct replay {
-    struct list_link link;     /* in the session's list */
-    struct list_link runnable; /* in the shard's list */
-    struct session *session;   /* NULL: the session has ended */
+    struct table_link in_shard; /* by session and node; not in it once the subscription is gone */
+    struct list_link link;      /* in the session's list */
+    struct list_link walking;   /* in the session's list of those that are */
+    struct session *session;    /* NULL: the subscription is gone */
     struct shard *shard;
     uint64_t number; /* S */
-    uint32_t node;   /* of the filter tree; 0: the subscription is gone */
+    uint32_t node;   /* of the filter tree */
     uint32_t cursor; /* of the topic tree, pinned between slices; 0: at the beginning */
     uint32_t identifier;
     uint8_t options;
@@ -39,6 +44,14 @@ struct replay {
     bool holds_back;
     uint16_t filter_len;
     uint8_t filter[];
+};
+
+/* Owner: its session; as long as there are any. */
+struct replays {
+    struct list_link all;
+    struct list_link walking;  /* in the order of their subscriptions */
+    struct list_link runnable; /* in the shard's list, when the first of them can go on */
+    struct session *session;
 };
 
 /* Walking the topic tree. Rebuilt for each slice. */
@@ -163,12 +176,106 @@ static void walk_init(struct replay_walk *walk, struct tree *tree, const struct 
     }
 }
 
+/* Those of a session */
+
+static struct replays *need_replays(struct session *session)
+{
+    struct replays *replays = session->replays;
+
+    if (!replays) {
+        replays = memory_alloc(sizeof(*replays));
+    }
+    if (replays && !session->replays) {
+        list_init(&replays->all);
+        list_init(&replays->walking);
+        list_init(&replays->runnable);
+        replays->session = session;
+        session->replays = replays;
+    }
+    return replays;
+}
+
+static void drop_empty_replays(struct session *session)
+{
+    if (list_is_empty(&session->replays->all)) {
+        list_remove(&session->replays->runnable);
+        session->replays = memory_free(session->replays);
+    }
+}
+
+static uint64_t hash_of(const struct shard *shard, const struct session *session, uint32_t node)
+{
+    uint8_t bytes[sizeof(session) + sizeof(node)];
+
+    memcpy(bytes, &session, sizeof(session));
+    memcpy(bytes + sizeof(session), &node, sizeof(node));
+    return hash_bytes(&shard->core->key, slice_of(bytes, sizeof(bytes)));
+}
+
+/* The next in the table from a link on that is of this session and node. */
+static struct replay *next_of(struct table_link *link, const struct session *session, uint32_t node)
+{
+    for (; link; link = table_find_next(link)) {
+        struct replay *replay = CONTAINER_OF(link, struct replay, in_shard);
+
+        if (replay->session == session && replay->node == node) {
+            return replay;
+        }
+    }
+    return NULL;
+}
+
+/* At most one of them walks, and one holds back. */
+static struct replay *first_of(const struct shard *shard, const struct session *session,
+                               uint32_t node)
+{
+    return session->replays
+               ? next_of(table_find(&shard->replay_table, hash_of(shard, session, node)), session,
+                         node)
+               : NULL;
+}
+
+static struct replay *another_of(const struct replay *replay)
+{
+    return next_of(table_find_next(&replay->in_shard), replay->session, replay->node);
+}
+
+static int join_session(struct replay *replay, struct session *session)
+{
+    struct shard *shard = replay->shard;
+    struct replays *replays = need_replays(session);
+    int r;
+
+    if (!replays) {
+        return -ENOMEM;
+    }
+    r = table_add(&shard->replay_table, &replay->in_shard, hash_of(shard, session, replay->node));
+    if (r < 0) {
+        drop_empty_replays(session);
+        return r;
+    }
+    replay->session = session;
+    list_push(&replays->all, &replay->link);
+    return 0;
+}
+
+static void leave_session(struct replay *replay)
+{
+    struct session *session = TAKE(replay->session);
+
+    table_remove(&replay->shard->replay_table, &replay->in_shard);
+    list_remove(&replay->link);
+    list_remove(&replay->walking);
+    drop_empty_replays(session);
+}
+
 /* Life */
 
 static void replay_free(struct replay *replay)
 {
-    list_remove(&replay->link);
-    list_remove(&replay->runnable);
+    if (replay->session) {
+        leave_session(replay);
+    }
     memory_free(replay);
 }
 
@@ -214,38 +321,44 @@ void replay_on_echo(struct shard *shard, struct replay *replay)
     replay_free(replay);
 }
 
-/* Nothing more to send: holds back until nothing older can be under way. */
-static void finish(struct replay *replay)
+static void end_walk(struct replay *replay)
 {
-    struct shard *shard = replay->shard;
-
     if (replay->cursor != TREE_NO_NODE) {
-        tree_unpin(shard->core->retained.tree, replay->cursor);
+        tree_unpin(replay->shard->core->retained.tree, replay->cursor);
         replay->cursor = TREE_NO_NODE;
     }
-    list_remove(&replay->runnable);
-    shard->echo_len++;
+    list_remove(&replay->walking);
+}
+
+/* Nothing more to send: holds back until nothing older can be under way, or is freed. */
+static void finish(struct replay *replay)
+{
+    end_walk(replay);
+    if (!replay->holds_back) {
+        replay_free(replay);
+        return;
+    }
+    replay->shard->echo_len++;
     wait_for_grace(replay);
 }
 
-static struct replay *find(const struct session *session, uint32_t node)
+static struct replay *find_walking(const struct shard *shard, const struct session *session,
+                                   uint32_t node)
 {
-    for (struct list_link *link = session->replays.next; link != &session->replays;
-         link = link->next) {
-        struct replay *replay = CONTAINER_OF(link, struct replay, link);
+    struct replay *replay = first_of(shard, session, node);
 
-        if (replay->node == node && replay->state == REPLAY_WALKING) {
-            return replay;
-        }
+    while (replay && replay->state != REPLAY_WALKING) {
+        replay = another_of(replay);
     }
-    return NULL;
+    return replay;
 }
 
 int replay_start(struct shard *shard, struct session *session, const struct replay_request *request)
 {
     uint64_t number = atomic_load_explicit(&shard->core->retained.number, memory_order_acquire);
-    struct replay *earlier = find(session, request->node);
+    struct replay *earlier = find_walking(shard, session, request->node);
     struct replay *replay;
+    int r;
 
     point("replay number noted");
     if (earlier && !request->silent) {
@@ -258,7 +371,6 @@ int replay_start(struct shard *shard, struct session *session, const struct repl
     if (!replay) {
         return -ENOMEM;
     }
-    replay->session = session;
     replay->shard = shard;
     replay->number = number;
     replay->node = request->node;
@@ -268,69 +380,66 @@ int replay_start(struct shard *shard, struct session *session, const struct repl
     replay->filter_len = (uint16_t)request->filter.len;
     memcpy(replay->filter, request->filter.data, request->filter.len);
     list_init(&replay->link);
-    list_init(&replay->runnable);
-    list_push(&session->replays, &replay->link);
-    if (request->silent) {
+    list_init(&replay->walking);
+    r = join_session(replay, session);
+    if (r < 0) {
+        memory_free(replay);
+    } else if (request->silent) {
         finish(replay);
     } else {
-        list_push(&shard->replays, &replay->runnable);
+        list_push(&session->replays->walking, &replay->walking);
+        replay_resume(shard, session);
     }
-    return 0;
+    return r;
 }
 
-bool replay_holds_back(const struct session *session, uint32_t node, uint64_t retained_number)
+bool replay_holds_back(const struct shard *shard, const struct session *session, uint32_t node,
+                       uint64_t retained_number)
 {
-    for (struct list_link *link = session->replays.next; link != &session->replays;
-         link = link->next) {
-        const struct replay *replay = CONTAINER_OF(link, struct replay, link);
+    struct replay *replay = first_of(shard, session, node);
 
-        if (replay->node == node && replay->holds_back && retained_number <= replay->number) {
-            return true;
-        }
+    while (replay && !(replay->holds_back && retained_number <= replay->number)) {
+        replay = another_of(replay);
     }
-    return false;
+    return replay != NULL;
 }
 
-static void stop_one(struct replay *replay, bool session_is_over)
+/* What is under way through a grace period or the mailbox is freed when it comes out. */
+static void stop_one(struct replay *replay)
 {
-    replay->node = 0;
+    leave_session(replay);
     if (replay->state == REPLAY_WALKING) {
-        finish(replay);
-    }
-    if (!session_is_over) {
-        return;
-    }
-    list_remove(&replay->link);
-    replay->session = NULL;
-    if (replay->state == REPLAY_STRANDED) {
+        end_walk(replay);
+        replay_free(replay);
+    } else if (replay->state == REPLAY_STRANDED) {
         replay_free(replay);
     }
 }
 
 void replay_stop(struct shard *shard, struct session *session, uint32_t node)
 {
-    struct list_link *link = session->replays.next;
+    struct replay *replay;
 
     assert_owner(shard->worker);
-    while (link != &session->replays) {
-        struct replay *replay = CONTAINER_OF(link, struct replay, link);
+    while ((replay = first_of(shard, session, node)) != NULL) {
+        stop_one(replay);
+    }
+}
 
-        link = link->next;
-        if (node == 0 || replay->node == node) {
-            stop_one(replay, node == 0);
-        }
+void replay_stop_all(struct shard *shard, struct session *session)
+{
+    assert_owner(shard->worker);
+    while (session->replays) {
+        stop_one(CONTAINER_OF(session->replays->all.next, struct replay, link));
     }
 }
 
 void replay_resume(struct shard *shard, struct session *session)
 {
-    for (struct list_link *link = session->replays.next; link != &session->replays;
-         link = link->next) {
-        struct replay *replay = CONTAINER_OF(link, struct replay, link);
+    struct replays *replays = session->replays;
 
-        if (replay->state == REPLAY_WALKING && !list_is_linked(&replay->runnable)) {
-            list_push(&shard->replays, &replay->runnable);
-        }
+    if (replays && !list_is_empty(&replays->walking) && !list_is_linked(&replays->runnable)) {
+        list_push(&shard->replays, &replays->runnable);
     }
 }
 
@@ -439,13 +548,21 @@ static bool advance(struct replay *replay, struct replay_walk *walk)
     return true;
 }
 
+/* Whether there is a walk, and room for what it finds. */
+static bool can_go_on(const struct shard *shard, const struct session *session)
+{
+    return session->replays && !list_is_empty(&session->replays->walking) &&
+           has_room(shard, session);
+}
+
 static void run_slice(struct replay *replay)
 {
     struct shard *shard = replay->shard;
+    struct session *session = replay->session;
     struct replay_walk walk;
 
     walk_init(&walk, shard->core->retained.tree, replay);
-    while (shard->budget > 0 && has_room(shard, replay->session)) {
+    while (shard->budget > 0 && has_room(shard, session)) {
         shard->budget--;
         if (!advance(replay, &walk)) {
             return;
@@ -469,13 +586,15 @@ void replay_go_on(struct shard *shard)
     list_init(&again);
     while (shard->budget > 0 && !list_is_empty(&shard->replays)) {
         struct list_link *link = list_pop(&shard->replays);
-        struct replay *replay = CONTAINER_OF(link, struct replay, runnable);
+        struct session *session = CONTAINER_OF(link, struct replays, runnable)->session;
 
-        run_slice(replay);
+        while (shard->budget > 0 && can_go_on(shard, session)) {
+            run_slice(CONTAINER_OF(session->replays->walking.next, struct replay, walking));
+        }
         /* An early write may have let it go on already. */
-        if (replay->state == REPLAY_WALKING && has_room(shard, replay->session)) {
-            list_remove(&replay->runnable);
-            list_push(&again, &replay->runnable);
+        if (can_go_on(shard, session)) {
+            list_remove(&session->replays->runnable);
+            list_push(&again, &session->replays->runnable);
         }
     }
     list_splice(&shard->replays, &again);

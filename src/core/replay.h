@@ -30,10 +30,12 @@ int replay_start(struct shard *shard, struct session *session,
                  const struct replay_request *request) MUST_CHECK;
 
 /* Whether a live retained publication comes to this subscription through its replay. */
-bool replay_holds_back(const struct session *session, uint32_t node, uint64_t retained_number);
+bool replay_holds_back(const struct shard *shard, const struct session *session, uint32_t node,
+                       uint64_t retained_number);
 
-/* The subscription at this node is gone; or all of the session's are (node 0). */
+/* The subscription at this node is gone, or all of the session's are. */
 void replay_stop(struct shard *shard, struct session *session, uint32_t node);
+void replay_stop_all(struct shard *shard, struct session *session);
 
 /* The session's peer has room again. */
 void replay_resume(struct shard *shard, struct session *session);

@@ -502,6 +502,10 @@ struct match_cache *match_cache_free(struct match_cache *cache)
     return memory_free(cache);
 }
 
+/* Of a walk so many steps cost as much of the budget as one delivery: filters with wildcards at
+ * every level can make it long. */
+#define STEPS_OF_A_DELIVERY 8
+
 struct match_walk {
     const struct tree *tree;
     struct tree_levels levels;
@@ -553,18 +557,22 @@ static unsigned match_step(struct match_walk *walk, struct match_step at, struct
 }
 
 /* Depth first; every step takes one and pushes two at most, one level deeper. */
-static void match_walk(struct match_walk *walk)
+/* Answers how many. */
+static unsigned match_walk(struct match_walk *walk)
 {
     struct match_step stack[TREE_LEVEL_CAP + 2];
     unsigned len = 1;
+    unsigned steps = 0;
 
     stack[0] = (struct match_step){tree_root(walk->tree), 0};
     while (len > 0) {
         struct match_step at = stack[--len];
 
         len += match_step(walk, at, stack + len);
+        steps++;
         point("match step");
     }
+    return steps;
 }
 
 /* Fills a cache entry while the caller's visitor sees the nodes. */
@@ -640,13 +648,15 @@ static void match_uncached(struct shard *shard, struct slice topic, router_visit
                            void *context)
 {
     struct match_walk walk;
+    unsigned steps;
 
     walk.tree = shard->core->router.tree;
     walk.visit = visit;
     walk.context = context;
     walk.is_internal = topic.data[0] == '$';
     tree_cut(walk.tree, topic, &walk.levels);
-    match_walk(&walk);
+    steps = match_walk(&walk) / STEPS_OF_A_DELIVERY;
+    shard->budget -= MIN(shard->budget, steps);
 }
 
 void router_match(struct shard *shard, struct slice topic, uint64_t topic_hash,

@@ -85,7 +85,6 @@ static int session_new(struct shard *shard, struct slice id, uint64_t hash,
     }
     memcpy(session->id, id.data, id.len);
     session->id_len = (uint16_t)id.len;
-    list_init(&session->replays);
     list_init(&session->ended);
     wheel_timer_init(&session->timer, SHARD_TIMER_SESSION);
     r = table_add(&shard->sessions, &session->link, hash);
@@ -182,7 +181,7 @@ void session_end(struct shard *shard, struct session *session)
     table_remove(&shard->sessions, &session->link);
     give_place(shard->core);
     wheel_disarm(&session->timer);
-    replay_stop(shard, session, 0);
+    replay_stop_all(shard, session);
     if (!outbound_has_shared(&session->outbound)) {
         outbound_deinit(&session->outbound);
     }
@@ -388,7 +387,7 @@ void session_start(struct shard *shard, struct session *session)
 void session_on_room(struct shard *shard, struct session *session)
 {
     membership_on_room(shard, session);
-    if (!list_is_empty(&session->replays)) {
+    if (session->replays) {
         replay_resume(shard, session);
     }
 }
@@ -627,8 +626,9 @@ bool session_has_room(const struct shard *shard, const struct session *session)
 }
 
 /* Whether a subscription gets a publication that its filter matches. */
-static bool takes(const struct session *session, const struct publication *publication,
-                  const struct subscriber *subscriber, uint32_t node)
+static bool takes(const struct shard *shard, const struct session *session,
+                  const struct publication *publication, const struct subscriber *subscriber,
+                  uint32_t node)
 {
     if (session->is_over ||
         ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
@@ -636,8 +636,8 @@ static bool takes(const struct session *session, const struct publication *publi
         session_hides(session, publication->parts.topic, subscriber->options)) {
         return false;
     }
-    return publication->retained_number == 0 || list_is_empty(&session->replays) ||
-           !replay_holds_back(session, node, publication->retained_number);
+    return publication->retained_number == 0 || !session->replays ||
+           !replay_holds_back(shard, session, node, publication->retained_number);
 }
 
 static struct delivery_head head_of(const struct shard *shard,
@@ -654,7 +654,7 @@ static struct delivery_head head_of(const struct shard *shard,
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node)
 {
-    if (takes(session, publication, subscriber, node)) {
+    if (takes(shard, session, publication, subscriber, node)) {
         struct delivery_head head = head_of(shard, publication, subscriber);
 
         deliver(shard, session, publication, &head);
@@ -664,7 +664,7 @@ void session_deliver(struct shard *shard, struct session *session, struct public
 void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
                    uint32_t node)
 {
-    if (takes(merge->session, merge->publication, subscriber, node)) {
+    if (takes(shard, merge->session, merge->publication, subscriber, node)) {
         struct delivery_head head = head_of(shard, merge->publication, subscriber);
 
         merge_add(merge, head.identifier, head.qos, head.retain);

@@ -20,7 +20,7 @@
 
 struct membership;
 struct merge;
-struct replay;
+struct replays;
 struct subscriber;
 struct shard;
 
@@ -35,8 +35,8 @@ struct session {
     struct subscriptions subscriptions;
     struct membership *membership; /* NULL: in no group */
     struct message *will;
-    struct list_link replays;
-    struct list_link ended; /* in the shard's list, once the session is over */
+    struct replays *replays; /* NULL: none */
+    struct list_link ended;  /* in the shard's list, once the session is over */
     struct wheel_timer timer;
     uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
     uint32_t will_delay;      /* seconds */

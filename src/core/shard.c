@@ -93,6 +93,7 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
     table_init(&shard->sessions);
     mpsc_init(&shard->kept);
     list_init(&shard->replays);
+    table_init(&shard->replay_table);
     list_init(&shard->ended);
     list_init(&shard->filling);
     share_dealt_init(&shard->dealt, core->worker_len);
@@ -148,6 +149,7 @@ struct shard *shard_free(struct shard *shard)
 {
     if (shard) {
         table_deinit(&shard->sessions);
+        table_deinit(&shard->replay_table);
         shard->cache = match_cache_free(shard->cache);
         share_dealt_deinit(&shard->dealt);
         memory_free(shard);

@@ -82,15 +82,16 @@ struct shard {
     struct table sessions;
     struct match_cache *cache;
     struct fanout fanout;
-    struct list_link replays; /* that can go on now */
+    struct list_link replays; /* of sessions that can go on with theirs now */
     struct sweep sweep;       /* of the retained tree; one worker's only */
     struct census_cursor census;
     struct list_link ended;   /* sessions that still have subscriptions to remove */
     struct list_link filling; /* memberships without room, since this iteration or the last */
     uint32_t iteration;
     struct share_dealt dealt;
-    size_t echo_len; /* replays on their way through a grace period and the mailbox */
-    size_t wait_len; /* waits for the store that are not over */
+    size_t echo_len;           /* replays on their way through a grace period and the mailbox */
+    size_t wait_len;           /* waits for the store that are not over */
+    struct table replay_table; /* by session and node of the filter tree */
     struct mpsc kept CACHE_ALIGNED; /* waits that are over; pushed by the store */
 };
 

@@ -26,6 +26,9 @@ struct worker_ops {
     /* The mailbox that stopped these connections from being read has room again. */
     void (*on_resume)(void *context, struct list_link *paused);
 
+    /* Behind the events, with a part of the budget for itself: what earlier ones did not reach. */
+    void (*go_on)(void *context);
+
     /* Writes what this iteration produced, to every connection that has some. */
     void (*flush)(void *context);
 

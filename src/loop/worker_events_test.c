@@ -73,6 +73,11 @@ static void on_timer(void *context, struct wheel_timer *timer)
     fail();
 }
 
+static void go_on(void *context)
+{
+    (void)context;
+}
+
 static void on_resume(void *context, struct list_link *paused)
 {
     (void)context;
@@ -109,6 +114,7 @@ static const struct worker_ops ops = {
     .on_client = on_client,
     .on_timer = on_timer,
     .on_resume = on_resume,
+    .go_on = go_on,
     .flush = flush,
     .bury = bury,
     .has_work = has_work,

@@ -77,6 +77,11 @@ static void on_timer(void *context, struct wheel_timer *timer)
     station->play->on_timer(station);
 }
 
+static void go_on(void *context)
+{
+    (void)context;
+}
+
 static void on_resume(void *context, struct list_link *paused)
 {
     struct station *station = context;
@@ -130,6 +135,7 @@ static const struct worker_ops ops = {
     .on_client = on_client,
     .on_timer = on_timer,
     .on_resume = on_resume,
+    .go_on = go_on,
     .flush = flush,
     .bury = bury,
     .has_work = has_work,

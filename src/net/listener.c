@@ -272,10 +272,10 @@ static int remove_stale(const struct sockaddr_un *name)
     return r;
 }
 
-static int bind_unix(const struct attempt *attempt, int fd, const struct sockaddr_un *name)
+static int bind_unix(int fd, const struct sockaddr_un *name)
 {
     mode_t before = umask(UNIX_UMASK);
-    int r = bind_and_listen(attempt, fd, (const struct sockaddr *)name, sizeof(*name));
+    int r = bind(fd, (const struct sockaddr *)name, sizeof(*name)) < 0 ? -errno : 0;
 
     umask(before);
     return r;
@@ -292,6 +292,29 @@ static void remember_file(struct listener *listener, const char *path)
     }
 }
 
+static void remove_file(struct listener *listener)
+{
+    struct stat status;
+
+    if (lstat(listener->unix_path, &status) == 0 && status.st_dev == listener->unix_device &&
+        status.st_ino == listener->unix_inode) {
+        unlink(listener->unix_path);
+    }
+    listener->unix_path[0] = '\0';
+}
+
+static int bind_unix_and_listen(const struct attempt *attempt, int fd,
+                                const struct sockaddr_un *name)
+{
+    int r = bind_unix(fd, name);
+
+    if (r == 0) {
+        remember_file(attempt->listener, attempt->params->unix_path);
+        r = listen(fd, attempt->params->backlog) < 0 ? -errno : 0;
+    }
+    return r;
+}
+
 static int open_unix_socket(const struct attempt *attempt, const struct sockaddr_un *name)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -300,12 +323,11 @@ static int open_unix_socket(const struct attempt *attempt, const struct sockaddr
     if (fd < 0) {
         return fail_unix(attempt, -errno);
     }
-    r = bind_unix(attempt, fd, name);
+    r = bind_unix_and_listen(attempt, fd, name);
     if (r < 0) {
         close(fd);
         return fail_unix(attempt, r);
     }
-    remember_file(attempt->listener, attempt->params->unix_path);
     return add_socket(attempt, fd);
 }
 
@@ -323,6 +345,9 @@ static int open_unix(const struct attempt *attempt)
     lock = lock_folder(&name);
     r = remove_stale(&name);
     r = r < 0 ? fail_unix(attempt, r) : open_unix_socket(attempt, &name);
+    if (r < 0 && attempt->listener->unix_path[0]) {
+        remove_file(attempt->listener);
+    }
     if (lock >= 0) {
         close(lock);
     }
@@ -345,16 +370,6 @@ int listener_open(const struct listener_params *params, struct listener *listene
         listener_close(listener_out);
     }
     return r;
-}
-
-static void remove_file(const struct listener *listener)
-{
-    struct stat status;
-
-    if (lstat(listener->unix_path, &status) == 0 && status.st_dev == listener->unix_device &&
-        status.st_ino == listener->unix_inode) {
-        unlink(listener->unix_path);
-    }
 }
 
 void listener_close(struct listener *listener)

@@ -5,6 +5,7 @@ witnesses who must not notice anything.
 
 import contextlib
 import re
+import signal
 import time
 
 from . import wire
@@ -23,9 +24,15 @@ REFUSALS = {
 # The line that says why somebody was closed without a word.
 EXCUSES = re.compile(r".*(out of memory|cannot allocate memory|quota exceeded|server unavailable|"
                      r"implementation specific error|server busy|too many open files|"
-                     r"no buffer space|PROXY header: memory|messages are being dropped|configuration stays as it was).*", re.I)
+                     r"no buffer space|PROXY header: memory|messages are being dropped|"
+                     r"configuration stays as it was).*", re.I)
+# Whoever comes while one of these holds is closed without another line; how many, the end says.
+SHORTAGE = re.compile(r".*Out of [a-z ]+ on port \d+, refusing new connections for now\.")
+SHORTAGE_OVER = re.compile(r".*Accepting connections again: (\d+) were refused for want of .*\.")
 # What is waited for while a call fails: longer than a listener's pause without descriptors.
-SHORT = 4.0
+SHORT = 2.5
+# A broker that is still at it is waited for as long as this: the machine may be slow.
+LONG = 90.0
 
 
 class Broken(AssertionError):
@@ -37,13 +44,16 @@ class Peer(Client):
 
     def __init__(self, bench, *arguments, **options):
         self.bench = bench
+        self.foreseen = {0x8B, 0x8E}  # what it may be told for other reasons
         super().__init__(*arguments, **options)
 
     def receive(self, timeout=PATIENCE):
         return super().receive(min(timeout, self.bench.patience))
 
     def receive_new(self, timeout=PATIENCE):
-        got = super().receive_new(timeout)
+        end = time.monotonic() + LONG
+        while (got := super().receive_new(timeout)) is None and self.bench.may_wait(end):
+            pass
         if got is not None:
             self.bench.note(self, got)
         return got
@@ -53,6 +63,7 @@ class Bench:
     def __init__(self, start_broker, text, points, **options):
         self.points, self.patience = points, PATIENCE
         self.refused, self.peers, self.serial = [], [], 0
+        self.shortages, self.turned_away, self.counted = 0, 0, 0
         self.broker = start_broker(text, environment=points.environment, **options)
         self.witnesses = [self.witness(n) for n in range(2)]
         self.descriptors = self.broker.descriptors()
@@ -75,7 +86,7 @@ class Bench:
         self.serial += 1
         peer = self.open(version, address, name or f"peer-{self.serial}")
         peer.send(before + wire.connect(peer.name, version, **fields) + behind)
-        peer.connack = peer.expect("CONNACK", code=0)
+        peer.expect("CONNACK", code=0)
         return peer
 
     def name(self, front=""):
@@ -83,21 +94,63 @@ class Bench:
         return f"{front}{self.serial}"
 
     def note(self, peer, got):
+        if got.kind == "CONNACK":
+            peer.connack = got
         code = got.fields.get("code", got.fields.get("reason", 0))
         codes = [each for each in [code, *got.fields.get("codes", [])] if each >= 0x80 or
                  (got.kind == "CONNACK" and each)]
         for each in codes:
             self.refused.append((peer.name, got.kind, each))
-            if each not in REFUSALS.get(got.kind, ()) and each not in (0x8B, 0x8E):
+            if each not in peer.foreseen | REFUSALS.get(got.kind, set()):
                 raise Broken(f"{peer} was told 0x{each:02X} in {got}")
 
-    # ---- one step ----
+    # ---- waiting ----
+
+    def may_wait(self, end):
+        """Whether what did not come in time may still come."""
+        return time.monotonic() < end and self.broker.is_busy()
+
+    def wait(self, condition, what):
+        """Until it holds, as long as patience lasts or the broker is busy."""
+        end = time.monotonic() + LONG
+        while True:
+            deadline = time.monotonic() + self.patience
+            while time.monotonic() < deadline:
+                if condition():
+                    return
+                time.sleep(0.005)
+            assert self.may_wait(end), what
+
+    def log_size(self):
+        return self.broker.log_path.stat().st_size
+
+    def log_since(self, size):
+        """What was logged when the log was longer than that; a thread of its own writes it."""
+        with open(self.broker.log_path, "rb") as log:
+            log.seek(size)
+            return log.read().decode(errors="backslashreplace")
 
     def log_lines(self):
-        """What was logged since this was asked last; the log is written by a thread of its own."""
-        text = self.broker.process._text()
-        lines, self.log_at = text[self.log_at:].splitlines(), len(text)
+        """The whole lines since this was asked last."""
+        text = self.log_since(self.log_at)
+        text = text[:text.rfind("\n") + 1]
+        self.log_at += len(text.encode())
+        lines = text.splitlines()
+        for line in lines:
+            over = SHORTAGE_OVER.fullmatch(line)
+            self.shortages += bool(SHORTAGE.fullmatch(line)) - bool(over)
+            self.counted += int(over[1]) if over else 0
         return lines
+
+    def reload(self):
+        """SIGHUP; whether the new configuration holds now, as the log tells."""
+        said = re.compile(r"(Config loaded from)|configuration stays as it was")
+        before = self.log_size()
+        self.broker.signal(signal.SIGHUP)
+        self.wait(lambda: said.search(self.log_since(before)), "a reload came to no end")
+        return said.search(self.log_since(before))[1] is not None
+
+    # ---- one step ----
 
     def run(self, step):
         """The step as it is when nothing fails."""
@@ -120,8 +173,8 @@ class Bench:
         """
         self.log_lines()
         self.refused.clear()
-        self.patience = getattr(step, "patience", SHORT)
-        excuse = None
+        self.patience = SHORT
+        excuse, at_door = None, 0
         try:
             with self.points.armed(what, first, times):
                 step(self)
@@ -129,24 +182,56 @@ class Bench:
             raise
         except (AssertionError, Closed, OSError) as error:
             excuse = error
+            at_door = self.count_at_door(error)
         finally:
             self.patience = PATIENCE
             self.leave()
         failed = self.points.failed()
         if hasattr(step, "tidy"):
             step.tidy(self)
-        if excuse and times == 1 and not self.refused and not self.finds_excuse():
+        if excuse and times == 1 and not self.refused and not self.finds_excuse(at_door):
             raise Broken(f"nobody said why: {type(excuse).__name__}: {excuse}")
         self.check()
         return failed > 0
 
-    def finds_excuse(self):
-        deadline = time.monotonic() + 1
-        while time.monotonic() < deadline:
-            if any(EXCUSES.fullmatch(line) for line in self.log_lines()):
-                return True
-            time.sleep(0.02)
-        return False
+    def count_at_door(self, error):
+        """Those who were closed before they were anybody."""
+        if isinstance(error, AssertionError) and "closed" not in str(error):
+            return 0
+        return sum(not peer.connack for peer in self.peers)
+
+    def finds_excuse(self, at_door):
+        """A line that was logged meanwhile; for who was closed at the door one that still holds."""
+        found = []
+
+        def is_excused():
+            found.extend(line for line in self.log_lines()
+                         if EXCUSES.fullmatch(line) and not SHORTAGE.fullmatch(line))
+            return found or (at_door and self.shortages > 0)
+
+        self.broker.wait_quiet()
+        try:
+            self.wait(is_excused, "an excuse")
+        except AssertionError:
+            return False
+        if not found:
+            self.turned_away += at_door
+        return True
+
+    def finish(self):
+        """Whoever was turned away without a line has been counted by the one at the end."""
+        if self.turned_away:
+            self.wait_for_shortages()
+        self.broker.finish()
+
+    def wait_for_shortages(self):
+        def is_over():
+            self.log_lines()
+            return self.shortages == 0
+
+        wait_until(is_over, 30, what="the end of a shortage")
+        if self.counted < self.turned_away:
+            raise Broken(f"{self.turned_away} were turned away, {self.counted} counted")
 
     def check(self):
         """Everybody else is served, and so is who comes now; what belonged to the others is free."""
@@ -166,7 +251,7 @@ class Bench:
             raise Broken(f"a fresh client got {got}")
         self.leave()
         try:
-            wait_until(lambda: self.broker.descriptors() <= self.descriptors, 5)
+            self.wait(lambda: self.broker.descriptors() <= self.descriptors, "descriptors")
         except AssertionError:
             raise Broken(f"{self.broker.descriptors()} descriptors, not {self.descriptors}") \
                 from None

@@ -257,7 +257,9 @@ class Client:
         if qos == 1:
             return self.expect("PUBACK", id=id)
         if qos == 2:
-            self.expect("PUBREC", id=id)
+            got = self.expect("PUBREC", id=id)
+            if got.fields.get("reason", 0) >= 0x80:
+                return got  # a refusal ends it, and frees the identifier
             self.send(wire.ack("PUBREL", id))
             return self.expect("PUBCOMP", id=id)
         return None

@@ -17,6 +17,15 @@ MAGIC = b"NJFAIL1\0"
 HEAD, ROW, NAME = 64, 128, 112
 ANY, MEMORY, NONE = 0xFFFFFFFE, 0xFFFFFFFD, 0xFFFFFFFF
 FOREVER = 0x7FFFFFFF
+# Of a call that is come by more often so many hits fail, evenly spread.
+EVERY = os.environ.get("NIGHTJAR_TESTS_FAULTS") == "every"
+HITS_MAX = 100 if EVERY else 2
+
+
+def numbers(count):
+    """Which of so many hits fail."""
+    wanted = min(count, HITS_MAX)
+    return [1 + count * n // wanted for n in range(wanted)]
 
 
 def is_built_in():

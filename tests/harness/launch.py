@@ -219,6 +219,9 @@ class Launch:
         text = self.output()
         if SANITIZER.search(text):
             return f"a report:\n{text}"
+        left = [name for name in ("s", "pid") if (self.folder / name).exists()]
+        if left and not self.recipe.files.keys() & set(left):
+            return f"it left {left}:\n{text}"
         if status == 0:
             return None
         if serves or status not in (1, 3) or not REASON.search(text):

@@ -10,6 +10,7 @@ only the answer counts.
 """
 
 import contextlib
+import itertools
 import pathlib
 import signal
 import time
@@ -102,6 +103,23 @@ def test_flooding_subscribe(start_broker, version, workers):
     assert workers > 1 or count <= HOSTILE * (READ // size + 1)
 
 
+def test_long_walks(start_broker, version, workers):
+    """
+    A topic that wildcards at every level lead a long way costs as much of the budget as it takes,
+    once for all of the hostile: they publish the same ones.
+    """
+    broker = start_broker(DEFAULT)
+    bystander, hostile = others(broker, version)
+    filters = ["/".join(each) + "/none" for each in itertools.product("a+", repeat=14)]
+    for at in range(0, len(filters), 2048):
+        hostile[0].subscribe(*filters[at:at + 2048])
+    topic = "/".join("a" * 14)
+    rounds = [wire.publish(f"{topic}/{n}", version=version) +
+              wire.publish("seen", b"x", version=version) for n in range(4000)]
+    count = packets_before_answer(broker, bystander, hostile, b"".join(rounds))
+    assert workers > 1 or count <= 20 * HOSTILE
+
+
 def test_huge_packets(start_broker, version, workers):
     broker = start_broker(DEFAULT)
     bystander, hostile = others(broker, version)
@@ -170,3 +188,30 @@ def test_one_byte_at_a_time(start_broker, version, workers):
             bystander.ping()
     for _ in hostile:
         bystander.expect("PUBLISH", payload=b"x" * 100)
+
+
+def test_many_subscriptions(start_broker, version, workers):
+    """
+    All that is kept for a filter is found by it. Were others looked at, this would take minutes;
+    so would the answer to the bystander.
+    """
+    broker = start_broker(DEFAULT + "sys_interval 1\n")
+    bystander, hostile = others(broker, version)
+    bystander.publish("seen", "x", retain=True)
+    bystander.expect("PUBLISH")
+    filters = [f"{n:x}/+" for n in range(40_000)]
+    parts = [filters[at:at + 8000] for at in range(0, len(filters), 8000)]
+    worst = 0.0
+    for pack in (lambda part: wire.subscribe(1, *((each, 0) for each in part), version=version),
+                 lambda part: wire.unsubscribe(1, *part, version=version)):
+        for part in parts:
+            hostile[0].send(pack(part))
+            begun = time.monotonic()
+            bystander.ping()
+            worst = max(worst, time.monotonic() - begun)
+        for _ in parts:
+            hostile[0].expect_any()
+    hostile[0].subscribe(*filters[:8000])
+    hostile[0].close()
+    bystander.ping()
+    print(f"the slowest answer took {worst * 1000:.1f} ms")
