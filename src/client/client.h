@@ -233,8 +233,8 @@ void client_on_ack(struct client *client, enum mqtt_packet_type type, struct sli
 void client_on_pingreq(struct client *client, struct slice body);
 void client_on_disconnect(struct client *client, struct slice body);
 
-/* connect.c: at home, after the move or at once. */
-void client_arrive(struct client *client);
+/* connect.c: at home, after the move or at once, and then with what the buffer still holds. */
+void client_arrive(struct client *client, struct slice rest);
 
 /*
  * Whether a client that was let in would be let in again, by what its listener says now. One whose

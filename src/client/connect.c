@@ -220,7 +220,7 @@ static int take_will(struct client *client, const struct mqtt_connect *connect)
         login->will_delay = will->properties.will_delay_interval;
     }
     login->will_expiry = mqtt_properties_has(&will->properties, MQTT_MESSAGE_EXPIRY_INTERVAL)
-                             ? will->properties.message_expiry_interval
+                             ? MIN(will->properties.message_expiry_interval, SESSION_NEVER - 1)
                              : SESSION_NEVER;
     r = forward_properties(hub, &will->properties, &parts.properties);
     return r < 0 ? r : message_new(&parts, &login->will);
@@ -378,7 +378,7 @@ static void go_home(struct client *client, struct slice rest)
     pending_end(client);
     client_state_change(&client->state, CLIENT_MOVING);
     if (home == hub->shard->worker) {
-        client_arrive(client);
+        client_arrive(client, rest);
         return;
     }
     r = login_keep_rest(login, rest);
@@ -532,12 +532,48 @@ static void arm_keep_alive(struct client *client)
     }
 }
 
-void client_arrive(struct client *client)
+static bool may_be_read(const struct client *client)
+{
+    return client->state == CLIENT_READY && !client->pause && !client->is_held &&
+           !client->is_unkept && !client->has_failed && !client_is_put_off(client);
+}
+
+/*
+ * What the earlier connection with this id sent before it was given up may still lie in its socket,
+ * since another worker was quicker with the new one: who has left is not taken over, and leaves no
+ * will. Reading needs the hub's buffer, in which `rest` may stand. Without memory it is not read.
+ */
+static void hear_out_earlier(const struct client *client, struct slice rest)
+{
+    const struct login *login = client->facts->login;
+    struct client *earlier =
+        session_find_client(client->hub->shard, slice_of(login->id, login->id_len));
+    uint8_t *copy = NULL;
+
+    if (!earlier || !may_be_read(earlier)) {
+        return;
+    }
+    if (rest.len > 0) {
+        copy = memory_alloc(rest.len);
+        if (!copy) {
+            return;
+        }
+        memcpy(copy, rest.data, rest.len);
+    }
+    client_read(earlier);
+    if (copy) {
+        memcpy((uint8_t *)(uintptr_t)rest.data, copy, rest.len);
+        memory_free(copy);
+    }
+}
+
+void client_arrive(struct client *client, struct slice rest)
 {
     struct login *login = client->facts->login;
     struct ack *ack = NULL;
     int r = 0;
 
+    hear_out_earlier(client, rest);
     if (!client->is_polled) {
         r = poller_add(worker_poller(client->hub->worker), client->fd, POLLER_READ, client);
         client->is_polled = r == 0;

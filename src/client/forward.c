@@ -13,7 +13,8 @@ uint32_t forward_expiry(const struct mqtt_properties *properties, uint64_t now_m
     if (!mqtt_properties_has(properties, MQTT_MESSAGE_EXPIRY_INTERVAL)) {
         return MESSAGE_NEVER;
     }
-    return wheel_deadline(now_ms, (uint64_t)properties->message_expiry_interval * 1000);
+    return MIN(wheel_deadline(now_ms, (uint64_t)properties->message_expiry_interval * 1000),
+               MESSAGE_LATEST);
 }
 
 int forward_properties(struct hub *hub, const struct mqtt_properties *properties,

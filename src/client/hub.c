@@ -206,7 +206,7 @@ static void on_client(void *context, struct client *client)
     } else if (!client_is_allowed(client)) {
         client_refuse(client, MQTT_NOT_AUTHORIZED);
     } else {
-        client_arrive(client);
+        client_arrive(client, slice_of(NULL, 0));
     }
 }
 

@@ -226,6 +226,9 @@ static uint32_t seconds_left(const struct client *client, const struct message_p
     uint64_t now_ms = client->hub->shard->now_ms;
     uint64_t left = ends_ms > now_ms + 1000 ? (ends_ms - now_ms) / 1000 : 1;
 
+    if (parts->expires_at == MESSAGE_LATEST) {
+        return parts->expiry_interval;
+    }
     return (uint32_t)MIN(left, parts->expiry_interval);
 }
 

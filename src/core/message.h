@@ -17,6 +17,9 @@
 /* A message without Message Expiry Interval. */
 #define MESSAGE_NEVER UINT32_MAX
 
+/* Also what expires later than can be told: in more than a century. */
+#define MESSAGE_LATEST (MESSAGE_NEVER - 1)
+
 /* Numbered, but not in every mailbox yet: a replay must not send it before it is. */
 #define MESSAGE_UNPOSTED (UINT64_C(1) << 63)
 

@@ -41,6 +41,14 @@ static struct session *session_find(const struct shard *shard, struct slice id, 
     return NULL;
 }
 
+struct client *session_find_client(const struct shard *shard, struct slice client_id)
+{
+    const struct session *session =
+        session_find(shard, client_id, hash_bytes(&shard->core->key, client_id));
+
+    return session ? session->client : NULL;
+}
+
 /* Written only while it grows. */
 static void note_most(struct core *core, uint32_t len)
 {
@@ -112,7 +120,9 @@ static int send_will(struct shard *shard, struct session *session)
     int r;
 
     /* Nobody else has seen the message yet. */
-    session->will->expires_at = deadline_of(shard, session->will_expiry);
+    session->will->expires_at = session->will_expiry == SESSION_NEVER
+                                    ? MESSAGE_NEVER
+                                    : MIN(deadline_of(shard, session->will_expiry), MESSAGE_LATEST);
     session->will->expiry_interval = session->will_expiry;
     if (!session->will->is_stored) {
         message_set_stored(session->will);

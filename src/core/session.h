@@ -103,6 +103,9 @@ void session_set_expiry(struct session *session, uint32_t expiry_interval);
 struct slice session_id(const struct session *session);
 struct client *session_client(const struct session *session);
 
+/* Who is connected with this id; NULL: nobody. */
+struct client *session_find_client(const struct shard *shard, struct slice client_id);
+
 /* What No Local knows a client by: the hash of its id, whichever session that has. */
 static inline uint64_t session_origin(const struct session *session)
 {

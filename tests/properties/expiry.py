@@ -33,6 +33,22 @@ def test_never_more_than_came(broker, retain, workers):
     assert client.take_message().properties == {EXPIRY: 0}
 
 
+@pytest.mark.holds("5.0: MQTT-3.3.2-6")
+@pytest.mark.workers
+@pytest.mark.parametrize("interval", [1 << 31, (1 << 32) - 2, (1 << 32) - 1])
+def test_as_late_as_can_be(broker, interval, workers):
+    """More than a century hence: told all the same, a will's as well."""
+    expiry = {"message_expiry_interval": interval}
+    to = broker.connect("to", 5)
+    to.subscribe("t")
+    sender = broker.connect("from", 5, will=wire.Will("t", b"will", properties=expiry))
+    sender.publish("t", b"x", properties=expiry)
+    sender.reset()
+    for payload in (b"x", b"will"):
+        got = to.expect("PUBLISH", payload=payload)
+        assert interval - 2 <= got.properties["message_expiry_interval"] <= interval
+
+
 @pytest.mark.holds("5.0: MQTT-3.3.2-5 MQTT-3.3.2-6")
 @pytest.mark.workers
 def test_counted_in_a_queue(broker, workers):

@@ -136,3 +136,20 @@ def drain(client):
     if got is None or got.kind == "DISCONNECT":
         return None
     return int(got.payload)
+
+
+@pytest.mark.holds("3.1.1: MQTT-3.1.2-10", "5.0: MQTT-3.14.4-3")
+@pytest.mark.workers
+@pytest.mark.parametrize("lasting", [False, True])
+def test_who_left_is_not_taken_over(broker, version, lasting, workers):
+    """Whatever came before the end of the earlier connection counts, whoever is quicker."""
+    watcher = broker.connect("watcher", version)
+    watcher.subscribe("#", qos=1)
+    for number in range(30):
+        name = f"x-{number}"
+        first = broker.connect(name, version, will=Will("gone", name.encode()), lasting=lasting)
+        first.send(wire.publish("last", name.encode(), version=version), wire.disconnect())
+        broker.connect(name, version, lasting=lasting, session=lasting).send(
+            wire.publish("first", name.encode(), version=version))
+        watcher.expect("PUBLISH", topic="last", payload=name)
+        watcher.expect("PUBLISH", topic="first", payload=name)
