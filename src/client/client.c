@@ -269,12 +269,13 @@ void client_on_event(struct client *client, unsigned bits)
     if ((bits & POLLER_WRITE) != 0 && !list_is_linked(&client->link)) {
         list_push(&client->hub->dirty, &client->link);
     }
+    if (client_is_put_off(client)) {
+        /* What was read before comes first; the poller tells this again. */
+        return;
+    }
     if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->pause && !client->is_held &&
         !client->is_unkept && client->state != CLIENT_CLOSING) {
-        /* What was read before comes first. */
-        if (!client_is_put_off(client)) {
-            client_read(client);
-        }
+        client_read(client);
     } else if ((bits & POLLER_HANGUP) != 0 && client->state != CLIENT_CLOSING) {
         client_lose(client, "connection closed by client");
     }
