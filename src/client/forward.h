@@ -11,7 +11,8 @@
 
 struct hub;
 
-/* Seconds of the workers' clock at which a message expires; MESSAGE_NEVER without the property. */
+/* Seconds of the workers' clock at which a message expires, MESSAGE_LATEST at most; MESSAGE_NEVER
+ * without the property. */
 uint32_t forward_expiry(const struct mqtt_properties *properties, uint64_t now_ms);
 
 /*
