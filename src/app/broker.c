@@ -203,7 +203,7 @@ static void make_room(struct broker *broker)
 static void make_main(struct broker *broker, const struct command_line *line)
 {
     broker->dump = dump_new(broker->server, broker->worker_len);
-    broker->sys = sys_new(broker->server);
+    broker->sys = sys_new(broker->server, broker->settings);
     broker->reloader = reloader_new(&(struct reloader_params){
         .line = line,
         .server = broker->server,

@@ -185,6 +185,7 @@ static void publish(struct reloader *reloader, struct attempt *attempt)
     *reloader->params.settings = TAKE(attempt->next);
     reloader->reload = TAKE(attempt->reload);
     reload_publish(reloader->reload);
+    sys_take_over(reloader->params.sys, *reloader->params.settings);
 }
 
 /* Life */

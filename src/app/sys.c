@@ -1,5 +1,6 @@
 #include "app/sys.h"
 
+#include "app/sys_listeners.h"
 #include "app/sys_load.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -8,7 +9,6 @@
 #include "loop/clock.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +28,7 @@
 struct sys {
     struct server *server;
     struct bulletin bulletin;
+    struct sys_listeners *listeners;
     struct sys_load *loads; /* of the rows of metrics, one each, used or not */
     char (*topics)[TOPIC_CAP];
     unsigned interval_s;
@@ -80,12 +81,13 @@ static void add_rows_of(struct sys *sys, const struct metric_row *row)
     }
 }
 
-struct sys *sys_new(struct server *server)
+struct sys *sys_new(struct server *server, const struct settings *settings)
 {
     struct sys *sys = memory_must_alloc_zero(1, sizeof(*sys));
     unsigned len = count_all_topics();
 
     sys->server = server;
+    sys->listeners = sys_listeners_new(server, settings);
     sys->start_ms = clock_now_ms();
     sys->last_ms = sys->start_ms;
     sys->due_ms = UINT64_MAX;
@@ -104,6 +106,7 @@ struct sys *sys_new(struct server *server)
 struct sys *sys_free(struct sys *sys)
 {
     if (sys) {
+        sys_listeners_free(sys->listeners);
         memory_free(sys->loads);
         memory_free(sys->bulletin.rows);
         memory_free(sys->topics);
@@ -113,35 +116,17 @@ struct sys *sys_free(struct sys *sys)
 
 /* What they say now */
 
-static struct bulletin_row *PRINTF_LIKE(2, 3) say(struct bulletin_row *row, const char *format, ...)
-{
-    char text[BULLETIN_TEXT_CAP];
-    va_list values;
-    int len;
-
-    va_start(values, format);
-    len = vsnprintf(text, sizeof(text), format, values);
-    va_end(values);
-    assert(len > 0 && (size_t)len < sizeof(text));
-    if (row->len != len || memcmp(row->text, text, (size_t)len) != 0) {
-        memcpy(row->text, text, (size_t)len);
-        row->len = (uint8_t)len;
-        row->is_due = true;
-    }
-    return row + 1;
-}
-
 static struct bulletin_row *say_metric(struct bulletin_row *at, const struct metric_row *row,
                                        const struct sys_load *load, uint64_t value)
 {
     if (row->topic) {
-        at = say(at, "%" PRIu64, value);
+        bulletin_say(at++, "%" PRIu64, value);
     }
     if (row->alias) {
-        at = say(at, "%" PRIu64, value);
+        bulletin_say(at++, "%" PRIu64, value);
     }
     for (unsigned i = 0; row->load && i < SYS_LOAD_LEN; i++) {
-        at = say(at, "%.2f", load->averages[i]);
+        bulletin_say(at++, "%.2f", load->averages[i]);
     }
     return at;
 }
@@ -160,8 +145,8 @@ static void update_rows(struct sys *sys, const uint64_t *values, uint64_t now_ms
 {
     struct bulletin_row *at = sys->bulletin.rows;
 
-    at = say(at, "nightjar version " NIGHTJAR_VERSION);
-    at = say(at, "%" PRIu64 " seconds", (now_ms - sys->start_ms) / 1000);
+    bulletin_say(at++, "nightjar version " NIGHTJAR_VERSION);
+    bulletin_say(at++, "%" PRIu64 " seconds", (now_ms - sys->start_ms) / 1000);
     for (size_t i = 0; i < metric_row_len; i++) {
         at = say_metric(at, &metric_rows[i], &sys->loads[i], values[metric_rows[i].first]);
     }
@@ -171,15 +156,16 @@ static void update_rows(struct sys *sys, const uint64_t *values, uint64_t now_ms
 static void publish(struct sys *sys, uint64_t now_ms)
 {
     uint64_t values[METRIC_LEN];
+    int r = 0;
 
     server_sum(sys->server, values);
     values[METRIC_HEAP] = memory_used(&values[METRIC_HEAP_MAX]);
     update_loads(sys, values, now_ms);
-    if (bulletin_is_under_way(&sys->bulletin)) {
-        return;
+    if (!bulletin_is_under_way(&sys->bulletin)) {
+        update_rows(sys, values, now_ms);
+        r = server_publish(sys->server, &sys->bulletin);
     }
-    update_rows(sys, values, now_ms);
-    if (server_publish(sys->server, &sys->bulletin) < 0) {
+    if (sys_listeners_publish(sys->listeners) < 0 || r < 0) {
         log_line(LOG_WARNING, "Warning: Out of memory for the topics below $SYS.");
     }
 }
@@ -210,6 +196,11 @@ void sys_set_interval(struct sys *sys, unsigned interval_s)
     }
     publish(sys, now_ms);
     arm(sys, now_ms, true);
+}
+
+void sys_take_over(struct sys *sys, const struct settings *settings)
+{
+    sys_listeners_take_over(sys->listeners, settings);
 }
 
 uint64_t sys_due_ms(const struct sys *sys)

@@ -14,7 +14,8 @@ static void refuse(struct client *client, enum addresses_verdict verdict)
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    metrics_count(client->hub->metrics, is_rate ? METRIC_ADDRESS_RATE : METRIC_ADDRESS_FULL);
+    hub_count(client->hub, client->facts->listener,
+              is_rate ? METRIC_ADDRESS_RATE : METRIC_ADDRESS_FULL, 1);
     client_log(client, LOG_NOTICE, LOG_EVENT_ADDRESS_REFUSED, reason,
                "Connection from %s on port %u%s refused: %s.", client_address(client, address),
                client->facts->listener->settings->port, client_via(client, via), reason);

@@ -3,8 +3,39 @@
 #include "base/log.h"
 #include "client/hub.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
 /* Any worker could: a retained message takes its place by its topic, not by who publishes it. */
 #define PUBLISHER 0
+
+static void set(struct bulletin_row *row, const char *text, uint8_t len)
+{
+    if (row->len != len || memcmp(row->text, text, len) != 0) {
+        memcpy(row->text, text, len);
+        row->len = len;
+        row->is_due = true;
+    }
+}
+
+void bulletin_say(struct bulletin_row *row, const char *format, ...)
+{
+    char text[BULLETIN_TEXT_CAP];
+    va_list values;
+    int len;
+
+    va_start(values, format);
+    len = vsnprintf(text, sizeof(text), format, values);
+    va_end(values);
+    assert(len > 0 && (size_t)len < sizeof(text));
+    set(row, text, (uint8_t)len);
+}
+
+void bulletin_say_nothing(struct bulletin_row *row)
+{
+    set(row, "", 0);
+}
 
 static int publish(struct hub *hub, const struct bulletin_row *row)
 {

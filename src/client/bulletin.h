@@ -18,7 +18,7 @@ struct worker_group;
 struct bulletin_row {
     const char *topic;
     bool is_due; /* to be published; stays so when there was no memory for it */
-    uint8_t len;
+    uint8_t len; /* 0: it has nothing to say, and is no retained message any more */
     char text[BULLETIN_TEXT_CAP];
 };
 
@@ -29,6 +29,11 @@ struct bulletin {
     unsigned row_len;
     _Atomic bool is_under_way;
 };
+
+/* What the row says from now on; it is due when that is something else than before. Main, while the
+ * bulletin is not under way. */
+void bulletin_say(struct bulletin_row *row, const char *format, ...) PRINTF_LIKE(2, 3);
+void bulletin_say_nothing(struct bulletin_row *row);
 
 /* Begins to publish the rows that are due. -ENOMEM: it does not. */
 int bulletin_publish(struct worker_group *group, struct bulletin *bulletin) MUST_CHECK;

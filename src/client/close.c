@@ -68,7 +68,7 @@ void client_refuse_header(struct client *client, enum proxy_refusal refusal)
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    metrics_count(client->hub->metrics, METRIC_PROXY_REFUSED + refusal);
+    hub_count(client->hub, facts->listener, METRIC_PROXY_REFUSED + refusal, 1);
     client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_REFUSED, proxy_refusal_word(refusal),
                "Connection from %s on port %u%s refused: PROXY header: %s.",
                client_address(client, address), facts->listener->settings->port,
@@ -199,7 +199,7 @@ void client_refuse(struct client *client, enum mqtt_reason reason)
     size_t size = client->version ? mqtt_connack_size(&connack) : 0;
     uint8_t *at = NULL;
 
-    metrics_count(client->hub->metrics, METRIC_CONNECT_REFUSED + reason);
+    hub_count(client->hub, client->facts->listener, METRIC_CONNECT_REFUSED + reason, 1);
     if (size > client->max_packet_size) {
         connack.reason_string = slice_of(NULL, 0);
         size = mqtt_connack_size(&connack);

@@ -183,7 +183,7 @@ static enum mqtt_reason check_connect(const struct client *client,
     if (reason == MQTT_SUCCESS && connect->version < MQTT_5_0 &&
         keep_alive_is_over(client, connect->keep_alive)) {
         /* Version 3 can't be told another keep alive; the code is Mosquitto's. */
-        metrics_count(client->hub->metrics, METRIC_KEEP_ALIVE_REFUSED);
+        hub_count(client->hub, client->facts->listener, METRIC_KEEP_ALIVE_REFUSED, 1);
         reason = MQTT_CLIENT_ID_NOT_VALID;
     }
     if (reason == MQTT_SUCCESS) {

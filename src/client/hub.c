@@ -86,6 +86,13 @@ static void give_one(_Atomic uint32_t *len)
     atomic_fetch_sub_explicit(len, 1, memory_order_relaxed);
 }
 
+void hub_count(struct hub *hub, const struct server_listener *listener, unsigned metric,
+               uint32_t len)
+{
+    metrics_add(hub->metrics, metric, len);
+    server_listener_count(listener, hub->shard->worker, metric, len);
+}
+
 /* One of max_connections and of global_max_connections. */
 static bool take_place(const struct hub_listener *listener)
 {
@@ -93,12 +100,12 @@ static bool take_place(const struct hub_listener *listener)
 
     if (!take_one(server_connection_len(hub->server),
                   hub->settings->limits.global_max_connections)) {
-        metrics_count(hub->metrics, METRIC_BROKER_FULL);
+        hub_count(hub, listener->shared, METRIC_BROKER_FULL, 1);
         return false;
     }
     if (!take_one(&listener->shared->places->len, listener->shared->settings->max_connections)) {
         give_one(server_connection_len(hub->server));
-        metrics_count(hub->metrics, METRIC_LISTENER_FULL);
+        hub_count(hub, listener->shared, METRIC_LISTENER_FULL, 1);
         return false;
     }
     return true;
@@ -142,7 +149,7 @@ static bool accept_one(struct hub_listener *listener)
     if (r != SOCKET_OK) {
         return false;
     }
-    metrics_count(listener->hub->metrics, METRIC_SOCKETS);
+    hub_count(listener->hub, listener->shared, METRIC_SOCKETS, 1);
     if (!take_place(listener)) {
         socket_close(fd);
         return true;

@@ -100,6 +100,10 @@ void hub_on_descriptor(struct hub *hub);
 /* A client is no more of this hub's, or is about to be freed. */
 void hub_unlist(struct hub *hub, struct client *client);
 
+/* So many more of what the worker and the listener both count (metrics/metrics.def). */
+void hub_count(struct hub *hub, const struct server_listener *listener, unsigned metric,
+               uint32_t len);
+
 /* A connection of this listener has ended. */
 void hub_give_place(struct hub *hub, const struct server_listener *listener);
 

@@ -214,7 +214,7 @@ static void take_header(struct client *client, struct slice *bytes)
     /* The header is no part of what the client sent. */
     metrics_add(client->hub->metrics, METRIC_BYTES_RECEIVED, bytes->len);
     facts->proxy = proxy_take(facts->parser);
-    metrics_count(client->hub->metrics, METRIC_PROXY_LOCAL + facts->proxy->command);
+    hub_count(client->hub, facts->listener, METRIC_PROXY_LOCAL + facts->proxy->command, 1);
     facts->parser = proxy_parser_free(facts->parser);
     client_on_header(client);
 }

@@ -21,10 +21,20 @@ static uint32_t limit_of(const struct hub *hub)
 
 static void close_oldest(struct hub *hub)
 {
-    metrics_count(hub->metrics, METRIC_PENDING_FULL);
+    struct client *client = CONTAINER_OF(hub->pending.next, struct client, in_hub);
+
+    hub_count(hub, client->facts->listener, METRIC_PENDING_FULL, 1);
     hub->pending_closed++;
-    client_lose(CONTAINER_OF(hub->pending.next, struct client, in_hub),
-                "too many connections without CONNECT");
+    client_lose(client, "too many connections without CONNECT");
+}
+
+static void count(const struct client *client, int change)
+{
+    struct hub *hub = client->hub;
+
+    hub->pending_len += (uint32_t)change;
+    metrics_set(hub->metrics, METRIC_PENDING, hub->pending_len);
+    server_listener_count(client->facts->listener, hub->shard->worker, METRIC_PENDING, change);
 }
 
 void pending_begin(struct client *client)
@@ -38,7 +48,7 @@ void pending_begin(struct client *client)
 
     hub_unlist(hub, client);
     list_push(&hub->pending, &client->in_hub);
-    metrics_set(hub->metrics, METRIC_PENDING, ++hub->pending_len);
+    count(client, 1);
     client->is_pending = true;
     if (limit > 0 && len > limit && hub->pending_len > MAX(limit / door->worker_len, 1u)) {
         close_oldest(hub);
@@ -55,6 +65,6 @@ void pending_end(struct client *client)
     client->is_pending = false;
     list_remove(&client->in_hub);
     list_push(&hub->clients, &client->in_hub);
-    metrics_set(hub->metrics, METRIC_PENDING, --hub->pending_len);
+    count(client, -1);
     atomic_fetch_sub_explicit(&server_door(hub->server)->pending_len, 1, memory_order_relaxed);
 }

@@ -58,7 +58,14 @@ static int make_listener(struct reload *reload, const struct changes *changes, u
     if (before && !changes->renews[index]) {
         next->listeners[index] = server_listener_ref(before);
     } else {
-        r = server_listener_new(next->settings, settings, before, &next->listeners[index]);
+        r = server_listener_new(
+            &(struct server_listener_params){
+                .terms = next->settings,
+                .settings = settings,
+                .before = before,
+                .worker_len = server_worker_len(reload->server),
+            },
+            &next->listeners[index]);
     }
     if (r == 0 && before) {
         find_step(reload, before)->now = next->listeners[index];

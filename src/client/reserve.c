@@ -153,7 +153,7 @@ static void feel(struct hub_listener *listener, enum shortage_kind kind, uint32_
     struct hub *hub = listener->hub;
     struct shortage *shortage = &server_door(hub->server)->shortages[kind];
 
-    metrics_add(hub->metrics, words[kind].metric, refused);
+    hub_count(hub, listener->shared, words[kind].metric, refused);
     atomic_fetch_add(&shortage->refused, refused);
     if (atomic_exchange(&shortage->last_s, second_of(hub)) == 0) {
         say_begun(listener, kind);

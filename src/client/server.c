@@ -124,7 +124,8 @@ void server_snapshot_deinit(struct server_snapshot *snapshot)
     *snapshot = (struct server_snapshot){0};
 }
 
-static int make_listeners(struct server *server)
+/* Before the workers are there. */
+static int make_listeners(struct server *server, unsigned worker_len)
 {
     unsigned len = server->settings->listener_len;
     int r = 0;
@@ -135,8 +136,13 @@ static int make_listeners(struct server *server)
     }
     server->listener_len = len;
     for (unsigned i = 0; i < len && r == 0; i++) {
-        r = server_listener_new(server->settings, &server->settings->listeners[i], NULL,
-                                &server->listeners[i]);
+        r = server_listener_new(
+            &(struct server_listener_params){
+                .terms = server->settings,
+                .settings = &server->settings->listeners[i],
+                .worker_len = worker_len,
+            },
+            &server->listeners[i]);
     }
     return r;
 }
@@ -159,7 +165,7 @@ static int make_parts(struct server *server, const struct server_params *params)
     if (!server->hubs) {
         return -ENOMEM;
     }
-    r = make_listeners(server);
+    r = make_listeners(server, params->worker_len);
     for (unsigned i = 0; i < params->worker_len && r == 0; i++) {
         r = hub_new(server, server->group, server->core, i, &server->hubs[i]);
         if (server->hubs[i]) {
@@ -282,6 +288,12 @@ void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN])
     values_out[METRIC_CONNECTIONS] =
         atomic_load_explicit(&server->connection_len, memory_order_relaxed);
     metrics_derive(values_out);
+}
+
+void server_sum_listener(const struct server *server, unsigned listener,
+                         uint64_t values_out[METRIC_LISTENER_LEN])
+{
+    server_listener_sum(server_get_listener(server, listener), values_out);
 }
 
 void server_stop(struct server *server)

@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 
+#include <string.h>
+
 static struct server_places *places_ref(struct server_places *places)
 {
     atomic_fetch_add_explicit(&places->refs, 1, memory_order_relaxed);
@@ -12,37 +14,48 @@ static void places_unref(struct server_places *places)
 {
     if (places && atomic_fetch_sub_explicit(&places->refs, 1, memory_order_acq_rel) == 1) {
         assert(places->len == 0);
+        memory_free(places->metrics);
         memory_free(places);
     }
 }
 
-static struct server_places *places_new(void)
+static struct server_places *places_new(unsigned worker_len)
 {
     struct server_places *places = memory_alloc(sizeof(*places));
+    size_t size = worker_len * sizeof(*places->metrics);
 
-    if (places) {
-        atomic_init(&places->len, 0);
-        atomic_init(&places->refs, 1);
+    if (!places) {
+        return NULL;
     }
+    places->metrics = memory_alloc_aligned(size);
+    if (!places->metrics) {
+        return memory_free(places);
+    }
+    memset(places->metrics, 0, size);
+    places->worker_len = worker_len;
+    atomic_init(&places->len, 0);
+    atomic_init(&places->refs, 1);
     return places;
 }
 
-int server_listener_new(struct settings *terms, const struct listener_settings *settings,
-                        const struct server_listener *before, struct server_listener **listener_out)
+int server_listener_new(const struct server_listener_params *params,
+                        struct server_listener **listener_out)
 {
+    const struct server_listener *before = params->before;
+    const char *mount = params->settings->mount_point;
     struct server_listener *listener = memory_alloc_zero(1, sizeof(*listener));
 
     if (!listener) {
         return -ENOMEM;
     }
-    listener->places = before ? places_ref(before->places) : places_new();
+    listener->places = before ? places_ref(before->places) : places_new(params->worker_len);
     if (!listener->places) {
         memory_free(listener);
         return -ENOMEM;
     }
-    listener->settings = settings;
-    listener->terms = settings_ref(terms);
-    listener->mount = slice_of_text(settings->mount_point ? settings->mount_point : "");
+    listener->settings = params->settings;
+    listener->terms = settings_ref(params->terms);
+    listener->mount = slice_of_text(mount ? mount : "");
     atomic_init(&listener->refs, 1);
     *listener_out = listener;
     return 0;
@@ -64,6 +77,23 @@ struct server_listener *server_listener_unref(struct server_listener *listener)
         memory_free(listener);
     }
     return NULL;
+}
+
+void server_listener_count(const struct server_listener *listener, unsigned worker, unsigned metric,
+                           int64_t change)
+{
+    assert(worker < listener->places->worker_len);
+    metrics_count_of_listener(&listener->places->metrics[worker], metric, change);
+}
+
+void server_listener_sum(const struct server_listener *listener,
+                         uint64_t values_out[METRIC_LISTENER_LEN])
+{
+    const struct server_places *places = listener->places;
+
+    metrics_sum_listener(places->metrics, places->worker_len, values_out);
+    values_out[METRIC_CONNECTIONS - METRIC_LISTENER_FIRST] =
+        atomic_load_explicit(&places->len, memory_order_relaxed);
 }
 
 bool server_listener_trusts(const struct server_listener *listener, const struct address *peer)

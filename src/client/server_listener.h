@@ -10,11 +10,17 @@
  */
 
 #include "config/settings.h"
+#include "metrics/metrics.h"
 
-/* Connections of one listener, with whichever options they came. Any thread. */
+/*
+ * Connections of one listener, with whichever options they came, and what it has counted since it
+ * was opened. Any thread.
+ */
 struct server_places {
     _Atomic uint32_t len;
     _Atomic uint32_t refs;
+    unsigned worker_len;
+    struct metrics_of_listener *metrics; /* a block for each worker, which alone writes there */
 };
 
 /* Immutable and counted: one for the server while it is in force, one for each connection. */
@@ -26,13 +32,27 @@ struct server_listener {
     _Atomic uint32_t refs;
 };
 
-/* `before` is the same listener until now, or NULL for one that opens. -ENOMEM. */
-int server_listener_new(struct settings *terms, const struct listener_settings *settings,
-                        const struct server_listener *before,
+struct server_listener_params {
+    struct settings *terms;                   /* a reference is taken */
+    const struct listener_settings *settings; /* part of them */
+    const struct server_listener *before;     /* the same until now; NULL: it opens */
+    unsigned worker_len;
+};
+
+/* -ENOMEM. */
+int server_listener_new(const struct server_listener_params *params,
                         struct server_listener **listener_out) MUST_CHECK;
 
 struct server_listener *server_listener_ref(struct server_listener *listener);
 struct server_listener *server_listener_unref(struct server_listener *listener);
+
+/* More of what listeners count (metrics/metrics.def), or fewer. On that worker. */
+void server_listener_count(const struct server_listener *listener, unsigned worker, unsigned metric,
+                           int64_t change);
+
+/* All of it, over all workers. Any thread. */
+void server_listener_sum(const struct server_listener *listener,
+                         uint64_t values_out[METRIC_LISTENER_LEN]);
 
 /* Whether a PROXY header from this address is believed. */
 bool server_listener_trusts(const struct server_listener *listener, const struct address *peer);

@@ -28,6 +28,13 @@ static void print_topics(FILE *file, const struct metric_row *row)
     if (row->load) {
         fprintf(file, "%s`%s/...`", row->topic ? ", " : "", row->load);
     }
+    if (row->listener) {
+        fprintf(file, "%s`listener/{name}/%s", row->topic || row->load ? ", " : "", row->listener);
+        if (row->label) {
+            fprintf(file, "/{%s}", row->label);
+        }
+        fputc('`', file);
+    }
 }
 
 static void print_metric(FILE *file, size_t number, unsigned column)
@@ -55,7 +62,19 @@ struct page describe_metrics_page(void)
             "Those with topics are published below `$SYS/broker/`, retained, with QoS 2, every\n"
             "`sys_interval` seconds where they have changed ([running](running.md)). `load/...` "
             "stands\n"
-            "for averages over the latest `1min`, `5min` and `15min`, each per minute.\n",
+            "for averages over the latest `1min`, `5min` and `15min`, each per minute.\n"
+            "\n"
+            "`listener/{name}/...` is the part of one listener since it was opened: its port, with "
+            "what\n"
+            "it is bound to where the configuration says so (`1883`, `127.0.0.1:1883`, "
+            "`1883@eth0`,\n"
+            "`1883-ipv4`), or its path with `%2F` for each slash. A listener that goes on through "
+            "a\n"
+            "reload goes on counting; the topics of one that closes are removed, and if it is "
+            "opened\n"
+            "again it begins with 0. Where a code or a reason is the last level, a topic is there "
+            "from\n"
+            "the first time on.\n",
         .columns = {"Metric", "Kind", "Unit", "Topics", "What it counts"},
         .keys = {"name",   "kind", "unit", "topics", "text"          },
         .column_len = COLUMN_TEXT + 1,

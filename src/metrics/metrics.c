@@ -43,6 +43,19 @@ void metrics_sum_all(const struct metrics *blocks, unsigned block_len,
     }
 }
 
+void metrics_sum_listener(const struct metrics_of_listener *blocks, unsigned block_len,
+                          uint64_t values_out[METRIC_LISTENER_LEN])
+{
+    for (unsigned i = 0; i < METRIC_LISTENER_LEN; i++) {
+        uint64_t sum = 0;
+
+        for (unsigned block = 0; block < block_len; block++) {
+            sum += atomic_load_explicit(&blocks[block].values[i], memory_order_relaxed);
+        }
+        values_out[i] = at_least_0(sum);
+    }
+}
+
 static uint64_t sum_of(const uint64_t *values, unsigned first, unsigned last)
 {
     uint64_t sum = 0;

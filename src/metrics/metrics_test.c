@@ -41,6 +41,43 @@ static void test_what_rows_say(void **state)
     }
 }
 
+/* Those that a listener counts, and no others, have a topic of its own; no two the same. */
+static void test_listeners(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < metric_row_len; i++) {
+        const struct metric_row *row = &metric_rows[i];
+        bool is_counted = row->first >= METRIC_LISTENER_FIRST &&
+                          row->first < METRIC_LISTENER_FIRST + METRIC_LISTENER_LEN;
+
+        assert_int_equal(is_counted, row->listener != NULL);
+        assert_true(!row->listener || is_of(row->listener, "abcdefghijklmnopqrstuvwxyz_/"));
+        for (size_t j = 0; row->listener && j < i; j++) {
+            const char *other = metric_rows[j].listener;
+
+            assert_true(!other || strcmp(row->listener, other) != 0);
+        }
+    }
+}
+
+static void test_sums_of_a_listener(void **state)
+{
+    struct metrics_of_listener blocks[BLOCK_LEN] = {0};
+    uint64_t values[METRIC_LISTENER_LEN];
+
+    (void)state;
+    metrics_count_of_listener(&blocks[0], METRIC_SOCKETS, 1);
+    metrics_count_of_listener(&blocks[2], METRIC_SOCKETS, 41);
+    metrics_count_of_listener(&blocks[1], METRIC_PENDING, 1);
+    metrics_count_of_listener(&blocks[1], METRIC_PENDING, -1);
+    metrics_count_of_listener(&blocks[0], METRIC_PENDING, -1);
+    metrics_count_of_listener(&blocks[1], METRIC_CONNECT_REFUSED_LAST, 3);
+    metrics_sum_listener(blocks, BLOCK_LEN, values);
+    assert_int_equal(values[METRIC_SOCKETS - METRIC_LISTENER_FIRST], 42);
+    assert_int_equal(values[METRIC_PENDING - METRIC_LISTENER_FIRST], 0);
+    assert_int_equal(values[METRIC_LISTENER_LEN - 1], 3);
+}
+
 /* All that may stand behind the front, each once: no wildcard, no level that is empty. */
 static void test_topics(void **state)
 {
@@ -156,9 +193,17 @@ static void sum_a_number_that_is_none(void)
     metrics_sum(&block, 1, METRIC_LEN);
 }
 
+static void count_what_no_listener_does(void)
+{
+    struct metrics_of_listener block = {0};
+
+    metrics_count_of_listener(&block, METRIC_BYTES_RECEIVED, 1);
+}
+
 static void test_contracts(void **state)
 {
     (void)state;
+    assert_true(is_deadly(count_what_no_listener_does));
     assert_true(is_deadly(sum_a_number_that_is_none));
 }
 
@@ -169,7 +214,9 @@ int main(void)
         cmocka_unit_test(test_what_rows_say),
         cmocka_unit_test(test_topics),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_sums_of_a_listener),
         cmocka_unit_test(test_derived_ones),
         cmocka_unit_test(test_every_derived_one_is),
         cmocka_unit_test(test_contracts),

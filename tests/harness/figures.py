@@ -1,6 +1,7 @@
 """The topics below $SYS: which there are, and what they say."""
 
 import json
+import re
 import subprocess
 import time
 
@@ -9,14 +10,31 @@ from .broker import binary
 FRONT = "$SYS/broker/"
 
 
-def topics():
-    """All that the table of metrics has, and the two that are no metrics."""
+def listener_names(broker):
+    """The listeners of its configuration, as topics call them."""
+    found = []
+    for port, at in re.findall(r"^listener (\d+)(?: (\S+))?$", broker.text, re.M):
+        if port == "0":
+            found.append(at.replace("/", "%2F"))
+        else:
+            found.append(f"[{at}]:{port}" if ":" in at else f"{at}:{port}" if at else port)
+    return found
+
+
+def topics(broker):
+    """
+    All that the table of metrics has, and the two that are no metrics. Without those of listeners
+    that begin with an event: they end with a reason or code.
+    """
     text = subprocess.run([binary("nightjar"), "--describe", "metrics", "--format", "json"],
                           capture_output=True, check=True, text=True).stdout
     found = ["version", "uptime"]
     for row in json.loads(text):
         for each in filter(None, row["topics"].replace("`", "").split(", ")):
-            if each.endswith("/..."):
+            if each.startswith("listener/"):
+                found += [each.replace("{name}", name) for name in listener_names(broker)
+                          if not each.endswith("}")]
+            elif each.endswith("/..."):
                 found += [each[:-3] + period for period in ("1min", "5min", "15min")]
             else:
                 found.append(each)
@@ -46,7 +64,7 @@ def settled(totals, broker, interval=2, attempts=6):
     The figures of a moment in which nothing went on, and the totals of the same: read by a client
     that came afterwards and was gone before the next interval.
     """
-    expected = len(topics())
+    expected = len(topics(broker))
     for _ in range(attempts):
         sleep_past(interval)
         began = time.time() // interval

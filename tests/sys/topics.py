@@ -30,8 +30,8 @@ def listen(client, seconds):
 def test_there_at_once_by_default(broker):
     """Also without a word about it in the configuration, and for who comes first."""
     client = broker.connect("first")
-    found = figures.read(client, len(figures.topics()))
-    assert set(figures.topics()) == {figures.FRONT + each for each in found}
+    found = figures.read(client, len(figures.topics(broker)))
+    assert set(figures.topics(broker)) == {figures.FRONT + each for each in found}
     assert re.fullmatch(r"\d+\.\d\d", found["load/messages/received/15min"])
 
 
@@ -53,7 +53,7 @@ def test_only_what_has_changed(broker):
         assert retained == (topic not in last), topic
         assert last.get(topic) != payload, topic
         last[topic] = payload
-    assert len(last) == len(figures.topics())
+    assert len(last) == len(figures.topics(broker))
     often = [topic for _, topic, _, _ in found]
     assert often.count("uptime") >= 4
     assert often.count("version") == often.count("mqtt/auth/sent") == 1
