@@ -147,6 +147,20 @@ static void keep_end(struct shard *shard, struct session *session)
     }
 }
 
+/* What waits for those who are away */
+
+void session_count_waiting(struct shard *shard, struct session *session)
+{
+    bool is_away = !session->client && !session->is_over;
+    uint32_t len = is_away ? outbound_waiting(&session->outbound) : 0;
+    uint64_t size = is_away ? outbound_waiting_bytes(&session->outbound) : 0;
+
+    metrics_add(shard->metrics, METRIC_AWAY_PACKETS, (uint64_t)len - session->waiting);
+    metrics_add(shard->metrics, METRIC_AWAY_BYTES, size - session->waiting_bytes);
+    session->waiting = len;
+    session->waiting_bytes = size;
+}
+
 /* The end */
 
 static void session_free_if_unused(struct session *session)
@@ -179,6 +193,7 @@ void session_end(struct shard *shard, struct session *session)
     share_keep_deliveries(shard, session);
     keep_end(shard, session);
     session->is_over = true;
+    session_count_waiting(shard, session);
     table_remove(&shard->sessions, &session->link);
     give_place(shard->core);
     wheel_disarm(&session->timer);
@@ -279,6 +294,7 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
         session->will_at = deadline_of(shard, session->will_delay);
     }
     membership_on_disconnect(shard, session);
+    session_count_waiting(shard, session);
     if (session->will && (session->will_delay == 0 || session->expiry_interval == 0) &&
         send_will(shard, session) < 0) {
         session->will_at = shard->wheel.now + 1;
@@ -318,10 +334,11 @@ static int take_over(struct shard *shard, struct session *session, bool ends)
     return 0;
 }
 
-static void attach(struct session *session, struct client *client,
+static void attach(struct shard *shard, struct session *session, struct client *client,
                    const struct session_request *request)
 {
     session->client = client;
+    session_count_waiting(shard, session);
     session->window = request->window;
     session->queue_policy = (uint8_t)request->queue_policy;
     session->mount_len = request->mount_len;
@@ -367,7 +384,7 @@ int session_connect(struct shard *shard, struct client *client,
     if (old && !resumes) {
         session_end(shard, old);
     }
-    attach(session, client, request);
+    attach(shard, session, client, request);
     if (session->expiry_interval != 0) {
         keep_begin(shard, session);
     } else {
@@ -586,6 +603,9 @@ static void deliver(struct shard *shard, struct session *session, struct publica
 {
     if (head->qos > 0 || plain_waits(shard, session)) {
         deliver_later(shard, session, publication, head);
+        if (!session->client) {
+            session_count_waiting(shard, session);
+        }
     } else if (session->client) {
         deliver_now(shard, session, publication, head);
     }
