@@ -477,23 +477,39 @@ void session_pump(struct shard *shard, struct session *session)
     }
 }
 
-static void say_dropping(struct session *session)
+/* Only the broker publishes there. */
+static bool is_own(struct slice topic)
+{
+    static const char top[] = "$SYS/";
+
+    return topic.len >= sizeof(top) - 1 && memcmp(topic.data, top, sizeof(top) - 1) == 0;
+}
+
+/*
+ * Once for each connection. That one of the broker's own messages is dropped is not published in
+ * turn: on whichever worker that is, a line of the log begets no other.
+ */
+static void say_dropping(struct session *session, struct slice topic)
 {
     struct log_field client = log_field_text("client", session_id(session));
     struct log_facts facts = {LOG_EVENT_MESSAGES_DROPPED, 1, &client};
     char id[256];
 
-    if (!session->said_dropping) {
-        session->said_dropping = true;
-        text_escape(id, sizeof(id), client.text);
-        log_event(LOG_NOTICE, &facts, "Outgoing messages are being dropped for client %s.", id);
+    if (session->said_dropping) {
+        return;
     }
+    session->said_dropping = true;
+    text_escape(id, sizeof(id), client.text);
+    log_mute_topics(is_own(topic));
+    log_event(LOG_NOTICE, &facts, "Outgoing messages are being dropped for client %s.", id);
+    log_mute_topics(false);
 }
 
-static void drop_without_memory(struct shard *shard, struct session *session)
+static void drop_without_memory(struct shard *shard, struct session *session,
+                                const struct publication *publication)
 {
     metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
-    say_dropping(session);
+    say_dropping(session, publication->parts.topic);
 }
 
 /* More waits for the client than may. One that came back to a long queue is not to blame for that,
@@ -548,12 +564,13 @@ static bool drop_oldest(struct shard *shard, struct session *session)
 }
 
 /* False: the new delivery is the one that is dropped. What is dropped is counted. */
-static bool make_room(struct shard *shard, struct session *session)
+static bool make_room(struct shard *shard, struct session *session,
+                      const struct publication *publication)
 {
     session->is_behind = session->is_behind && outbound_queued(&session->outbound) > 0;
     while (is_queue_full(shard, session)) {
         metrics_count(shard->metrics, METRIC_DROPPED_QUEUE_FULL);
-        say_dropping(session);
+        say_dropping(session, publication->parts.topic);
         if (session->queue_policy != SETTINGS_QUEUE_DROP_OLDEST || !drop_oldest(shard, session)) {
             on_overflow(shard, session);
             return false;
@@ -571,18 +588,18 @@ static void deliver_later(struct shard *shard, struct session *session,
                                 .retain = head->retain};
     struct keep_hold *hold;
 
-    if (!make_room(shard, session)) {
+    if (!make_room(shard, session, publication)) {
         return;
     }
     if (publication_need_message(publication) < 0 ||
         keep_prepare(shard, session, publication, &delivery, &hold) < 0) {
-        drop_without_memory(shard, session);
+        drop_without_memory(shard, session, publication);
         return;
     }
     delivery.message = message_ref(publication->message);
     delivery.share = publication->share ? share_ref(publication->share) : NULL;
     if (outbound_push(&session->outbound, &delivery) < 0) {
-        drop_without_memory(shard, session);
+        drop_without_memory(shard, session, publication);
         delivery_let_go(&delivery);
         keep_cancel(hold);
         return;
@@ -706,7 +723,7 @@ void session_deliver_merged(struct shard *shard, const struct merge *merge)
         return;
     }
     if (merge_publication(merge, &merged, &properties) < 0) {
-        drop_without_memory(shard, merge->session);
+        drop_without_memory(shard, merge->session, merge->publication);
         return;
     }
     deliver(shard, merge->session, &merged, &head);
