@@ -1,6 +1,5 @@
 #include "client/bulletin.h"
 
-#include "base/log.h"
 #include "client/hub.h"
 
 #include <stdarg.h>
@@ -64,8 +63,6 @@ static void on_call(void *context, struct post_call *call)
     struct bulletin *bulletin = CONTAINER_OF(call, struct bulletin, call);
     struct hub *hub = context;
 
-    /* As with lines of the log: that a queue is full for these must not be published in turn. */
-    log_mute_topics(true);
     for (unsigned i = 0; i < bulletin->row_len; i++) {
         struct bulletin_row *row = &bulletin->rows[i];
 
@@ -73,7 +70,6 @@ static void on_call(void *context, struct post_call *call)
             row->is_due = publish(hub, row) < 0;
         }
     }
-    log_mute_topics(false);
     atomic_store_explicit(&bulletin->is_under_way, false, memory_order_release);
 }
 

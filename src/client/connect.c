@@ -165,6 +165,16 @@ bool client_is_allowed(const struct client *client)
     return access_connect(&request) == MQTT_SUCCESS;
 }
 
+/* Who gives no name is no login. */
+static void count_login(const struct client *client, const struct access_request *request,
+                        enum mqtt_reason reason)
+{
+    if (request->has_username) {
+        metrics_count(client->hub->metrics,
+                      reason == MQTT_SUCCESS ? METRIC_BASIC_AUTH_SUCCESS : METRIC_BASIC_AUTH_FAIL);
+    }
+}
+
 static enum mqtt_reason check_connect(const struct client *client,
                                       const struct mqtt_connect *connect)
 {
@@ -188,6 +198,7 @@ static enum mqtt_reason check_connect(const struct client *client,
     }
     if (reason == MQTT_SUCCESS) {
         reason = access_connect(&request);
+        count_login(client, &request, reason);
     }
     return reason == MQTT_SUCCESS ? check_will(client, connect) : reason;
 }

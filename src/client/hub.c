@@ -268,8 +268,8 @@ static void write_dirty(struct hub *hub)
 /* What no connection has taken when all were written. */
 static void count_waiting(struct hub *hub)
 {
-    metrics_set(hub->metrics, METRIC_OUT_PACKETS, hub->pool.packet_len);
-    metrics_set(hub->metrics, METRIC_OUT_BYTES, hub->pool.size);
+    metrics_set(hub->metrics, METRIC_SOCKET_PACKETS, hub->pool.packet_len);
+    metrics_set(hub->metrics, METRIC_SOCKET_BYTES, hub->pool.size);
 }
 
 /* Who has lost its client id to a newer connection hears of it before that one is welcomed. */

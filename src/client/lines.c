@@ -1,6 +1,5 @@
 #include "client/lines.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/mpsc.h"
 #include "client/client.h"
@@ -122,8 +121,6 @@ void lines_publish(struct lines *lines)
         assert(errno == EAGAIN);
     }
     node = mpsc_take_all(&lines->queue);
-    /* What publishing has to say, such as that a queue is full, must not be published again. */
-    log_mute_topics(true);
     while (node) {
         struct line *line = CONTAINER_OF(node, struct line, node);
 
@@ -132,5 +129,4 @@ void lines_publish(struct lines *lines)
         memory_free(line);
         atomic_fetch_sub_explicit(&lines->len, 1, memory_order_relaxed);
     }
-    log_mute_topics(false);
 }

@@ -286,7 +286,8 @@ static void refuse_one_each(struct broker *broker)
     expect_refused(broker, "'MQIsdp' 03 02 0000 'a'", "00 01");
     expect_refused(broker, "'MQTT' 04 02 0000 ''", "00 02"); /* max_keepalive */
     expect_refused(broker, "'MQTT' 05 02 0001 03 15 0000 'a'", "00 8c 00");
-    expect_ended(broker, 0x34, "'t' 0001 00", "9b"); /* max_qos */
+    expect_refused(broker, "'MQTT' 04 82 0000 '' 'me'", "00 02"); /* before its name is looked at */
+    expect_ended(broker, 0x34, "'t' 0001 00", "9b");              /* max_qos */
     expect_ended(broker, 0x30, "'t' 03 230063", "94");
     put(peer, 0xE0, "");
     assert_false(get(peer));
@@ -299,8 +300,8 @@ static void test_refusals_are_counted(void **state)
     struct broker *broker = broker_new(
         "max_qos 1\nmax_keepalive 60\nmessage_size_limit 2\naccept_protocol_versions 4, 5\n", 2, 0);
     static const uint64_t expected[METRIC_LEN] = {
-        [METRIC_KEEP_ALIVE_REFUSED] = 1,
-        [METRIC_CONNECT_REFUSED + MQTT_CLIENT_ID_NOT_VALID] = 1,
+        [METRIC_KEEP_ALIVE_REFUSED] = 2,
+        [METRIC_CONNECT_REFUSED + MQTT_CLIENT_ID_NOT_VALID] = 2,
         [METRIC_CONNECT_REFUSED + MQTT_BAD_AUTHENTICATION_METHOD] = 1,
         [METRIC_CONNECT_REFUSED + MQTT_UNSUPPORTED_PROTOCOL_VERSION] = 1,
         [METRIC_ENDED + MQTT_QOS_NOT_SUPPORTED] = 1,
@@ -319,6 +320,42 @@ static void test_refusals_are_counted(void **state)
         assert_memory_equal(&values[families[i]], &expected[families[i]], 256 * sizeof(values[0]));
     }
     broker_free(broker);
+}
+
+/* Only who gives a name logs in, whatever becomes of it. */
+static void test_logins_are_counted(void **state)
+{
+    static const struct {
+        const char *options;
+        uint64_t success;
+        uint64_t fail;
+    } rows[] = {
+        {"allow_anonymous true\n",  2, 0},
+        {"allow_anonymous false\n", 0, 2},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct broker *broker = broker_new(rows[i].options, 2, 0);
+        const char *refused = "0005";
+        const char *answer = rows[i].success > 0 ? "0000" : refused;
+        static const char *const connects[] = {"'MQTT' 04 82 0000 'a' 'me'",
+                                               "'MQTT' 04 02 0000 'b'",
+                                               "'MQTT' 04 c2 0000 'c' 'me' 'word'"};
+        uint64_t values[METRIC_LEN];
+
+        for (size_t j = 0; j < ARRAY_LEN(connects); j++) {
+            struct peer *peer = peer_new(broker);
+
+            put(peer, 0x10, connects[j]);
+            assert_answer(peer, 0x20, answer);
+            peer_free(peer);
+        }
+        server_sum(broker->server, values);
+        assert_int_equal(values[METRIC_BASIC_AUTH_SUCCESS], rows[i].success);
+        assert_int_equal(values[METRIC_BASIC_AUTH_FAIL], rows[i].fail);
+        broker_free(broker);
+    }
 }
 
 /* As they are sent, in hexadecimal, before a CONNECT; false: the broker has closed. */
@@ -450,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_connack),
         cmocka_unit_test(test_max_connections),
         cmocka_unit_test(test_refusals_are_counted),
+        cmocka_unit_test(test_logins_are_counted),
         cmocka_unit_test(test_proxy_headers_are_counted),
         cmocka_unit_test(test_bulletins),
         cmocka_unit_test(test_answers_that_nobody_reads),

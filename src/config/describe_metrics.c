@@ -4,13 +4,8 @@
 
 enum metric_column { COLUMN_NAME, COLUMN_KIND, COLUMN_UNIT, COLUMN_TOPICS, COLUMN_TEXT };
 
-/* What is a part of another one has no name but its topic. */
 static void print_name(FILE *file, const struct metric_row *row)
 {
-    if (!row->name) {
-        fprintf(file, "`%s`", row->topic);
-        return;
-    }
     fputs(row->name, file);
     if (row->labels || row->label) {
         fprintf(file, "{%s}", row->labels ? row->labels : row->label);

@@ -238,7 +238,7 @@ static void test_what_a_row_says(void **state)
         {"metrics",    DESCRIBE_MARKDOWN,
          "\n| mosquitto_mqtt_publish_received | counter | packets | `publish/messages/received`, "
          "`mqtt/publish/received`, `load/publish/received/...` |"                                   },
-        {"metrics",    DESCRIBE_MARKDOWN, "\n| `packet/out/count` | gauge | packets |"              },
+        {"metrics",    DESCRIBE_MARKDOWN, "\n| mosquitto_out_packets | gauge | packets |"           },
         {"metrics",    DESCRIBE_JSON,     "{\"name\": \"mosquitto_disconnects_total{code}\", "      },
         {"packets",    DESCRIBE_MARKDOWN, "\n| SUBSCRIBE | 8 | client | 2 | yes | yes | 6 | 7 |\n"  },
         {"packets",    DESCRIBE_MARKDOWN, "\n| PUBLISH | 3 | both | its own | QoS 1 and 2 |"        },

@@ -35,6 +35,15 @@ static uint64_t payload_len(const struct delivery *delivery)
     return delivery->message ? delivery->message->payload_len : 0;
 }
 
+/* Packet identifier, and what comes before all else. */
+#define PACKET_REST 4
+
+static uint64_t packet_len(const struct delivery *delivery)
+{
+    return delivery->message ? payload_len(delivery) + delivery->message->topic_len + PACKET_REST
+                             : 0;
+}
+
 void delivery_let_go(struct delivery *delivery)
 {
     delivery->message = message_unref(delivery->message);
@@ -108,6 +117,7 @@ int outbound_push(struct outbound *outbound, const struct delivery *delivery)
     *delivery_at(outbound, outbound->len) = *delivery;
     outbound->len++;
     outbound->ring->queued_bytes += payload_len(delivery);
+    outbound->ring->packet_bytes += packet_len(delivery);
     outbound->ring->plain += delivery->qos == 0;
     return 0;
 }
@@ -194,6 +204,7 @@ void outbound_sent(struct outbound *outbound)
 static void let_go(struct outbound *outbound, struct delivery *delivery)
 {
     outbound->ring->queued_bytes -= payload_len(delivery);
+    outbound->ring->packet_bytes -= packet_len(delivery);
     outbound->ring->plain -= delivery->qos == 0;
     delivery_let_go(delivery);
     delivery->state = DELIVERY_DONE;
@@ -252,6 +263,7 @@ void outbound_release(struct outbound *outbound, struct delivery *delivery)
 {
     assert(delivery->qos == 2 && delivery->state != DELIVERY_DONE);
     outbound->ring->unacked_bytes -= payload_len(delivery);
+    outbound->ring->packet_bytes -= packet_len(delivery);
     delivery_let_go(delivery);
     delivery->state = DELIVERY_RELEASED;
 }
@@ -260,6 +272,7 @@ void outbound_finish(struct outbound *outbound, struct delivery *delivery)
 {
     assert(delivery->state != DELIVERY_DONE && outbound->unacked > 0);
     outbound->ring->unacked_bytes -= payload_len(delivery);
+    outbound->ring->packet_bytes -= packet_len(delivery);
     delivery_let_go(delivery);
     delivery->state = DELIVERY_DONE;
     outbound->unacked--;
@@ -310,6 +323,7 @@ void outbound_withdraw(struct outbound *outbound, const struct share *share,
 
         if (delivery->share == share) {
             outbound->ring->queued_bytes -= payload_len(delivery);
+            outbound->ring->packet_bytes -= packet_len(delivery);
             outbound->ring->plain -= delivery->qos == 0;
             visit(context, delivery);
         } else {

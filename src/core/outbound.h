@@ -36,10 +36,12 @@ struct delivery {
  */
 #define OUTBOUND_SPAN_MAX 16384
 
-/* Sums of bytes are of payload, and exist as long as there is anything to sum. */
+/* Sums of bytes are of payload if nothing else is said, and exist as long as there is anything to
+ * sum. */
 struct outbound_ring {
     uint64_t queued_bytes;  /* of those behind the span */
     uint64_t unacked_bytes; /* of those within it */
+    uint64_t packet_bytes;  /* of all, with the topic and 4 for what else a packet has */
     uint32_t flown;         /* the first so many were sent once, perhaps on an earlier connection */
     uint32_t gap;           /* free places behind these */
     uint32_t plain;         /* of QoS 0 */
@@ -77,6 +79,17 @@ static inline uint64_t outbound_queued_bytes(const struct outbound *outbound)
 static inline uint64_t outbound_unacked_bytes(const struct outbound *outbound)
 {
     return outbound->ring ? outbound->ring->unacked_bytes : 0;
+}
+
+/* All that are not over, in flight or not, and what they would be as packets, about. */
+static inline uint32_t outbound_waiting(const struct outbound *outbound)
+{
+    return outbound->len - (outbound->span - outbound->unacked);
+}
+
+static inline uint64_t outbound_waiting_bytes(const struct outbound *outbound)
+{
+    return outbound->ring ? outbound->ring->packet_bytes : 0;
 }
 
 /* Whether deliveries of QoS 0 wait, which later ones must not overtake. */

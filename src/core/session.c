@@ -156,6 +156,20 @@ static void keep_end(struct shard *shard, struct session *session)
     }
 }
 
+/* What waits for those who are away */
+
+void session_count_waiting(struct shard *shard, struct session *session)
+{
+    bool is_away = !session->client && !session->is_over;
+    uint32_t len = is_away ? outbound_waiting(&session->outbound) : 0;
+    uint64_t size = is_away ? outbound_waiting_bytes(&session->outbound) : 0;
+
+    metrics_add(shard->metrics, METRIC_AWAY_PACKETS, (uint64_t)len - session->waiting);
+    metrics_add(shard->metrics, METRIC_AWAY_BYTES, size - session->waiting_bytes);
+    session->waiting = len;
+    session->waiting_bytes = size;
+}
+
 /* The end */
 
 static void session_free_if_unused(struct session *session)
@@ -188,6 +202,7 @@ void session_end(struct shard *shard, struct session *session)
     share_keep_deliveries(shard, session);
     keep_end(shard, session);
     session->is_over = true;
+    session_count_waiting(shard, session);
     table_remove(&shard->sessions, &session->link);
     give_place(shard->core);
     wheel_disarm(&session->timer);
@@ -288,6 +303,7 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
         session->will_at = deadline_of(shard, session->will_delay);
     }
     membership_on_disconnect(shard, session);
+    session_count_waiting(shard, session);
     if (session->will && (session->will_delay == 0 || session->expiry_interval == 0) &&
         send_will(shard, session) < 0) {
         session->will_at = shard->wheel.now + 1;
@@ -327,10 +343,11 @@ static int take_over(struct shard *shard, struct session *session, bool ends)
     return 0;
 }
 
-static void attach(struct session *session, struct client *client,
+static void attach(struct shard *shard, struct session *session, struct client *client,
                    const struct session_request *request)
 {
     session->client = client;
+    session_count_waiting(shard, session);
     session->window = request->window;
     session->queue_policy = (uint8_t)request->queue_policy;
     session->mount_len = request->mount_len;
@@ -376,7 +393,7 @@ int session_connect(struct shard *shard, struct client *client,
     if (old && !resumes) {
         session_end(shard, old);
     }
-    attach(session, client, request);
+    attach(shard, session, client, request);
     if (session->expiry_interval != 0) {
         keep_begin(shard, session);
     } else {
@@ -469,23 +486,39 @@ void session_pump(struct shard *shard, struct session *session)
     }
 }
 
-static void say_dropping(struct session *session)
+/* Only the broker publishes there. */
+static bool is_own(struct slice topic)
+{
+    static const char top[] = "$SYS/";
+
+    return topic.len >= sizeof(top) - 1 && memcmp(topic.data, top, sizeof(top) - 1) == 0;
+}
+
+/*
+ * Once for each connection. That one of the broker's own messages is dropped is not published in
+ * turn: on whichever worker that is, a line of the log begets no other.
+ */
+static void say_dropping(struct session *session, struct slice topic)
 {
     struct log_field client = log_field_text("client", session_id(session));
     struct log_facts facts = {LOG_EVENT_MESSAGES_DROPPED, 1, &client};
     char id[256];
 
-    if (!session->said_dropping) {
-        session->said_dropping = true;
-        text_escape(id, sizeof(id), client.text);
-        log_event(LOG_NOTICE, &facts, "Outgoing messages are being dropped for client %s.", id);
+    if (session->said_dropping) {
+        return;
     }
+    session->said_dropping = true;
+    text_escape(id, sizeof(id), client.text);
+    log_mute_topics(is_own(topic));
+    log_event(LOG_NOTICE, &facts, "Outgoing messages are being dropped for client %s.", id);
+    log_mute_topics(false);
 }
 
-static void drop_without_memory(struct shard *shard, struct session *session)
+static void drop_without_memory(struct shard *shard, struct session *session,
+                                const struct publication *publication)
 {
     metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
-    say_dropping(session);
+    say_dropping(session, publication->parts.topic);
 }
 
 /* More waits for the client than may. One that came back to a long queue is not to blame for that,
@@ -540,12 +573,13 @@ static bool drop_oldest(struct shard *shard, struct session *session)
 }
 
 /* False: the new delivery is the one that is dropped. What is dropped is counted. */
-static bool make_room(struct shard *shard, struct session *session)
+static bool make_room(struct shard *shard, struct session *session,
+                      const struct publication *publication)
 {
     session->is_behind = session->is_behind && outbound_queued(&session->outbound) > 0;
     while (is_queue_full(shard, session)) {
         metrics_count(shard->metrics, METRIC_DROPPED_QUEUE_FULL);
-        say_dropping(session);
+        say_dropping(session, publication->parts.topic);
         if (session->queue_policy != SETTINGS_QUEUE_DROP_OLDEST || !drop_oldest(shard, session)) {
             on_overflow(shard, session);
             return false;
@@ -563,18 +597,18 @@ static void deliver_later(struct shard *shard, struct session *session,
                                 .retain = head->retain};
     struct keep_hold *hold;
 
-    if (!make_room(shard, session)) {
+    if (!make_room(shard, session, publication)) {
         return;
     }
     if (publication_need_message(publication) < 0 ||
         keep_prepare(shard, session, publication, &delivery, &hold) < 0) {
-        drop_without_memory(shard, session);
+        drop_without_memory(shard, session, publication);
         return;
     }
     delivery.message = message_ref(publication->message);
     delivery.share = publication->share ? share_ref(publication->share) : NULL;
     if (outbound_push(&session->outbound, &delivery) < 0) {
-        drop_without_memory(shard, session);
+        drop_without_memory(shard, session, publication);
         delivery_let_go(&delivery);
         keep_cancel(hold);
         return;
@@ -595,6 +629,9 @@ static void deliver(struct shard *shard, struct session *session, struct publica
 {
     if (head->qos > 0 || plain_waits(shard, session)) {
         deliver_later(shard, session, publication, head);
+        if (!session->client) {
+            session_count_waiting(shard, session);
+        }
     } else if (session->client) {
         deliver_now(shard, session, publication, head);
     }
@@ -696,7 +733,7 @@ void session_deliver_merged(struct shard *shard, const struct merge *merge)
         return;
     }
     if (merge_publication(merge, &merged, &properties) < 0) {
-        drop_without_memory(shard, merge->session);
+        drop_without_memory(shard, merge->session, merge->publication);
         return;
     }
     deliver(shard, merge->session, &merged, &head);

@@ -637,6 +637,15 @@ static void expect_dropped(struct fixture *fixture, unsigned metric, unsigned le
     }
 }
 
+static void expect_away(struct fixture *fixture, unsigned len)
+{
+    const struct metrics *metrics = shard_of(fixture)->metrics;
+
+    assert_int_equal(metrics_get(metrics, METRIC_AWAY_PACKETS), len);
+    /* A number of four bytes, "t", and four more. */
+    assert_int_equal(metrics_get(metrics, METRIC_AWAY_BYTES), len * 9);
+}
+
 /* The limit is for what waits behind the window, connected or not. */
 static void test_queue_limit(void **state)
 {
@@ -654,16 +663,26 @@ static void test_queue_limit(void **state)
     fixture_expect(client, "1q1@1 2q1@2");
     expect_dropped(fixture, METRIC_DROPPED_QUEUE_FULL, 2);
     assert_int_equal(session_on_puback(shard_of(fixture), client->session, 2), ACK_OK);
+    expect_away(fixture, 0);
     fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    expect_away(fixture, 4);
     fixture_publish(fixture, 0, "t", 8, 1);
+    expect_away(fixture, 5);
     fixture_publish(fixture, 0, "t", 9, 1);
     expect_dropped(fixture, METRIC_DROPPED_QUEUE_FULL, 3);
+    expect_away(fixture, 5);
     fixture_connect(again, &request);
+    expect_away(fixture, 0);
     fixture_expect(again, "1q1@1d 3q1@3d");
     for (uint16_t id = 1; id <= 6; id++) {
         session_on_puback(shard_of(fixture), again->session, id);
     }
     fixture_expect(again, "4q1@4 5q1@5 8q1@6");
+    fixture_publish(fixture, 0, "t", 10, 1);
+    fixture_disconnect(again, SESSION_LEAVE_QUIETLY);
+    expect_away(fixture, 1);
+    fixture_wait(fixture, 100000);
+    expect_away(fixture, 0);
     fixture_free(fixture);
 }
 

@@ -412,6 +412,7 @@ void share_withdraw(struct shard *shard, struct session *session, struct share *
         return;
     }
     outbound_withdraw(&session->outbound, share, hand_on_withdrawn, &leaver);
+    session_count_waiting(shard, session);
     if (leaver.len > 0) {
         keep_end_drops(shard, session, hold);
     } else {

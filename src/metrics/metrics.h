@@ -35,7 +35,7 @@ struct metric_row {
     unsigned len;
     enum metric_kind kind;
     enum metric_source source;
-    const char *name;   /* for Prometheus and InfluxDB; NULL: part of another */
+    const char *name;   /* for Prometheus and InfluxDB */
     const char *labels; /* LABEL="VALUE", for Prometheus; NULL: none */
     const char *label;  /* of a family: what the place in it is called; NULL: one number alone */
     const char *unit;
