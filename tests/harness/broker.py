@@ -89,7 +89,10 @@ class Broker:
         return ("127.0.0.1", self.port)
 
     def wait_ready(self):
-        """Until every port and socket of the configuration is listened on."""
+        """
+        Until every port and socket of the configuration is listened on, and the broker says that it
+        runs, or rests where it has nobody to say it to: it still has to write its pid, for one.
+        """
         wanted = {value for name, value in self.places.items() if name.startswith("port")}
         if self.text is not None:  # places may know of more
             said = set(map(int, re.findall(r"\b\d+\b", " ".join([self.text, *self.command]))))
@@ -99,9 +102,23 @@ class Broker:
         def is_ready():
             assert self.process.is_alive(), \
                 f"the broker ended with {self.process.process.poll()}:\n{self.log()}"
+            if is_told and not re.search(r"version \S+ running", self.process._text()):
+                return False
             return wanted <= ports.listening() and all(map(os.path.exists, paths))
 
+        is_told = self.tells_when_it_runs()
         wait_until(is_ready, 20.0, what="listening")
+        if not is_told:
+            self.process.wait_quiet()
+
+    def tells_when_it_runs(self):
+        """Whether our copy of its log gets the line for that."""
+        destinations = re.findall(r"^log_dest (\S+)", self.text or "", re.M)
+        types = re.findall(r"^log_type (\S+)", self.text or "", re.M)
+        is_quiet = {"-q", "--quiet"} & set(self.command)
+        return self.text is not None and not self.is_mosquitto and not is_quiet and \
+            (not destinations or {"stderr", "stdout"} & set(destinations)) and \
+            (not types or {"all", "information"} & set(types))
 
     # ---- clients ----
 

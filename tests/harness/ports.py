@@ -9,6 +9,7 @@ import pathlib
 import random
 import socket
 import struct
+import sys
 import tempfile
 
 FOLDER = pathlib.Path(tempfile.gettempdir()) / f"nightjar-ports-{os.getuid()}"
@@ -53,7 +54,7 @@ def take():
 _NETLINK_SOCK_DIAG = 4
 _DIAG_BY_FAMILY, _REQUEST_DUMP, _DONE, _ERROR = 20, 0x301, 3, 2
 _HEADER = struct.Struct("=IHHII")
-_PORT = slice(20, 22)
+_PORT, _QUEUED = slice(20, 22), slice(72, 76)
 _LISTEN = 1 << 10
 
 
@@ -78,3 +79,9 @@ def listening():
     """The TCP ports that somebody on this machine listens on, without a connection to ask."""
     return {int.from_bytes(each[_PORT], "big") for family in (socket.AF_INET, socket.AF_INET6)
             for each in _answers(family)}
+
+
+def backlog(port):
+    """How many connections to a port of ours were not accepted yet."""
+    return max((int.from_bytes(each[_QUEUED], sys.byteorder) for each in _answers(socket.AF_INET)
+                if int.from_bytes(each[_PORT], "big") == port), default=0)

@@ -67,6 +67,15 @@ def lost_in(text):
                                                     text, re.M))
 
 
+def is_accounted_for(text):
+    """
+    Every line of the pings is there, or told as lost; then there is room for more. Lines may be lost
+    and told early as well, while the thread that writes them waits for a processor.
+    """
+    written = text.count("from busy") + text.count("to busy")
+    return lost_in(text) > 0 and written + lost_in(text) >= 2 * COUNT
+
+
 @pytest.mark.workers
 def test_a_pipe_that_nobody_reads(start_broker, pipe, workers):
     path, reader = pipe
@@ -77,7 +86,7 @@ def test_a_pipe_that_nobody_reads(start_broker, pipe, workers):
     def is_told():
         nonlocal text
         text += read_now(reader)
-        return lost_in(text) > 0
+        return is_accounted_for(text)
 
     wait_until(is_told, 20, what="the number of lost lines")
     broker.connect("later", 4)
@@ -88,7 +97,6 @@ def test_a_pipe_that_nobody_reads(start_broker, pipe, workers):
         return re.search(r"^New client connected from .* as later ", text, re.M)
 
     wait_until(is_back, 20, what="a later line")
-    assert text.count("from busy") + text.count("to busy") + lost_in(text) >= 2 * COUNT
 
 
 def test_a_pipe_that_nobody_reads_does_not_stop_the_end(start_broker, pipe):
@@ -118,12 +126,11 @@ def test_a_syslog_that_is_stopped(start_broker, short, workers):
         broker = start_broker(LISTENER + f"log_dest syslog\nlog_syslog_path {path}\n")
         ping_much(broker, "stopped syslog")
         text = ""
-        while lost_in(text) == 0:
+        while not is_accounted_for(text):
             text += syslog.recv(5000).decode().split("]: ")[1] + "\n"
         broker.connect("later", 4)
         while not re.search(r"^New client connected from .* as later ", text, re.M):
             text += syslog.recv(5000).decode().split("]: ")[1] + "\n"
-        assert text.count("from busy") + text.count("to busy") + lost_in(text) >= 2 * COUNT
 
 
 def test_a_full_disk(start_broker):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import wire
+from harness import ports, wire
 from harness.broker import DEFAULT
 from harness.process import wait_until
 
@@ -47,6 +47,8 @@ def test_refused_and_resumed(start_broker, workers):
     while not silent or not all(each.ended(0.01) for each in silent[-50:]):  # of every worker
         assert len(silent) < 5000, "nothing was refused"
         silent += [broker.open() for _ in range(50)]
+        # Who is still in the queue of the system was not judged yet.
+        wait_until(lambda: ports.backlog(broker.port) == 0, 20, what="accepting all")
     print(f"about {len(silent)} connections fit behind what was refused to a publisher")
     for each in served:
         each.ping()

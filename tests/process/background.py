@@ -88,7 +88,7 @@ def test_it_is_on_its_own(start):
     assert int(fields[3]) == broker.pid and int(fields[4]) == 0, fields
     assert [broker.descriptor(n) for n in range(3)] == ["/dev/null"] * 3
     broker.serve()
-    assert "New client connected" in (broker.folder / "own.log").read_text()
+    wait_until(lambda: "New client connected" in (broker.folder / "own.log").read_text(), 20)
 
 
 @pytest.mark.parametrize("destination, kept", [("stdout", {1}), ("stderr", {2}), ("none", set())])
