@@ -83,10 +83,10 @@ static void test_expiry(void **state)
         uint64_t now_ms;
         uint32_t expected;
     } times[] = {
-        {0,          5000, 5            },
-        {1,          5000, 6            },
-        {1,          5001, 7            }, /* never early */
-        {1,          5999, 7            },
+        {0,          5000, 5             },
+        {1,          5000, 6             },
+        {1,          5001, 7             }, /* never early */
+        {1,          5999, 7             },
         {UINT32_MAX, 5000, MESSAGE_LATEST},
     };
     struct mqtt_properties properties = {0};

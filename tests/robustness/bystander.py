@@ -19,6 +19,7 @@ import pytest
 
 from harness import wire
 from harness.broker import DEFAULT
+from harness.client import PATIENCE
 from harness.process import wait_until
 
 READ = 16384        # bytes that one connection may bring into an iteration
@@ -192,14 +193,14 @@ def test_one_byte_at_a_time(start_broker, version, workers):
 
 def test_many_subscriptions(start_broker, version, workers):
     """
-    All that is kept for a filter is found by it. Were others looked at, this would take minutes;
-    so would the answer to the bystander.
+    All that is kept for a filter is found by it. Where the others were looked at, too, the slowest
+    answer took three seconds; it takes thirty milliseconds.
     """
     broker = start_broker(DEFAULT + "sys_interval 1\n")
     bystander, hostile = others(broker, version)
     bystander.publish("seen", "x", retain=True)
     bystander.expect("PUBLISH")
-    filters = [f"{n:x}/+" for n in range(40_000)]
+    filters = [f"{n:x}/+" for n in range(100_000)]
     parts = [filters[at:at + 8000] for at in range(0, len(filters), 8000)]
     worst = 0.0
     for pack in (lambda part: wire.subscribe(1, *((each, 0) for each in part), version=version),
@@ -215,3 +216,4 @@ def test_many_subscriptions(start_broker, version, workers):
     hostile[0].close()
     bystander.ping()
     print(f"the slowest answer took {worst * 1000:.1f} ms")
+    assert worst < PATIENCE / 8
