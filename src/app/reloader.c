@@ -253,11 +253,13 @@ void reloader_start(struct reloader *reloader)
     }
     if (r == 0) {
         publish(reloader, &attempt);
-    } else {
+    }
+    /* Sockets and files are gone when it is said that all is as it was. */
+    attempt_deinit(&attempt);
+    if (r != 0) {
         say_refused();
     }
     memory_exempt(false);
-    attempt_deinit(&attempt);
 }
 
 void reloader_go_on(struct reloader *reloader)

@@ -14,7 +14,7 @@ import time
 
 from . import wire
 from .broker import Places, binary
-from .client import Client
+from .client import Client, Closed
 from .process import SANITIZER, wait_until
 from .rights import NO_LEAK_CHECK
 
@@ -215,6 +215,14 @@ class Launch:
         at_end = [b - a for a, b in zip(before, last)]
         return first, at_end, status, self.judge(serves, status)
 
+    def try_launch(self, arm_start, arm_end):
+        """A launch; also one that comes to nothing is told with what was printed."""
+        try:
+            return self.launch(arm_start, arm_end)
+        except (AssertionError, Closed, OSError) as error:
+            none = [0] * len(self.points.points)
+            return none, none, 0, f"{type(error).__name__}: {error}\n{self.output()}"
+
     def judge(self, serves, status):
         text = self.output()
         if SANITIZER.search(text):
@@ -234,12 +242,8 @@ class Launch:
         def arm():
             self.points.arm(point.index, first)
 
-        status = 0
-        try:
-            _, _, status, wrong = self.launch(
-                *((lambda: None, arm) if is_end else (arm, lambda: None)))
-        except AssertionError as error:
-            wrong = f"{error}\n{self.output()}"
+        _, _, status, wrong = self.try_launch(
+            *((lambda: None, arm) if is_end else (arm, lambda: None)))
         at = "end" if is_end else "start"
         self.failed[at, point.name] += self.points.failed() > 0
         self.ended += status != 0 and not wrong
@@ -247,7 +251,7 @@ class Launch:
             self.errors.append(f"{point}, hit {first} of the {at}, {self.recipe.name}: {wrong}")
 
     def fail_all(self, is_wanted, numbers):
-        begin, end, _, wrong = self.launch(lambda: None, lambda: None)
+        begin, end, _, wrong = self.try_launch(lambda: None, lambda: None)
         if wrong:
             self.errors.append(f"{self.recipe.name}: {wrong}")
         for is_end, hits in ((False, begin), (True, end)):

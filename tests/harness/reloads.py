@@ -36,6 +36,7 @@ log_dest topic
 log_dest syslog
 log_syslog_path FOLDER/%(name)s-syslog
 log_type all
+sys_interval 0
 log_timestamp_format %(name)s
 include_dir FOLDER/%(name)s-more
 """
@@ -126,6 +127,7 @@ class Reloads:
     def go(self, side):
         """Nothing fails; how often each point is hit meanwhile."""
         guest = self.invite() if side is NEW else None
+        self.bench.broker.wait_quiet()
         before = self.points.hits()
         if not self.turn(side, guest):
             raise Broken(f"a reload to {side['name']} was refused though nothing failed")
