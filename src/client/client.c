@@ -262,7 +262,8 @@ void client_on_header(struct client *client)
 
 void client_on_event(struct client *client, unsigned bits)
 {
-    if (client->state == CLIENT_CLOSING) {
+    /* What one that waits to arrive has to tell is told again. */
+    if (client->state == CLIENT_CLOSING || client->state == CLIENT_MOVING) {
         return;
     }
     /* Written at the end of the iteration: what it waits for may not be posted before. */

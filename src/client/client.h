@@ -233,7 +233,10 @@ void client_on_ack(struct client *client, enum mqtt_packet_type type, struct sli
 void client_on_pingreq(struct client *client, struct slice body);
 void client_on_disconnect(struct client *client, struct slice body);
 
-/* connect.c: at home, after the move or at once, and then with what the buffer still holds. */
+/*
+ * connect.c: at home, after the move or at once, and then with what the buffer still holds; or
+ * later, from the hub's list of those that are arriving.
+ */
 void client_arrive(struct client *client, struct slice rest);
 
 /*

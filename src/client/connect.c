@@ -554,16 +554,10 @@ static bool may_be_read(const struct client *client)
  * since another worker was quicker with the new one: who has left is not taken over, and leaves no
  * will. Reading needs the hub's buffer, in which `rest` may stand. Without memory it is not read.
  */
-static void hear_out_earlier(const struct client *client, struct slice rest)
+static void hear_out(struct client *earlier, struct slice rest)
 {
-    const struct login *login = client->facts->login;
-    struct client *earlier =
-        session_find_client(client->hub->shard, slice_of(login->id, login->id_len));
     uint8_t *copy = NULL;
 
-    if (!earlier || !may_be_read(earlier)) {
-        return;
-    }
     if (rest.len > 0) {
         copy = memory_alloc(rest.len);
         if (!copy) {
@@ -578,13 +572,36 @@ static void hear_out_earlier(const struct client *client, struct slice rest)
     }
 }
 
+/*
+ * Whether the earlier connection is still to be heard out: it is read once more, and what it sent
+ * may be more than the budget reaches. Without memory for `rest` nobody waits.
+ */
+static bool must_wait(struct client *client, struct slice rest)
+{
+    struct login *login = client->facts->login;
+    struct slice id = slice_of(login->id, login->id_len);
+    struct client *earlier = session_find_client(client->hub->shard, id);
+
+    if (earlier && !login->has_heard_out && may_be_read(earlier)) {
+        login->has_heard_out = true;
+        hear_out(earlier, rest);
+    }
+    if (!earlier || !client_is_put_off(earlier) || login_keep_rest(login, rest) < 0) {
+        return false;
+    }
+    list_push(&client->hub->arriving, &client->link);
+    return true;
+}
+
 void client_arrive(struct client *client, struct slice rest)
 {
     struct login *login = client->facts->login;
     struct ack *ack = NULL;
     int r = 0;
 
-    hear_out_earlier(client, rest);
+    if (must_wait(client, rest)) {
+        return;
+    }
     if (!client->is_polled) {
         r = poller_add(worker_poller(client->hub->worker), client->fd, POLLER_READ, client);
         client->is_polled = r == 0;

@@ -14,6 +14,9 @@
 /* Clients that are looked at again per iteration. */
 #define RECHECK_BUDGET 1000
 
+/* Connections that wait for earlier ones, looked at again per iteration. */
+#define ARRIVING_BUDGET 64
+
 /* More new chunks than this in outputs, and they are written before the iteration's end. */
 #define POOL_HIGH 8192
 
@@ -195,6 +198,16 @@ static void on_event(void *context, void *source, unsigned bits)
     }
 }
 
+/* A reload may have passed it on its way. */
+static void let_in(struct client *client)
+{
+    if (!client_is_allowed(client)) {
+        client_refuse(client, MQTT_NOT_AUTHORIZED);
+    } else {
+        client_arrive(client, slice_of(NULL, 0));
+    }
+}
+
 static void on_client(void *context, struct client *client)
 {
     struct hub *hub = context;
@@ -203,10 +216,8 @@ static void on_client(void *context, struct client *client)
     list_push(&hub->clients, &client->in_hub);
     if (worker_group_is_stopping(server_group(hub->server))) {
         client_stop(client);
-    } else if (!client_is_allowed(client)) {
-        client_refuse(client, MQTT_NOT_AUTHORIZED);
     } else {
-        client_arrive(client, slice_of(NULL, 0));
+        let_in(client);
     }
 }
 
@@ -219,10 +230,23 @@ static void on_timer(void *context, struct wheel_timer *timer)
     }
 }
 
-/* At least one; the others next time. */
-static void go_on(void *context)
+/* In their order, of which those that go on waiting keep theirs. */
+static void go_on_arriving(struct hub *hub)
 {
-    struct hub *hub = context;
+    struct list_link waiting;
+    struct list_link *link;
+
+    list_init(&waiting);
+    list_splice(&waiting, &hub->arriving);
+    for (unsigned i = 0; i < ARRIVING_BUDGET && (link = list_pop(&waiting)) != NULL; i++) {
+        let_in(CONTAINER_OF(link, struct client, link));
+    }
+    list_splice(&hub->arriving, &waiting);
+}
+
+/* At least one; the others next time. */
+static void go_on_put_off(struct hub *hub)
+{
     struct list_link waiting;
     struct list_link *link;
 
@@ -234,6 +258,14 @@ static void go_on(void *context)
     /* Who was put off again comes behind those. */
     list_splice(&waiting, &hub->put_off);
     list_splice(&hub->put_off, &waiting);
+}
+
+static void go_on(void *context)
+{
+    struct hub *hub = context;
+
+    go_on_put_off(hub);
+    go_on_arriving(hub);
 }
 
 static void on_resume(void *context, struct list_link *paused)
@@ -351,7 +383,7 @@ static bool has_work(void *context)
     struct hub *hub = context;
 
     return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked ||
-           !list_is_empty(&hub->put_off);
+           !list_is_empty(&hub->put_off) || !list_is_empty(&hub->arriving);
 }
 
 static void on_stop(void *context)
@@ -459,6 +491,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     wheel_timer_init(&hub->refusing.timer, HUB_TIMER_RESERVE);
     list_init(&hub->listeners);
     list_init(&hub->put_off);
+    list_init(&hub->arriving);
     list_init(&hub->dirty);
     list_init(&hub->closing);
     table_init(&hub->open_pubrecs);

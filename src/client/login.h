@@ -25,6 +25,7 @@ struct login {
     bool clean_start;
     bool id_is_assigned;
     bool is_bridge;
+    bool has_heard_out; /* what the earlier connection sent was read once more */
     uint8_t id[];
 };
 
