@@ -106,6 +106,25 @@ static void *run_worker(void *argument)
     return NULL;
 }
 
+/* There are files by now, so the process must not just end. */
+static int start_worker(struct broker *broker, unsigned index, const pthread_attr_t *attributes)
+{
+    struct worker_start *start = memory_alloc(sizeof(*start));
+    int r;
+
+    if (!start) {
+        return -ENOMEM;
+    }
+    *start = (struct worker_start){broker, index};
+    r = pthread_create(&broker->threads[index], attributes, run_worker, start);
+    if (r != 0) {
+        memory_free(start);
+        return -r;
+    }
+    broker->thread_len++;
+    return 0;
+}
+
 static int start_workers(struct broker *broker)
 {
     pthread_attr_t attributes;
@@ -115,19 +134,12 @@ static int start_workers(struct broker *broker)
     pthread_attr_setstacksize(&attributes, WORKER_STACK);
     pthread_mutex_lock(&broker->gate);
     for (unsigned i = 0; i < broker->worker_len && r == 0; i++) {
-        struct worker_start *start = memory_must_alloc(sizeof(*start));
-
-        *start = (struct worker_start){broker, i};
-        r = pthread_create(&broker->threads[i], &attributes, run_worker, start);
-        if (r != 0) {
-            memory_free(start);
-        }
-        broker->thread_len += r == 0;
+        r = start_worker(broker, i, &attributes);
     }
     broker->may_run = r == 0;
     pthread_mutex_unlock(&broker->gate);
     pthread_attr_destroy(&attributes);
-    return -r;
+    return r;
 }
 
 static void stop_workers(struct broker *broker)
