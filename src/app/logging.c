@@ -15,6 +15,9 @@
 static int file_fd = -1;
 static bool file_is_ours; /* made by us */
 
+/* Until the end: after a reload the thread may still be at a line in this form. */
+static char *first_format;
+
 /* Owner: main. */
 struct logging_change {
     int fd; /* of another file; -1: there is none */
@@ -85,10 +88,23 @@ static struct log_options options_of(const struct command_line *line,
     return options;
 }
 
+static int say_no_memory(void)
+{
+    log_line(LOG_ERROR, "Error: Out of memory for the log.");
+    return -ENOMEM;
+}
+
 int logging_open(const struct command_line *line, const struct settings *settings)
 {
     struct log_options options = options_of(line, settings);
 
+    if (options.timestamp_format) {
+        first_format = memory_copy_text(options.timestamp_format);
+        if (!first_format) {
+            return say_no_memory();
+        }
+        options.timestamp_format = first_format;
+    }
     if ((settings->log.destinations & SETTINGS_LOG_TO_FILE) != 0) {
         int fd = open_file(settings);
 
@@ -141,12 +157,6 @@ static int open_next_file(const struct settings *now, const struct settings *nex
     }
     *fd_out = open_file(next);
     return MIN(*fd_out, 0);
-}
-
-static int say_no_memory(void)
-{
-    log_line(LOG_ERROR, "Error: Out of memory for the log.");
-    return -ENOMEM;
 }
 
 int logging_prepare(const struct command_line *line, const struct settings *now,
