@@ -127,8 +127,10 @@ def test_kills_while_reloading(start_broker, workers):
         kill(broker)
         places = {name: place for name, place in broker.places.items() if name != "dir"}
         halves += sockets_left(broker) not in WHOLES
+        if halves >= 3 and number >= 20:
+            break
     print(f"{halves} hits, {took} s")
-    assert halves > 0, f"a reload took {took} s, and none of 60 was hit"
+    assert halves > 0, f"a reload took {took} s, and none of {number} was hit"
     for side in SIDES:
         last = start_broker(side, places=places)
         expect_whole(last)
@@ -141,11 +143,11 @@ def test_kills_while_stopping(start_broker, workers):
     """With clients to tell it to, wills to publish and much to free."""
     dice = dice_of()
     places, took, hits = {}, None, 0
-    for number in range(24):
+    for number in range(13):
         broker = start_broker(CONFIG, places=places, workers=2)
         places = {"port": broker.port}
         expect_whole(broker)
-        for n in range(150):
+        for n in range(80):
             client = broker.connect(f"x-{n}", 4 + n % 2, lasting=True,
                                     will=wire.Will("will", b"gone", 1))
             client.subscribe("#", qos=1)
@@ -159,7 +161,7 @@ def test_kills_while_stopping(start_broker, workers):
         kill(broker)
         hits += broker.process.process.returncode == -signal.SIGKILL
     print(f"{hits} hits, {took} s")
-    assert hits > 0, f"a stop took {took} s, and none of 23 was hit"
+    assert hits > 0, f"a stop took {took} s, and none of 12 was hit"
     last = start_broker(CONFIG, places=places, workers=2)
     expect_whole(last)
     expect_clean_end(last)
