@@ -191,8 +191,9 @@ static bool is_passing(const struct actor *actor)
  * An attempt that was given up before its CONNACK may have been anything: where it may have made a
  * session that is taken for the one before, it is fragile, and waited for.
  */
-static void connect(struct actor *actor, bool clean, bool settles)
+static void connect(struct actor *actor, bool wants_clean, bool settles)
 {
+    bool clean = wants_clean || actor->is_afresh;
     struct wire_connect connect = draw_connect(actor, settles);
     struct wire_packet packet = {.type = MQTT_CONNECT, .message = connect.will, .is_clean = clean};
     struct connection *connection = network_open(actor->params.number, actor->params.version);
@@ -203,6 +204,7 @@ static void connect(struct actor *actor, bool clean, bool settles)
     forget_connection(actor);
     if (clean) {
         actor_forget(actor);
+        actor->is_afresh = true;
     }
     actor->connection = connection;
     actor->is_clean = clean;

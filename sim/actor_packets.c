@@ -385,6 +385,7 @@ static void on_pubrel(struct actor *actor, uint16_t packet_id)
 static void on_connack(struct actor *actor, const struct wire_packet *packet)
 {
     actor->is_online = true;
+    actor->is_afresh = false;
     actor->is_passing = actor->is_fragile && !actor->is_clean;
     actor->alias_maximum = packet->alias_maximum;
     if (packet->receive_maximum) {

@@ -361,12 +361,19 @@ static void attach(struct shard *shard, struct session *session, struct client *
     session->is_behind = outbound_queued(&session->outbound) > 0;
 }
 
+/* Its time is over, though the timers of others came first. */
+static bool has_expired(const struct shard *shard, const struct session *session)
+{
+    return !session->client && session->expires_at <= shard->wheel.now;
+}
+
 int session_connect(struct shard *shard, struct client *client,
                     const struct session_request *request, struct session **session_out)
 {
     uint64_t hash = hash_bytes(&shard->core->key, request->client_id);
     struct session *old = session_find(shard, request->client_id, hash);
-    bool resumes = old && !request->clean_start && old->expiry_interval != 0;
+    bool resumes =
+        old && !request->clean_start && old->expiry_interval != 0 && !has_expired(shard, old);
     struct session *session = old;
     int r;
 

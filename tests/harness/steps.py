@@ -230,6 +230,17 @@ def take_over(bench):
         bench.connect(name, version=4).disconnect()
 
 
+def taken_over_with_rest(bench):
+    """What the new connection sends behind CONNECT waits, half of the time where it was read."""
+    for _ in range(8):
+        name = bench.name("rest-")
+        first = bench.connect(name, version=4)
+        second = bench.connect(name, version=4,
+                               behind=wire.subscribe(1, (name, 0), version=4))
+        first.expect_close()
+        expect_all(second, "SUBACK")
+
+
 def large(bench):
     """In pieces and whole, and refused."""
     topic = bench.name("large/")
@@ -365,6 +376,6 @@ def merged(bench):
 
 
 RUN = [version_3, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
-       groups, wide, aliases, take_over, large, proxied, mounted, by_path, queued, survey,
-       published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
+       groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, mounted, by_path,
+       queued, survey, published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]
