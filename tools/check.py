@@ -345,7 +345,7 @@ def stages(is_ci):
         scenarios("gcc", "--timeout", "60", default_port=True, after=("bare",)),
         # The release build takes every number of workers, the sanitizers one each.
         scenarios("asan", "--timeout", "120", "--workers", "2"),
-        scenarios("tsan", "--timeout", "120", "-m", "workers", "--workers", "4"),
+        scenarios("tsan", "--timeout", "120", "-m", "workers and not laborious", "--workers", "4"),
         Stage("simulator", simulator, needs=("build-gcc",), seconds=600),
         Stage("fuzz", fuzz, needs=("build-fuzz",), seconds=900),
         meson_tests("gcc", [], 2),

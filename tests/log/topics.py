@@ -15,9 +15,18 @@ def messages_until(client, text):
             return found
 
 
+def let_out(broker):
+    """What was logged so far is published once what is logged now is."""
+    reader = broker.connect("early", 4)
+    reader.subscribe("$SYS/broker/log/#", qos=0)
+    broker.connect("begin", 4)
+    messages_until(reader, "as begin")
+
+
 @pytest.mark.workers
 @pytest.mark.config(LOG)
 def test_types_have_topics(broker, workers, version):
+    let_out(broker)
     reader = broker.connect("reader", version)
     reader.subscribe("$SYS/broker/log/#", qos=0)
     client = broker.connect("x", version)
@@ -40,6 +49,7 @@ def test_types_have_topics(broker, workers, version):
 @pytest.mark.config(LOG)
 def test_nothing_is_kept(broker, workers, version):
     """Who comes later sees what is logged from then on."""
+    let_out(broker)
     reader = broker.connect("reader", version)
     reader.subscribe("$SYS/broker/log/#", qos=2)
     broker.connect("x", version)

@@ -103,6 +103,7 @@ def test_flooding_subscribe(start_broker, version, workers):
     assert workers > 1 or count <= HOSTILE * (READ // size + 1)
 
 
+@pytest.mark.laborious
 def test_long_walks(start_broker, version, workers):
     """
     A topic that wildcards at every level lead a long way costs as much of the budget as it takes,
@@ -190,6 +191,7 @@ def test_one_byte_at_a_time(start_broker, version, workers):
         bystander.expect("PUBLISH", payload=b"x" * 100)
 
 
+@pytest.mark.laborious
 def test_many_subscriptions(start_broker, version, workers):
     """
     All that is kept for a filter is found by it. Where the others were looked at, too, the slowest
