@@ -556,8 +556,7 @@ static unsigned match_step(struct match_walk *walk, struct match_step at, struct
     return pushed;
 }
 
-/* Depth first; every step takes one and pushes two at most, one level deeper. */
-/* Answers how many. */
+/* Depth first; every step takes one and pushes two at most, one level deeper. Answers how many. */
 static unsigned match_walk(struct match_walk *walk)
 {
     struct match_step stack[TREE_LEVEL_CAP + 2];

@@ -171,7 +171,7 @@ void shard_go_on(struct shard *shard)
 {
     const struct core_limits *limits = &shard->limits;
 
-    shard->budget = MAX(shard->budget, limits->delivery_budget / 4 + 1);
+    shard_share_budget(shard);
     replay_go_on(shard);
     session_clean_up(shard, limits->cleanup_budget);
     membership_go_on(shard);

@@ -148,6 +148,12 @@ static inline void shard_charge(struct shard *shard)
     shard->budget -= shard->budget > 0;
 }
 
+/* Whatever came before, a quarter of the budget is left for what comes now. */
+static inline void shard_share_budget(struct shard *shard)
+{
+    shard->budget = MAX(shard->budget, shard->limits.delivery_budget / 4 + 1);
+}
+
 /* Goes on with replays, the cleaning up of ended sessions and the sweep of retained values, as far
  * as the budget reaches. The fan-out comes first in an iteration, by itself: fanout_go_on(). */
 void shard_go_on(struct shard *shard);

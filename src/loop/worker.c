@@ -501,18 +501,12 @@ static bool has_events(const struct worker *worker)
     return worker->event_at < worker->event_len;
 }
 
-/* Whatever came before, a quarter is left for what comes now. */
-static void share_budget(struct shard *shard)
-{
-    shard->budget = MAX(shard->budget, shard->limits.delivery_budget / 4 + 1);
-}
-
 /* What the budget does not reach comes first in the next iteration, before the poller is asked. */
 static void handle_events(struct worker *worker)
 {
     struct shard *shard = worker->shard;
 
-    share_budget(shard);
+    shard_share_budget(shard);
     while (has_events(worker) && shard->budget > 0) {
         struct poller_event event = worker->events[worker->event_at++];
 
@@ -537,7 +531,7 @@ static void handle_timers(struct worker *worker)
     unsigned budget = worker->group->limits.timer_budget;
     struct wheel_timer *timer;
 
-    share_budget(worker->shard);
+    shard_share_budget(worker->shard);
     while (worker->shard->budget > 0 &&
            (timer = wheel_pop(&worker->shard->wheel, &budget)) != NULL) {
         if (timer->kind == SHARD_TIMER_SESSION) {
@@ -589,7 +583,7 @@ static void iterate(struct worker *worker)
     }
     resume_paused(worker);
     handle_events(worker);
-    share_budget(worker->shard);
+    shard_share_budget(worker->shard);
     worker->ops->go_on(worker->context);
     handle_timers(worker);
     shard_go_on(worker->shard);
