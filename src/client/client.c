@@ -274,10 +274,9 @@ void client_on_event(struct client *client, unsigned bits)
         /* What was read before comes first; the poller tells this again. */
         return;
     }
-    if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client->pause && !client->is_held &&
-        !client->is_unkept && client->state != CLIENT_CLOSING) {
+    if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client_is_stopped(client)) {
         client_read(client);
-    } else if ((bits & POLLER_HANGUP) != 0 && client->state != CLIENT_CLOSING) {
+    } else if ((bits & POLLER_HANGUP) != 0) {
         client_lose(client, "connection closed by client");
     }
 }

@@ -193,6 +193,12 @@ void client_go_on(struct client *client);
 
 /* output.c */
 
+/* Whether nothing is read from it for now. */
+static inline bool client_is_stopped(const struct client *client)
+{
+    return client->pause || client->is_held || client->is_unkept;
+}
+
 /* What the poller is to watch the descriptor for. */
 unsigned client_interest(const struct client *client);
 

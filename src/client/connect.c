@@ -545,8 +545,8 @@ static void arm_keep_alive(struct client *client)
 
 static bool may_be_read(const struct client *client)
 {
-    return client->state == CLIENT_READY && !client->pause && !client->is_held &&
-           !client->is_unkept && !client->has_failed && !client_is_put_off(client);
+    return client->state == CLIENT_READY && !client_is_stopped(client) && !client->has_failed &&
+           !client_is_put_off(client);
 }
 
 /*

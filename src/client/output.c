@@ -73,7 +73,7 @@ void client_commit(struct client *client, const uint8_t *end)
 
 unsigned client_interest(const struct client *client)
 {
-    return (client->pause || client->is_held || client->is_unkept ? 0u : POLLER_READ) |
+    return (client_is_stopped(client) ? 0u : POLLER_READ) |
            (client->is_blocked ? POLLER_WRITE : 0u);
 }
 
