@@ -1,5 +1,6 @@
 #include "app/broker.h"
 
+#include "app/drainer.h"
 #include "app/dump.h"
 #include "app/listening.h"
 #include "app/logging.h"
@@ -36,6 +37,7 @@ struct broker {
     bool has_pid_file;
     pthread_mutex_t gate; /* held while threads are made */
     bool may_run;         /* all of them are there; under the gate */
+    struct drainer *drainer;
     struct dump *dump;
     struct reloader *reloader;
     struct sys *sys;
@@ -214,6 +216,7 @@ static void make_room(struct broker *broker)
 /* What main does beside the workers; its memory is taken before anybody is served. */
 static void make_main(struct broker *broker, const struct command_line *line)
 {
+    broker->drainer = drainer_new(broker->server, &broker->settings);
     broker->dump = dump_new(broker->server, broker->worker_len);
     broker->sys = sys_new(broker->server, broker->settings);
     broker->reloader = reloader_new(&(struct reloader_params){
@@ -269,6 +272,7 @@ static void finish(struct broker *broker)
     log_stop();
     log_set_publish(NULL, NULL);
     reloader_free(broker->reloader);
+    drainer_free(broker->drainer);
     dump_free(broker->dump);
     sys_free(broker->sys);
     server_free(broker->server);
@@ -305,6 +309,8 @@ static void handle_signal(struct broker *broker, int number)
         log_line(LOG_WARNING, "Warning: SIGUSR1 saves nothing: persistence is not built in.");
     } else if (number == SIGRTMIN) {
         log_line(LOG_NOTICE, "The log was asked to be opened again.");
+    } else if (number == SIGNALS_DRAIN) {
+        drainer_switch(broker->drainer);
     } else if (number == SIGHUP) {
         reloader_start(broker->reloader);
     }
@@ -312,9 +318,10 @@ static void handle_signal(struct broker *broker, int number)
 
 static uint64_t next_ms(const struct broker *broker)
 {
-    uint64_t feed_ms = broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX;
+    uint64_t due_ms = broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX;
 
-    return MIN(feed_ms, sys_due_ms(broker->sys));
+    due_ms = MIN(due_ms, drainer_due_ms(broker->drainer));
+    return MIN(due_ms, sys_due_ms(broker->sys));
 }
 
 static void serve(struct broker *broker)
@@ -325,6 +332,7 @@ static void serve(struct broker *broker)
     while (number != SIGTERM && number != SIGINT) {
         handle_signal(broker, number);
         feed_watchdog(broker);
+        drainer_go_on(broker->drainer);
         sys_go_on(broker->sys);
         number = signals_wait(&signals, next_ms(broker));
     }

@@ -160,6 +160,13 @@ void client_leave(struct client *client, enum session_leave how);
 /* Another connection has taken the session, or the server goes: no session is left to leave. */
 void client_end(struct client *client, enum mqtt_reason reason);
 
+/*
+ * Told to go, by a drain: what it still sends is read and dropped until it closes, since closing
+ * over it would be a reset, which may overtake what it was told. The session stays as for one that
+ * is lost.
+ */
+void client_send_away(struct client *client, enum mqtt_reason reason);
+
 /* The server stops. */
 void client_stop(struct client *client);
 
@@ -226,6 +233,9 @@ void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t
 void client_send_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                        struct slice codes);
 void client_send_disconnect(struct client *client, enum mqtt_reason reason);
+
+/* Where it shall go, if the reason is about that; else empty. */
+struct slice client_server_reference(const struct client *client, enum mqtt_reason reason);
 
 extern const struct peer_ops client_peer_ops;
 

@@ -123,6 +123,9 @@ void hub_unlist(struct hub *hub, struct client *client)
     if (hub->rechecked == &client->in_hub) {
         hub->rechecked = client->in_hub.next;
     }
+    if (hub->drained == &client->in_hub) {
+        hub->drained = client->in_hub.next;
+    }
     list_remove(&client->in_hub);
 }
 
@@ -358,7 +361,7 @@ static void flush(void *context)
     while ((link = list_pop(&failed)) != NULL) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (client->is_over_quota) {
+        if (client->is_over_quota && client->state == CLIENT_READY) {
             client_fail(client, MQTT_QUOTA_EXCEEDED);
         } else {
             client_lose(client, "out of memory");
@@ -491,6 +494,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->shard = shard_new(core, number, &client_peer_ops);
     hub->metrics = hub->shard->metrics;
     hub->drawn = (uint64_t)number << 48;
+    hub->owed = (number + 0.5) / core->worker_len;
     list_init(&hub->clients);
     list_init(&hub->pending);
     wheel_timer_init(&hub->refusing.timer, HUB_TIMER_RESERVE);

@@ -158,6 +158,9 @@ void client_flush(struct client *client)
     if (client->session && client->state == CLIENT_READY && !client->is_blocked) {
         session_on_room(client->hub->shard, client->session);
     }
+    if (client->state == CLIENT_LEAVING && output_is_empty(&client->output)) {
+        socket_finish(client->fd);
+    }
 }
 
 void client_welcome(struct client *client)
@@ -185,21 +188,32 @@ void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t
     }
 }
 
+struct slice client_server_reference(const struct client *client, enum mqtt_reason reason)
+{
+    const char *reference = client->hub->settings->drain.server_reference;
+
+    return slice_of_text(
+        reference && (reason == MQTT_USE_ANOTHER_SERVER || reason == MQTT_SERVER_MOVED) ? reference
+                                                                                        : "");
+}
+
 void client_send_disconnect(struct client *client, enum mqtt_reason reason)
 {
     struct slice none = slice_of(NULL, 0);
     struct slice text = client_reason_text(client, reason);
+    struct slice reference = client_server_reference(client, reason);
     uint8_t *at;
 
     if (client->version < MQTT_5_0) {
         return;
     }
-    if (mqtt_disconnect_size(reason, text, none) > client->max_packet_size) {
+    if (mqtt_disconnect_size(reason, text, reference) > client->max_packet_size) {
         text = none;
+        reference = none;
     }
-    at = client_reserve(client, mqtt_disconnect_size(reason, text, none));
+    at = client_reserve(client, mqtt_disconnect_size(reason, text, reference));
     if (at) {
-        client_commit(client, at + mqtt_encode_disconnect(at, reason, text, none));
+        client_commit(client, at + mqtt_encode_disconnect(at, reason, text, reference));
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "client/bulletin.h"
+#include "client/drain.h"
 #include "client/hub.h"
 #include "client/lines.h"
 #include "client/survey.h"
@@ -18,7 +19,8 @@ struct server {
     unsigned listener_len;
     _Atomic uint32_t connection_len; /* of all listeners */
     struct door door;
-    struct lines *lines; /* of the log; NULL: not published */
+    struct lines *lines;   /* of the log; NULL: not published */
+    _Atomic uint8_t drain; /* enum drain_state */
 };
 
 const struct server_budgets server_budgets_default = {
@@ -272,6 +274,24 @@ bool server_has_passed(struct server *server)
     return worker_group_has_passed(server->group);
 }
 
+void server_set_drain(struct server *server, enum drain_state state)
+{
+    atomic_store_explicit(&server->drain, (uint8_t)state, memory_order_release);
+}
+
+enum drain_state server_drain(const struct server *server)
+{
+    return (enum drain_state)atomic_load_explicit(&server->drain, memory_order_acquire);
+}
+
+uint32_t server_arrived_len(struct server *server)
+{
+    uint32_t all = atomic_load_explicit(&server->connection_len, memory_order_relaxed);
+    uint32_t pending = atomic_load_explicit(&server->door.pending_len, memory_order_relaxed);
+
+    return all - MIN(pending, all);
+}
+
 int server_survey(struct server *server, struct survey *survey)
 {
     return survey_ask(server->group, survey);
@@ -287,6 +307,7 @@ void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN])
     core_sum(server->core, values_out);
     values_out[METRIC_CONNECTIONS] =
         atomic_load_explicit(&server->connection_len, memory_order_relaxed);
+    values_out[METRIC_DRAIN] = server_drain(server);
     metrics_derive(values_out);
 }
 

@@ -77,6 +77,14 @@ struct settings_limits {
     uint64_t persistent_client_expiration_s; /* 0: never */
 };
 
+/* How clients are sent away by a drain. */
+struct settings_drain {
+    uint16_t delay_s;             /* between its announcement and the first who goes */
+    uint32_t time_s;              /* from the first to the last */
+    const char *server_reference; /* where they shall go; NULL: they are not told */
+    bool server_moved;            /* for good */
+};
+
 struct settings_clients {
     bool allow_anonymous;            /* as each listener inherited it */
     bool per_listener;               /* the options about who may come in are the listeners' */
@@ -145,6 +153,7 @@ struct listener_settings {
     bool use_username_as_clientid;
     const char *mount_point;         /* NULL: none */
     unsigned accept_versions;        /* bits of SETTINGS_VERSION() */
+    uint16_t proxy_idle_timeout_s;   /* of the proxy in front; 0: not known */
     uint8_t max_qos;                 /* that clients may use */
     uint16_t max_topic_alias;        /* that clients may use; 0: none */
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
@@ -159,6 +168,7 @@ struct settings {
     struct settings_log log;
     struct settings_limits limits;
     struct settings_clients clients;
+    struct settings_drain drain;
     bool is_local_only; /* no listener is configured: loopback only, everybody may come in */
     struct listener_settings *listeners;
     unsigned listener_len;

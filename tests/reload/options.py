@@ -6,6 +6,7 @@ options these are is the table's to say; one without a case here fails.
 
 import json
 import re
+import signal
 import socket
 import subprocess
 
@@ -173,6 +174,7 @@ def add_told(option, text, name, value, before=None):
 add_told("max_inflight_messages", 7, "receive_maximum", 7, 20)
 add_told("max_packet_size", 1000, "maximum_packet_size", 1000, 2000000)
 add_told("max_keepalive", 30, "server_keep_alive", 30)
+add_told("proxy_idle_timeout", 60, "server_keep_alive", 45)
 add_told("max_qos", 1, "maximum_qos", 1)
 add_told("max_topic_alias", 3, "topic_alias_maximum", 3, 10)
 
@@ -316,6 +318,48 @@ def check_payload_format(broker):
     assert client.publish("t", b"\xff", 1, properties=text).reason == 0x10
     yield
     assert client.publish("t", b"\xff", 1, properties=text).reason == 0x99
+
+
+# ---- a drain ----
+
+DRAIN = signal.SIGRTMIN + 1
+
+
+@case("drain_delay 3000\ndrain_time 3000", "drain_delay 0\ndrain_time 3000")
+def drain_delay(broker):
+    """Also of the drain that is under way."""
+    broker.connect("before", 5)
+    broker.signal(DRAIN)
+    broker.expect_line("A drain was asked for: .*")
+    yield
+    broker.expect_line("Draining: 1 clients are sent away over 3000 seconds.")
+    broker.connect("after", 5, code=0x9C)
+
+
+@case("drain_delay 0\ndrain_time 3000", "drain_delay 0\ndrain_time 0")
+def drain_time(broker):
+    client = broker.connect("x", 5)
+    broker.signal(DRAIN)
+    broker.expect_line("Draining: 1 clients are sent away .*")
+    yield
+    client.expect_end(0x9C)
+
+
+@case("drain_delay 0\ndrain_time 0", "drain_delay 0\ndrain_time 0\nserver_reference there")
+def server_reference(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.signal(DRAIN)
+    got = client.expect("DISCONNECT", reason=0x9C)
+    assert got.properties == {"server_reference": "there"}
+
+
+@case("drain_delay 0\ndrain_time 0", "drain_delay 0\ndrain_time 0\nserver_moved true")
+def server_moved(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.signal(DRAIN)
+    client.expect_end(0x9D)
 
 
 # ---- who may come ----
