@@ -107,8 +107,18 @@ struct settings_proxy {
     bool is_v2; /* enable_proxy_protocol_v2 as written; `version` includes it */
     enum settings_proxy_untrusted untrusted;
     uint16_t timeout_s;
+    bool requires_tls; /* of the client to the proxy */
+    bool requires_crc;
+    uint16_t subject_tlv; /* the custom TLV that has the subject; 0: none */
     struct address_range *trusted;
     unsigned trusted_len; /* 0: everybody is trusted */
+};
+
+/* What a client's certificate is asked for: by the PROXY header's word. */
+struct settings_certificates {
+    bool is_required;
+    bool gives_username;         /* the common name is the user name */
+    bool gives_subject_username; /* the subject is */
 };
 
 /* What becomes of a message for a client whose queue is full. */
@@ -142,6 +152,7 @@ struct listener_settings {
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
     enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
+    struct settings_certificates certificates;
     const struct report_place *places; /* as in the settings; its beginning is that of `listener` */
 };
 
