@@ -15,9 +15,9 @@
 bool trust_header(const struct client *client);
 
 /*
- * The same for CONNECT, with the terms that hold by now, and puts the name of the certificate in
- * the place of the one that CONNECT gives. MQTT_NOT_AUTHORIZED; MQTT_BAD_USER_NAME_OR_PASSWORD: there
- * is no name; MQTT_SERVER_BUSY: no memory for it.
+ * The same for CONNECT, with the terms that hold by now; puts the name of the certificate in the
+ * place of the one that CONNECT gives. MQTT_NOT_AUTHORIZED; MQTT_BAD_USERNAME_OR_PASSWORD: there is
+ * no name; MQTT_SERVER_BUSY: no memory for it.
  */
 enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *connect);
 
