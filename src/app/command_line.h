@@ -10,7 +10,14 @@
 
 #include <stdio.h>
 
-enum command { COMMAND_RUN, COMMAND_TEST_CONFIG, COMMAND_HELP, COMMAND_VERSION, COMMAND_DESCRIBE, COMMAND_DECODE_PROXY };
+enum command {
+    COMMAND_RUN,
+    COMMAND_TEST_CONFIG,
+    COMMAND_HELP,
+    COMMAND_VERSION,
+    COMMAND_DESCRIBE,
+    COMMAND_DECODE_PROXY
+};
 
 struct command_line {
     enum command command;

@@ -60,7 +60,7 @@ enum proxy_field {
     PROXY_AWS,                /* of clouds, as their documents have them: proxy_cloud_text() */
     PROXY_AZURE,
     PROXY_GCP,
-    PROXY_SOURCE_PATH,        /* Unix sockets; a name that begins with 0 is an abstract one */
+    PROXY_SOURCE_PATH, /* Unix sockets; a name that begins with 0 is an abstract one */
     PROXY_DESTINATION_PATH
 };
 
@@ -122,8 +122,8 @@ const char *proxy_refusal_word(enum proxy_refusal refusal);
 /* Lives as long as the result; `data` is NULL when the header did not carry the field. */
 struct slice proxy_find(const struct proxy_info *info, enum proxy_field field);
 
-/* "vpce-08d2bf15fac5001c9" and the like: what a cloud's balancer tells of the endpoint that the client
- * came by, as its console shows it. Empty without one. */
+/* "vpce-08d2bf15fac5001c9" and the like: what a cloud's balancer tells of the endpoint that the
+ * client came by, as its console shows it. Empty without one. */
 #define PROXY_CLOUD_CAP 128
 const char *proxy_cloud_text(const struct proxy_info *info, char text[PROXY_CLOUD_CAP]);
 
