@@ -192,6 +192,37 @@ static int refuse_silent_proxy(const struct report *report, const struct listene
     return 0;
 }
 
+/* Where it listens is all that an agent listener needs to be told. */
+static void warn_of_agent(const struct report *report, const struct listener_draft *draft)
+{
+    static const char *const used[] = {"listener",       "port",          "bind_address",
+                                       "bind_interface", "socket_domain", "listen_backlog",
+                                       "protocol"};
+
+    for (size_t i = 0; i < option_len; i++) {
+        const struct option *option = &options[i];
+        bool is_used = option->alias_of || draft->places[i].line == 0;
+
+        for (size_t j = 0; j < ARRAY_LEN(used) && !is_used; j++) {
+            is_used = strcmp(option->name, used[j]) == 0;
+        }
+        if (!is_used) {
+            report_warning(report, &draft->places[i],
+                           "%s has no effect on a listener of protocol agent.", option->name);
+        }
+    }
+}
+
+static void warn(const struct report *report, const struct listener_draft *draft)
+{
+    if (draft->settings.protocol == SETTINGS_PROTOCOL_AGENT) {
+        warn_of_agent(report, draft);
+    } else {
+        warn_of_proxy(report, draft);
+        warn_of_certificates(report, draft);
+    }
+}
+
 int listeners_finish(struct listener_drafts *drafts, struct settings *settings)
 {
     bool is_contradictory = false;
@@ -208,8 +239,7 @@ int listeners_finish(struct listener_drafts *drafts, struct settings *settings)
             is_contradictory = true;
             continue;
         }
-        warn_of_proxy(drafts->report, draft);
-        warn_of_certificates(drafts->report, draft);
+        warn(drafts->report, draft);
         settings->listeners[settings->listener_len++] = draft->settings;
     }
     return is_contradictory ? 1 : 0;

@@ -116,10 +116,11 @@ static const struct option_choice receive_excess_choices[] = {
 };
 
 static const struct option_choice protocol_choices[] = {
-    {"mqtt",     0},
-    {"websockets",          1},
-    {"http_api",2},
-    {0},
+    {"mqtt",                   SETTINGS_PROTOCOL_MQTT},
+    {"agent",                        SETTINGS_PROTOCOL_AGENT},
+    {"websockets",SETTINGS_PROTOCOL_LATER, true},
+    {"http_api",             SETTINGS_PROTOCOL_LATER, true},
+    {0                   },
 };
 
 static const struct option_choice keyform_choices[] = {
@@ -393,9 +394,11 @@ const struct option options[] = {
     { "defer_accept", BOOL(listener, defer_accept), BUILT(OPTION_NEVER), .fallback = "false",
       .is_ours = true,
       .doc = "Whether the kernel holds a connection back until its first bytes have arrived." },
-    { "protocol", PLAIN(OPTION_CHOICE, listener), ONLY(OPTION_NEVER, "mqtt"), .fallback = "mqtt",
-      .choices = protocol_choices,
-      .doc = "What the listener speaks." },
+    { "protocol", CHOICE(listener, protocol, enum settings_protocol, protocol_choices),
+      BUILT(OPTION_NEVER), .fallback = "mqtt",
+      .better = "`agent` answers HAProxy's agent-check",
+      .missing = "`websockets` and `http_api` are refused",
+      .doc = "What the listener speaks: MQTT, or what HAProxy's agent-check asks (agent)." },
     { "accept_protocol_versions", CUSTOM(listener, versions),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "3,4,5",
       .doc = "Which of the MQTT versions 3, 4 and 5 are allowed, separated by commas." },

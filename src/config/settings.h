@@ -89,6 +89,13 @@ struct settings_clients {
     bool check_payload_format;
 };
 
+/* What a listener speaks. */
+enum settings_protocol {
+    SETTINGS_PROTOCOL_MQTT,
+    SETTINGS_PROTOCOL_AGENT, /* HAProxy's agent-check: one line, and the end */
+    SETTINGS_PROTOCOL_LATER  /* one that is not supported yet: refused where it is read */
+};
+
 enum settings_domain { SETTINGS_DOMAIN_ANY, SETTINGS_DOMAIN_IPV4, SETTINGS_DOMAIN_IPV6 };
 
 /* Which versions of the PROXY header a listener expects in front of every connection. */
@@ -138,6 +145,7 @@ struct listener_settings {
     const char *unix_path;
     const char *bind_interface;
     enum settings_domain domain;
+    enum settings_protocol protocol;
     int32_t max_connections; /* -1: no limit */
     uint32_t backlog;
     bool defer_accept;

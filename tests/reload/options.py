@@ -646,7 +646,7 @@ def test_it_changes(start_broker, name):
 @pytest.mark.parametrize("name, value", [
     ("workers", "3"), ("pid_file", "{dir}/pid"), ("user", "nobody"), ("log_buffer_size", "20000"),
     ("listen_backlog", "7"), ("defer_accept", "true"), ("socket_domain", "ipv4"),
-    ("bind_interface", "lo")])
+    ("bind_interface", "lo"), ("protocol", "agent")])
 def test_it_needs_a_restart(start_broker, name, value):
     assert name in {row["name"] for row in table() if row["reload"] == "never"}
     broker = start_broker("listener {port}\nallow_anonymous true\nuser root\n")
