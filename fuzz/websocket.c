@@ -13,7 +13,7 @@ struct told {
     uint8_t *bytes; /* more than there are in the input */
     unsigned control_len;
     enum websocket_verdict last;
-    enum websocket_code code;
+    uint16_t code;
 };
 
 static void tell(struct told *told, enum websocket_verdict verdict,

@@ -302,7 +302,7 @@ static enum websocket_verdict on_close(struct slice payload, struct websocket_ev
     if (!utf8_is_well_formed(slice_skip(payload, 2))) {
         return fail(event, WEBSOCKET_NOT_UTF8, "close frame with a reason that is no text");
     }
-    event->code = (enum websocket_code)code;
+    event->code = (uint16_t)code;
     return WEBSOCKET_CLOSED;
 }
 
@@ -424,7 +424,7 @@ uint8_t *websocket_put_head(uint8_t *at, enum websocket_opcode opcode, uint64_t 
     return at;
 }
 
-uint8_t *websocket_put_close(uint8_t *at, enum websocket_code code)
+uint8_t *websocket_put_close(uint8_t *at, uint16_t code)
 {
     bool has_code = code != WEBSOCKET_NO_CODE;
 

@@ -82,9 +82,9 @@ enum websocket_verdict {
 };
 
 struct websocket_event {
-    struct slice payload;     /* in place, or until the next call */
-    enum websocket_code code; /* WEBSOCKET_CLOSED, WEBSOCKET_FAILED */
-    const char *text;         /* WEBSOCKET_FAILED: for the log */
+    struct slice payload; /* in place, or until the next call */
+    uint16_t code;        /* WEBSOCKET_CLOSED: the peer's, whichever; WEBSOCKET_FAILED: ours */
+    const char *text;     /* WEBSOCKET_FAILED: for the log */
 };
 
 void websocket_init(struct websocket *websocket);
@@ -103,4 +103,4 @@ uint8_t *websocket_put_head(uint8_t *at, enum websocket_opcode opcode, uint64_t 
 
 /* A whole close frame; WEBSOCKET_NO_CODE: one that has none. At most 4 bytes. */
 #define WEBSOCKET_CLOSE_MAX 4
-uint8_t *websocket_put_close(uint8_t *at, enum websocket_code code);
+uint8_t *websocket_put_close(uint8_t *at, uint16_t code);
