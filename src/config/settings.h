@@ -111,6 +111,12 @@ struct settings_proxy {
     unsigned trusted_len; /* 0: everybody is trusted */
 };
 
+/* Files and rules of a listener's TLS; none of them, and it has no TLS. */
+struct settings_tls {
+    const char *certfile;
+    const char *keyfile;
+};
+
 /* What becomes of a message for a client whose queue is full. */
 enum settings_queue_policy {
     SETTINGS_QUEUE_DROP_NEWEST,
@@ -142,6 +148,7 @@ struct listener_settings {
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
     enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
+    struct settings_tls tls;
     const struct report_place *places; /* as in the settings; its beginning is that of `listener` */
 };
 
