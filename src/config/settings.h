@@ -128,6 +128,12 @@ struct settings_certificates {
     bool gives_subject_username; /* the subject is */
 };
 
+/* Files and rules of a listener's TLS; none of them, and it has no TLS. */
+struct settings_tls {
+    const char *certfile;
+    const char *keyfile;
+};
+
 /* What becomes of a message for a client whose queue is full. */
 enum settings_queue_policy {
     SETTINGS_QUEUE_DROP_NEWEST,
@@ -161,6 +167,7 @@ struct listener_settings {
     enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
     struct settings_certificates certificates;
+    struct settings_tls tls;
     const struct report_place *places; /* as in the settings; its beginning is that of `listener` */
 };
 
