@@ -154,21 +154,16 @@ void client_fail(struct client *client, enum mqtt_reason reason)
 }
 
 /* A CONNECT is refused, as if there had been none: what had been told to nobody is forgotten. */
-static void refuse_unwelcome(struct client *client, enum mqtt_reason reason)
+void client_fail_unkept(struct client *client)
 {
+    if (!client->is_unwelcome) {
+        client_fail(client, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
+        return;
+    }
     output_deinit(&client->output, &client->hub->pool);
     client->is_unwelcome = false;
     leave_session(client, SESSION_LEAVE_QUIETLY);
-    client_refuse(client, reason);
-}
-
-void client_fail_unkept(struct client *client)
-{
-    if (client->is_unwelcome) {
-        refuse_unwelcome(client, MQTT_SERVER_UNAVAILABLE);
-    } else {
-        client_fail(client, MQTT_IMPLEMENTATION_SPECIFIC_ERROR);
-    }
+    client_refuse(client, MQTT_SERVER_UNAVAILABLE);
 }
 
 void client_leave(struct client *client, enum session_leave how)
@@ -191,14 +186,14 @@ void client_end(struct client *client, enum mqtt_reason reason)
     client_close(client);
 }
 
-/* Nothing stops it from being read any more. */
-static void let_be_read(struct client *client)
+/* Not read until it has been told all: see finish() in client/output.c. */
+static void stop_reading(struct client *client)
 {
     if (client->pause) {
         list_remove(&client->pause->link);
         client->pause = memory_free(client->pause);
     }
-    client->is_held = false;
+    client->is_held = true;
     client->is_unkept = false;
     client_update_interest(client);
 }
@@ -207,11 +202,7 @@ void client_send_away(struct client *client, enum mqtt_reason reason)
 {
     struct shard *shard = client->hub->shard;
 
-    assert(client->state == CLIENT_READY);
-    if (client->is_unwelcome) {
-        refuse_unwelcome(client, client->version < MQTT_5_0 ? MQTT_SERVER_UNAVAILABLE : reason);
-        return;
-    }
+    assert(client->state == CLIENT_READY && !client->is_unwelcome);
     metrics_count(client->hub->metrics, METRIC_ENDED + reason);
     metrics_sub(client->hub->metrics, METRIC_CLIENTS_CONNECTED, 1);
     say_disconnected(client, log_text(reason));
@@ -220,7 +211,7 @@ void client_send_away(struct client *client, enum mqtt_reason reason)
     client_drop_acks(client);
     client_input_free(client);
     client_state_change(&client->state, CLIENT_LEAVING);
-    let_be_read(client);
+    stop_reading(client);
     wheel_disarm(&client->timer);
     wheel_arm(&shard->wheel, &client->timer, shard->wheel.now + LEAVING_S);
     if (!list_is_linked(&client->link)) {

@@ -25,7 +25,7 @@
 static bool is_unfinished(const struct client *client)
 {
     return client->facts->acks || client->pause || client_is_stopped(client) ||
-           client->is_blocked || client->is_unwelcome || client_is_put_off(client) ||
+           client->is_blocked || client_is_put_off(client) ||
            outbound_queued(&client->session->outbound) > 0;
 }
 
@@ -34,10 +34,11 @@ enum mqtt_reason drain_reason(const struct client *client)
     return client->hub->settings->drain.server_moved ? MQTT_SERVER_MOVED : MQTT_USE_ANOTHER_SERVER;
 }
 
-/* One that has failed is closed at the end of this iteration anyhow. */
+/* One that has failed is closed at the end of this iteration anyhow; one whose CONNACK waits for
+ * the store has its turn in a later step. */
 static bool may_go(const struct client *client, bool insists)
 {
-    return client->state == CLIENT_READY && !client->has_failed &&
+    return client->state == CLIENT_READY && !client->has_failed && !client->is_unwelcome &&
            (insists || !is_unfinished(client));
 }
 

@@ -177,8 +177,12 @@ static void finish(struct client *client)
 
     if (client->is_staged && stream && !stream->has_ended) {
         client_end_stream(client);
-    } else {
-        socket_finish(client->fd);
+        return;
+    }
+    socket_finish(client->fd);
+    if (client->is_held) {
+        client->is_held = false;
+        client_update_interest(client);
     }
 }
 
