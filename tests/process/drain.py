@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import proxy, wire
+from harness import proxy, tls, wire
 from harness.client import PATIENCE, Closed
 from harness.process import wait_until
 from harness.wire import Will
@@ -326,3 +326,20 @@ def test_the_weight_of_many(start_broker, workers):
         ended += 1
     broker.expect_line(OVER)
     assert broker.count_lines(r"Client x-\d+ \[.*\] disconnected: use another server\.") == ended
+
+
+@pytest.mark.workers
+def test_behind_tls(start_broker, authority, version, workers):
+    """TLS ends in good order, behind the DISCONNECT."""
+    broker = start_broker(QUICK.replace(
+        "listener {port} 127.0.0.1\n",
+        "listener {port} 127.0.0.1\n"
+        f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"))
+    client = broker.connect("x", version, tls=tls.context(authority.certificate))
+    client.send(wire.publish("t", b"x" * 1000, 1, 1, version=version))
+    client.expect("PUBACK")
+    broker.signal(DRAIN)
+    told = client.socket.recv_to_the_end()
+    assert told == (bytes([0xE0, 1, 0x9C]) if version == 5 else b"")
+    client.close()
+    broker.expect_line(OVER)
