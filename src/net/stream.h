@@ -4,8 +4,8 @@
  * Stream
  *
  * What stands between a socket and the bytes of MQTT: stages, from the socket upwards, such as TLS
- * and WebSocket. A stage unseals what came from below and seals what goes down; none of them reads or
- * writes a socket. A plain connection has no stream. Owner: the worker of its connection, and it
+ * and WebSocket. A stage unseals what came from below and seals what goes down; none of them reads
+ * or writes a socket. A plain connection has no stream. Owner: the worker of its connection, and it
  * moves along with that.
  */
 
