@@ -335,7 +335,7 @@ def test_behind_tls(start_broker, authority, version, workers):
         "listener {port} 127.0.0.1\n",
         "listener {port} 127.0.0.1\n"
         f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"))
-    client = broker.connect("x", version, tls=tls.context(authority.certificate))
+    client = broker.connect("x", version, tls=tls.context(authority.cert))
     client.send(wire.publish("t", b"x" * 1000, 1, 1, version=version))
     client.expect("PUBACK")
     broker.signal(DRAIN)
