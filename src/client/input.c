@@ -456,6 +456,15 @@ void client_go_on(struct client *client)
     memory_free(input);
 }
 
+void client_on_readable(struct client *client)
+{
+    if (unlikely(client->is_staged) && client_must_queue(client)) {
+        client_queue(client);
+    } else {
+        client_read(client);
+    }
+}
+
 void client_read(struct client *client)
 {
     if (client->input && client->input->total && !client->is_staged) {
