@@ -12,7 +12,7 @@
 static int load(struct certificates *certificates, const struct listener_settings *listener,
                 const struct report *report, struct stage_source **source_out)
 {
-    struct tls_error error;
+    struct tls_error error = {.option = "certfile"};
     int r = 0;
 
     if (!tls_is_wanted(listener)) {

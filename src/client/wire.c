@@ -19,15 +19,15 @@ static int begin(struct client *client)
 {
     struct hub *hub = client->hub;
     struct stage_source *source = client->facts->listener->tls;
-    struct stage *stage;
-    int r = stream_new(&client->facts->stream);
+    struct stage *stage = NULL;
+    int r = source->ops->make(source, hub->shard->worker, &stage);
 
-    if (r == 0) {
-        r = source->ops->make(source, hub->shard->worker, &stage);
-    }
     if (r < 0) {
-        memory_free(client->facts->stream);
-        client->facts->stream = NULL;
+        return r;
+    }
+    r = stream_new(&client->facts->stream);
+    if (r < 0) {
+        stage->ops->free(stage);
         return r;
     }
     stream_push(client->facts->stream, stage);

@@ -88,6 +88,7 @@ static bool start_mac(EVP_MAC_CTX *mac, uint8_t key[32])
 }
 
 /* As OpenSSL wants it: 1, 0: the ticket is no good, 2: it is, and a new one is due; -1: failed. */
+/* NOLINTNEXTLINE(readability-function-size): so many are given. */
 static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int is_new)
 {
