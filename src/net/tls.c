@@ -178,7 +178,7 @@ static void note_ready(struct tls_stage *tls, struct stage_io *io)
     io->news = SSL_session_reused(tls->ssl) ? STAGE_NEWS_RESUMED : STAGE_NEWS_READY;
 }
 
-static enum stage_verdict tls_open(struct stage *stage, struct slice *bytes, struct stage_io *io)
+static enum stage_verdict tls_unseal(struct stage *stage, struct slice *bytes, struct stage_io *io)
 {
     struct tls_stage *tls = tls_of(stage);
     size_t size = 0;
@@ -292,7 +292,7 @@ uint64_t tls_now_ms(const SSL *ssl)
 static const struct stage_ops stage_ops = {
     .name = "TLS",
     .is_costly = true,
-    .open = tls_open,
+    .unseal = tls_unseal,
     .seal = tls_seal,
     .is_ready = tls_is_ready,
     .end = tls_end,
