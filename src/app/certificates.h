@@ -32,8 +32,8 @@ int certificates_load(struct certificates *certificates, const struct settings *
                       const struct report *report, struct stage_source ***sources_out) MUST_CHECK;
 
 /*
- * Opens the file that all keys are appended to, as the programs that look at what goes over the wire
- * read them. -errno; it was logged. NULL: none.
+ * Opens the file that all keys are appended to, as the programs that look at what goes over the
+ * wire read them. -errno; it was logged. NULL: none.
  */
 int certificates_open_keylog(struct certificates *certificates, const char *path) MUST_CHECK;
 

@@ -41,7 +41,8 @@ static const struct flag {
      "Print what is understood of these first bytes of a connection from a proxy."                            },
     {"-h", "--help",         NULL,     FLAG_HELP,         "Print this."                                       },
     {NULL, "--version",      NULL,     FLAG_VERSION,      "Print the version."                                },
-    {NULL, "--tls-keylog",   "FILE",   FLAG_KEYLOG,       "Append the keys of all TLS connections to FILE, to look into them."},
+    {NULL, "--tls-keylog",   "FILE",   FLAG_KEYLOG,
+     "Append the keys of all TLS connections to FILE, to look into them."                                     },
 };
 
 void command_line_request(const struct command_line *line, struct config_request *request_out)

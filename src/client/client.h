@@ -212,8 +212,8 @@ void client_check_stream(struct client *client);
 bool client_seal(struct client *client);
 
 /*
- * Whether what it sends may be a handshake's, which is work for as long as thousands of packets: one
- * is taken in an iteration, the others wait for their turn.
+ * Whether what it sends may be a handshake's, which is work for as long as thousands of packets:
+ * one is taken in an iteration, the others wait for their turn.
  */
 bool client_must_queue(const struct client *client);
 void client_queue(struct client *client);

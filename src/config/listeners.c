@@ -160,8 +160,8 @@ static bool has_tls(const struct listener_draft *draft)
 
 static void warn_of_tls(const struct report *report, const struct listener_draft *draft)
 {
-    static const char *const idle[] = {"cafile",  "capath",
-                                       "crlfile", "ciphers",
+    static const char *const idle[] = {"cafile",         "capath",
+                                       "crlfile",        "ciphers",
                                        "ciphers_tls1.3", "disable_client_cert_date_checks",
                                        "tls_version"};
 

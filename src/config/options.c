@@ -137,8 +137,8 @@ static const struct option_choice reload_choices[] = {
     {0}
 };
 static const struct option_choice tls_choices[] = {
-    {"tlsv1.2", SETTINGS_TLS_1_2},
-    {"tlsv1.3",         SETTINGS_TLS_1_3},
+    {"tlsv1.2",         SETTINGS_TLS_1_2},
+    {"tlsv1.3",                 SETTINGS_TLS_1_3},
     {0}
 };
 

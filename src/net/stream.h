@@ -80,7 +80,8 @@ struct stage_ops {
      * it stands there already. */
     void (*end)(struct stage *stage, bool is_failed, struct stage_io *io);
 
-    /* Whether the peer has shown a certificate that was asked for and is good. NULL as find_name. */
+    /* Whether the peer has shown a certificate that was asked for and is good. NULL as find_name.
+     */
     bool (*has_certificate)(const struct stage *stage);
 
     /* What a certificate of the peer calls it, on the heap. -ENOENT: nothing; -ENOMEM. NULL where a

@@ -376,8 +376,8 @@ static int make_contexts(const struct tls_library *library,
 
         source->worker_len++;
         context->keylog_fd = library->keylog_fd;
-        r = tls_context_init(context, library->contexts[i], &settings->tls,
-                             &settings->certificates, error);
+        r = tls_context_init(context, library->contexts[i], &settings->tls, &settings->certificates,
+                             error);
         if (r == TLS_OK) {
             r = tls_tickets_init(context, library->contexts[i], &seed);
         }
@@ -427,7 +427,8 @@ void tls_count_memory(void)
 
 int tls_library_new(unsigned worker_len, int keylog_fd, struct tls_library **library_out)
 {
-    CLEANUP(tls_library_free) struct tls_library *library =
+    CLEANUP(tls_library_free)
+    struct tls_library *library =
         memory_alloc_zero(1, sizeof(*library) + worker_len * sizeof(library->contexts[0]));
 
     if (!library) {

@@ -38,9 +38,10 @@ struct tls_error {
 /* Whether a listener with these settings speaks TLS. */
 bool tls_is_wanted(const struct listener_settings *settings);
 
-/* Loads what the settings name, at this time of the loop's clock. The verdict, with `error`; -errno.
- * Main. */
+/* Loads what the settings name, at this time of the loop's clock. The verdict, with `error`;
+ * -errno. Main. */
 int tls_source_new(struct tls_library *library, const struct listener_settings *settings,
-                   uint64_t now_ms, struct tls_error *error, struct stage_source **source_out) MUST_CHECK;
+                   uint64_t now_ms, struct tls_error *error,
+                   struct stage_source **source_out) MUST_CHECK;
 
 DEFINE_CLEANUP(struct tls_library *, tls_library_free)

@@ -18,8 +18,8 @@
  */
 struct tls_tickets {
     uint64_t made_ms;
-    uint64_t period; /* since then, of the newer key */
-    uint8_t name[8]; /* of all these keys */
+    uint64_t period;        /* since then, of the newer key */
+    uint8_t name[8];        /* of all these keys */
     uint8_t secrets[2][32]; /* of this period and of the one before */
     EVP_CIPHER *cipher;
     OSSL_LIB_CTX *library;
