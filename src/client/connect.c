@@ -10,6 +10,7 @@
 #include "client/login.h"
 #include "client/mount.h"
 #include "client/trace.h"
+#include "client/trust.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
 
@@ -156,6 +157,7 @@ bool client_is_allowed(const struct client *client)
         .client_id = client_id(client),
         .username = slice_of_text(username ? username : ""),
         .has_username = username != NULL,
+        .is_vouched_for = client->is_vouched,
     };
 
     if (!now || now == listener) {
@@ -183,6 +185,7 @@ static enum mqtt_reason check_connect(const struct client *client,
         .client_id = connect->client_id,
         .username = connect->username,
         .has_username = connect->has_username,
+        .is_vouched_for = client->is_vouched,
     };
     enum mqtt_reason reason = check_id(client, connect);
 
@@ -241,7 +244,7 @@ static int take_username(struct client *client, const struct mqtt_connect *conne
 {
     struct client_facts *facts = client->facts;
 
-    if (!connect->has_username) {
+    if (!connect->has_username || facts->username) {
         return 0;
     }
     facts->username = memory_alloc(connect->username.len + 1);
@@ -362,6 +365,7 @@ static int move(struct client *client, unsigned home)
 {
     struct hub *hub = client->hub;
     struct list_link *in_hub = &client->in_hub;
+    struct stream *stream = client->facts->stream;
     int r;
 
     if (client->is_polled) {
@@ -372,9 +376,15 @@ static int move(struct client *client, unsigned home)
     list_remove(&client->link);
     hub_unlist(hub, client);
     worker_forget(hub->worker, client);
+    if (stream) {
+        stream_leave(stream, &hub->pool);
+    }
     r = worker_move(hub->worker, home, client, sizeof(*client) + client->facts->login->rest_len);
     if (r < 0) {
         list_push(&hub->clients, in_hub);
+        if (stream) {
+            stream_enter(stream, &hub->pool);
+        }
     }
     return r;
 }
@@ -442,11 +452,14 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
         client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
         return;
     }
+    reason = trust_connect(client, &connect);
     if (memory_is_short() || take_id(client, &connect) < 0) {
         refuse_without_memory(client);
         return;
     }
-    reason = check_connect(client, &connect);
+    if (reason == MQTT_SUCCESS) {
+        reason = check_connect(client, &connect);
+    }
     if (reason != MQTT_SUCCESS) {
         client_refuse(client, reason);
     } else if (take_connect(client, &connect) < 0) {
@@ -603,7 +616,8 @@ void client_arrive(struct client *client, struct slice rest)
         return;
     }
     if (!client->is_polled) {
-        r = poller_add(worker_poller(client->hub->worker), client->fd, POLLER_READ, client);
+        r = poller_add(worker_poller(client->hub->worker), client->fd, client_interest(client),
+                       client);
         client->is_polled = r == 0;
     }
     if (r == 0) {
@@ -631,7 +645,7 @@ void client_arrive(struct client *client, struct slice rest)
     say_connected(client);
     client->facts->login = NULL;
     session_start(client->hub->shard, client->session);
-    if (login->rest_len) {
+    if (login->rest_len || client->is_staged) {
         client_take(client, slice_of(login->rest, login->rest_len));
     }
     login_free(login);
