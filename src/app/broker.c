@@ -1,5 +1,6 @@
 #include "app/broker.h"
 
+#include "access/verifier.h"
 #include "app/dump.h"
 #include "app/listening.h"
 #include "app/logging.h"
@@ -26,6 +27,8 @@
 /* Owner: main. */
 struct broker {
     struct settings *settings;
+    struct access_set access; /* until the server has it */
+    struct verifier *verifier;
     struct server *server;
     struct listening listening;
     pthread_t *threads;
@@ -154,8 +157,11 @@ static void stop_workers(struct broker *broker)
 
 static int open_server(struct broker *broker)
 {
+    int r = verifier_new(&broker->verifier);
     struct server_params params = {
         .settings = broker->settings,
+        .access = &broker->access,
+        .verifier = broker->verifier,
         .worker_len = broker->worker_len,
         .file_limit = broker->file_limit,
         .budgets = server_budgets_default,
@@ -163,7 +169,11 @@ static int open_server(struct broker *broker)
     };
 
     hash_key_draw(&params.hash_key);
-    return say_failed("make workers", server_new(&params, &broker->server));
+    if (r == 0) {
+        r = server_new(&params, &broker->server);
+    }
+    access_set_deinit(&broker->access);
+    return say_failed("make workers", r);
 }
 
 static int find_user(struct broker *broker)
@@ -256,6 +266,10 @@ static int start(struct broker *broker, const struct command_line *line)
     }
     r = logging_start(broker->settings);
     if (r == 0) {
+        r = say_failed("start the threads for passwords",
+                       verifier_start(broker->verifier, broker->settings->access.password_threads));
+    }
+    if (r == 0) {
         r = say_failed("start workers", start_workers(broker));
     }
     if (r < 0) {
@@ -271,11 +285,13 @@ static void finish(struct broker *broker)
     reloader_free(broker->reloader);
     dump_free(broker->dump);
     sys_free(broker->sys);
+    verifier_free(broker->verifier);
     server_free(broker->server);
     listening_close(&broker->listening);
     if (broker->has_pid_file) {
         process_remove_pid(broker->settings->process.pid_file);
     }
+    access_set_deinit(&broker->access);
     memory_free(broker->threads);
     settings_unref(broker->settings);
 }
@@ -343,10 +359,14 @@ static void run(struct broker *broker, struct daemon *daemon)
     stop_workers(broker);
 }
 
-int broker_run(const struct command_line *line, struct settings *settings, struct daemon *daemon)
+int broker_run(const struct command_line *line, struct settings *settings,
+               struct access_set *access, struct daemon *daemon)
 {
-    struct broker broker = {.settings = settings, .gate = PTHREAD_MUTEX_INITIALIZER};
+    struct broker broker = {
+        .settings = settings, .access = *access, .gate = PTHREAD_MUTEX_INITIALIZER};
     int r;
+
+    *access = (struct access_set){0};
 
     signals_block();
     process_tune_memory();

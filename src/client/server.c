@@ -18,7 +18,8 @@ struct server {
     unsigned listener_len;
     _Atomic uint32_t connection_len; /* of all listeners */
     struct door door;
-    struct lines *lines; /* of the log; NULL: not published */
+    struct lines *lines;       /* of the log; NULL: not published */
+    struct verifier *verifier; /* NULL: none */
 };
 
 const struct server_budgets server_budgets_default = {
@@ -52,6 +53,11 @@ struct core *server_core(const struct server *server)
 _Atomic uint32_t *server_connection_len(struct server *server)
 {
     return &server->connection_len;
+}
+
+struct verifier *server_verifier(const struct server *server)
+{
+    return server->verifier;
 }
 
 struct door *server_door(struct server *server)
@@ -125,7 +131,7 @@ void server_snapshot_deinit(struct server_snapshot *snapshot)
 }
 
 /* Before the workers are there. */
-static int make_listeners(struct server *server, unsigned worker_len)
+static int make_listeners(struct server *server, const struct server_params *params)
 {
     unsigned len = server->settings->listener_len;
     int r = 0;
@@ -140,7 +146,8 @@ static int make_listeners(struct server *server, unsigned worker_len)
             &(struct server_listener_params){
                 .terms = server->settings,
                 .settings = &server->settings->listeners[i],
-                .worker_len = worker_len,
+                .access = params->access ? params->access->accesses[i] : NULL,
+                .worker_len = params->worker_len,
             },
             &server->listeners[i]);
     }
@@ -165,7 +172,7 @@ static int make_parts(struct server *server, const struct server_params *params)
     if (!server->hubs) {
         return -ENOMEM;
     }
-    r = make_listeners(server, params->worker_len);
+    r = make_listeners(server, params);
     for (unsigned i = 0; i < params->worker_len && r == 0; i++) {
         r = hub_new(server, server->group, server->core, i, &server->hubs[i]);
         if (server->hubs[i]) {
@@ -186,6 +193,7 @@ int server_new(const struct server_params *params, struct server **server_out)
     }
     server->settings = settings_ref(params->settings);
     server->budgets = params->budgets;
+    server->verifier = params->verifier;
     r = make_parts(server, params);
     if (r < 0) {
         server_free(server);

@@ -56,6 +56,7 @@ int server_listener_new(const struct server_listener_params *params,
     listener->settings = params->settings;
     listener->terms = settings_ref(params->terms);
     listener->mount = slice_of_text(mount ? mount : "");
+    listener->access = access_ref(params->access);
     atomic_init(&listener->refs, 1);
     *listener_out = listener;
     return 0;
@@ -73,6 +74,7 @@ struct server_listener *server_listener_unref(struct server_listener *listener)
 {
     if (listener && atomic_fetch_sub_explicit(&listener->refs, 1, memory_order_acq_rel) == 1) {
         places_unref(listener->places);
+        access_unref(listener->access);
         settings_unref(listener->terms);
         memory_free(listener);
     }

@@ -9,6 +9,7 @@
  * closed, until its last connection is gone.
  */
 
+#include "access/access.h"
 #include "config/settings.h"
 #include "metrics/metrics.h"
 
@@ -28,6 +29,7 @@ struct server_listener {
     const struct listener_settings *settings; /* part of the terms */
     struct settings *terms; /* of what a client is told or keeps, these options hold for it */
     struct slice mount;     /* its mount_point; empty: none */
+    struct access *access;  /* counted; NULL: it has no files */
     struct server_places *places;
     _Atomic uint32_t refs;
 };
@@ -36,6 +38,7 @@ struct server_listener_params {
     struct settings *terms;                   /* a reference is taken */
     const struct listener_settings *settings; /* part of them */
     const struct server_listener *before;     /* the same until now; NULL: it opens */
+    struct access *access;                    /* a reference is taken; NULL: none */
     unsigned worker_len;
 };
 

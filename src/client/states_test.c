@@ -12,12 +12,13 @@ struct expected {
     const char *packets;
 };
 
-#define LETTERS "pfmrc"
+#define LETTERS "pflmrc"
 
 /* clang-format off */
 static const struct expected table[] = {
     {CLIENT_PROXY,   "proxy",   "fc", ""},
-    {CLIENT_FRESH,   "fresh",   "mc", "CONNECT"},
+    {CLIENT_FRESH,   "fresh",   "lmc", "CONNECT"},
+    {CLIENT_LOGIN,   "login",   "mc", ""},
     {CLIENT_MOVING,  "moving",  "rc", ""},
     {CLIENT_READY,   "ready",   "c",
      "PUBLISH PUBACK PUBREC PUBREL PUBCOMP SUBSCRIBE UNSUBSCRIBE PINGREQ DISCONNECT"},

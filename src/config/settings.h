@@ -89,6 +89,15 @@ struct settings_clients {
     bool check_payload_format;
 };
 
+/* The files that say who may do what, as each listener inherited them, and what they may ask for. */
+struct settings_access {
+    const char *password_file; /* NULL: any name will do */
+    uint16_t password_threads;
+    uint32_t password_queue;
+    uint32_t password_iterations_max;
+    uint64_t password_memory_max; /* bytes */
+};
+
 enum settings_domain { SETTINGS_DOMAIN_ANY, SETTINGS_DOMAIN_IPV4, SETTINGS_DOMAIN_IPV6 };
 
 /* Which versions of the PROXY header a listener expects in front of every connection. */
@@ -135,6 +144,7 @@ struct listener_settings {
     bool allow_zero_length_clientid;
     const char *auto_id_prefix;
     bool use_username_as_clientid;
+    const char *password_file;       /* NULL: none */
     const char *mount_point;         /* NULL: none */
     unsigned accept_versions;        /* bits of SETTINGS_VERSION() */
     uint8_t max_qos;                 /* that clients may use */
@@ -151,6 +161,7 @@ struct settings {
     struct settings_log log;
     struct settings_limits limits;
     struct settings_clients clients;
+    struct settings_access access;
     bool is_local_only; /* no listener is configured: loopback only, everybody may come in */
     struct listener_settings *listeners;
     unsigned listener_len;
