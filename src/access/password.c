@@ -10,8 +10,9 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 
-/* What Mosquitto writes. */
-#define SALT_SIZE         64
+/* What Mosquitto writes; before 2.1 it reads no other salts of its own two forms. */
+#define SALT_SIZE         12
+#define ARGON2_SALT_SIZE  64
 #define HASH_SIZE         64
 #define ARGON2_KIB        47104
 #define ARGON2_SALT_LEAST 8
@@ -304,17 +305,18 @@ int password_make(enum password_kind kind, const struct password_cost *cost, str
                   char text[PASSWORD_TEXT_CAP])
 {
     static const uint8_t nothing[1];
-    uint8_t salt[SALT_SIZE];
+    size_t salt_size = kind == PASSWORD_ARGON2ID ? ARGON2_SALT_SIZE : SALT_SIZE;
+    uint8_t salt[ARGON2_SALT_SIZE];
     uint8_t bytes[HASH_SIZE];
     struct password password = {
         .kind = kind,
         .cost = *cost,
-        .salt = slice_of(salt, sizeof(salt)),
+        .salt = slice_of(salt, salt_size),
         .hash = slice_of(bytes, sizeof(bytes)),
     };
     int r;
 
-    if (RAND_bytes(salt, sizeof(salt)) != 1) {
+    if (RAND_bytes(salt, (int)salt_size) != 1) {
         return -EIO;
     }
     r = hash(&password, given.len > 0 ? given : slice_of(nothing, 0), bytes);

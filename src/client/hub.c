@@ -384,7 +384,8 @@ static bool has_work(void *context)
     struct hub *hub = context;
 
     return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked ||
-           !mpsc_is_empty(&hub->answered) || !list_is_empty(&hub->put_off) || !list_is_empty(&hub->arriving);
+           !mpsc_is_empty(&hub->answered) || !list_is_empty(&hub->put_off) ||
+           !list_is_empty(&hub->arriving);
 }
 
 static void on_stop(void *context)

@@ -89,7 +89,8 @@ struct settings_clients {
     bool check_payload_format;
 };
 
-/* The files that say who may do what, as each listener inherited them, and what they may ask for. */
+/* The files that say who may do what, as each listener inherited them, and what they may ask for.
+ */
 struct settings_access {
     const char *password_file; /* NULL: any name will do */
     uint16_t password_threads;

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 
-from . import wire
+from . import users, wire
 from .broker import Places, binary
 from .client import Client, Closed
 from .process import SANITIZER, wait_until
@@ -63,6 +63,7 @@ enable_proxy_protocol 2
 proxy_protocol_trusted 127.0.0.1
 listener {port3} localhost
 mount_point x/
+password_file {dir}/passwords
 allow_anonymous true
 pid_file {dir}/pid
 log_dest stderr
@@ -73,7 +74,7 @@ log_syslog_path {dir}/syslog
 log_timestamp_format %Y
 include_dir {dir}/more
 """ + SOCKET
-MORE = {"more/a.conf": "max_keepalive 600\n" + "# a long comment\n" * 600,
+MORE = {"passwords": users.password("anna"), "more/a.conf": "max_keepalive 600\n" + "# a long comment\n" * 600,
         "more/b.conf": "max_inflight_messages 30\n",
         "syslog": (socket.SOCK_DGRAM, True)}
 AGAIN = {"pid": "1", "file.log": "a line\n", "s": (socket.SOCK_STREAM, False),

@@ -9,7 +9,7 @@ import re
 import resource
 import signal
 
-from . import proxy, wire
+from . import proxy, users, wire
 
 # Every kind of listener and destination; what is grown early is small.
 CONFIG = """
@@ -25,6 +25,8 @@ mount_point {dir}/mounted/
 defer_accept true
 listener 0 {dir}/s
 allow_anonymous true
+listener {port5} 127.0.0.1
+listener_password_file {dir}/passwords
 max_topic_alias_broker 20
 max_inflight_messages 0
 max_connections_per_address 1000
@@ -95,6 +97,20 @@ def moved_with_rest(bench):
         behind = wire.subscribe(1, (topic, 1), version=5) + \
             wire.publish(topic, b"x", 1, 2, version=5)
         expect_all(bench.connect(behind=behind), "SUBACK", "PUBACK", "PUBLISH")
+
+
+def login(bench):
+    """Passwords that are looked at, right and wrong, with what is behind CONNECT."""
+    address = ("127.0.0.1", bench.broker.places["port5"])
+    for _ in range(3):
+        topic = bench.name("login/")
+        peer = bench.connect(address=address, username="anna", password="anna-secret",
+                             behind=wire.subscribe(1, (topic, 1), version=5))
+        peer.expect("SUBACK")
+        peer = bench.open(4, address, bench.name("wrong-"))
+        peer.foreseen = {5}
+        peer.send(wire.connect(peer.name, 4, username="anna", password="wrong"))
+        assert peer.expect("CONNACK").code != 0
 
 
 def empty_id(bench):
@@ -375,7 +391,9 @@ def merged(bench):
     taker.take_message()
 
 
-RUN = [version_3, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
+FILES = {"passwords": users.password("anna") + users.password("argon", "argon2id")}
+
+RUN = [version_3, login, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
        groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, mounted, by_path,
        queued, survey, published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]

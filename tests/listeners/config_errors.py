@@ -45,7 +45,7 @@ def test_status(start_broker, line):
 
 
 NOT_YET = [
-    "password_file {dir}/passwords", "acl_file {dir}/acl",
+    "acl_file {dir}/acl",
     "cafile {dir}/ca.crt", "certfile {dir}/x.crt", "protocol websockets", "connection bridge",
     "plugin {dir}/x.so",
     "proxy_protocol_v2_require_tls true",
