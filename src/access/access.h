@@ -42,6 +42,7 @@ struct access_request {
     struct slice username;
     bool has_username;
     bool has_password;
+    bool is_vouched_for; /* the name is that of a certificate: no password is asked for */
 };
 
 enum access_verdict {

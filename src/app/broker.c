@@ -1,6 +1,7 @@
 #include "app/broker.h"
 
 #include "access/verifier.h"
+#include "app/certificates.h"
 #include "app/dump.h"
 #include "app/listening.h"
 #include "app/logging.h"
@@ -31,6 +32,7 @@ struct broker {
     struct verifier *verifier;
     struct server *server;
     struct listening listening;
+    struct certificates certificates;
     pthread_t *threads;
     unsigned worker_len;
     unsigned thread_len;
@@ -155,24 +157,48 @@ static void stop_workers(struct broker *broker)
 
 /* Life */
 
+static void say(void *context, enum log_type type, const char *text)
+{
+    (void)context;
+    log_line(type, "%s", text);
+}
+
+/* While files that only root may read can be read. Logged, unless it is a verdict: then that was.
+ */
+static int load_certificates(struct broker *broker, struct stage_source ***sources_out)
+{
+    struct report report = {.on_line = say};
+
+    broker->certificates.worker_len = broker->worker_len;
+    return say_failed(
+        "load certificates",
+        certificates_load(&broker->certificates, broker->settings, &report, sources_out));
+}
+
 static int open_server(struct broker *broker)
 {
-    int r = verifier_new(&broker->verifier);
     struct server_params params = {
         .settings = broker->settings,
         .access = &broker->access,
-        .verifier = broker->verifier,
         .worker_len = broker->worker_len,
         .file_limit = broker->file_limit,
         .budgets = server_budgets_default,
         .store = store_memory(),
     };
 
+    int r = load_certificates(broker, &params.tls);
+
+    if (r != CERTIFICATES_OK) {
+        return -EINVAL;
+    }
     hash_key_draw(&params.hash_key);
+    r = verifier_new(&broker->verifier);
     if (r == 0) {
+        params.verifier = broker->verifier;
         r = server_new(&params, &broker->server);
     }
     access_set_deinit(&broker->access);
+    certificates_unload(params.tls, broker->settings->listener_len);
     return say_failed("make workers", r);
 }
 
@@ -231,6 +257,7 @@ static void make_main(struct broker *broker, const struct command_line *line)
         .server = broker->server,
         .settings = &broker->settings,
         .listening = &broker->listening,
+        .certificates = &broker->certificates,
         .sys = broker->sys,
         .on_passed = signals_answer,
     });
@@ -288,6 +315,7 @@ static void finish(struct broker *broker)
     verifier_free(broker->verifier);
     server_free(broker->server);
     listening_close(&broker->listening);
+    certificates_deinit(&broker->certificates);
     if (broker->has_pid_file) {
         process_remove_pid(broker->settings->process.pid_file);
     }

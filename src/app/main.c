@@ -1,7 +1,9 @@
 #include "access/access.h"
 #include "app/broker.h"
+#include "app/certificates.h"
 #include "app/check.h"
 #include "app/command_line.h"
+#include "app/decode_proxy.h"
 #include "app/logging.h"
 #include "app/privileges.h"
 #include "app/process.h"
@@ -75,6 +77,18 @@ static int describe(const struct command_line *line)
     return r == 0 ? EXIT_OK : EXIT_START;
 }
 
+static int decode(const struct command_line *line)
+{
+    int r = decode_proxy(line->proxy_header, stdout);
+
+    if (r < 0) {
+        fprintf(stderr, "Error: --decode-proxy: %s.\n",
+                r == -EINVAL ? "not whole bytes in hex" : strerror(-r));
+        return EXIT_CONFIG;
+    }
+    return r == 0 ? EXIT_OK : EXIT_START;
+}
+
 static void say_start(const struct command_line *line, const struct settings *settings)
 {
     logging_say_life(LOG_EVENT_BROKER_STARTING, "starting");
@@ -142,7 +156,8 @@ static int read_all(const struct config_request *request, struct settings **sett
 /* And what only a start would find out. */
 static int check(const struct settings *settings, const struct report *report)
 {
-    if (check_settings(settings, report) != CHECK_OK) {
+    if (check_settings(settings, report) != CHECK_OK ||
+        certificates_check(settings, report) != CERTIFICATES_OK) {
         return EXIT_CONFIG;
     }
     log_line(LOG_INFORMATION, "Configuration file is OK.");
@@ -194,6 +209,7 @@ int main(int count, char **arguments)
     case COMMAND_HELP: command_line_usage(stdout, arguments[0]); return EXIT_OK;
     case COMMAND_VERSION: puts("nightjar version " NIGHTJAR_VERSION); return EXIT_OK;
     case COMMAND_DESCRIBE: return describe(&line);
+    case COMMAND_DECODE_PROXY: return decode(&line);
     case COMMAND_RUN:
     case COMMAND_TEST_CONFIG: return run(&line);
     }

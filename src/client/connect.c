@@ -10,6 +10,7 @@
 #include "client/login.h"
 #include "client/mount.h"
 #include "client/trace.h"
+#include "client/trust.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
 
@@ -156,6 +157,7 @@ bool client_is_allowed(const struct client *client)
     struct access_request request = {
         .username = slice_of_text(username ? username : ""),
         .has_username = username != NULL,
+        .is_vouched_for = client->is_vouched,
     };
 
     if (!now || now == listener) {
@@ -231,7 +233,7 @@ static int take_username(struct client *client, const struct mqtt_connect *conne
 {
     struct client_facts *facts = client->facts;
 
-    if (!connect->has_username) {
+    if (!connect->has_username || facts->username) {
         return 0;
     }
     facts->username = memory_alloc(connect->username.len + 1);
@@ -352,6 +354,7 @@ static int move(struct client *client, unsigned home)
 {
     struct hub *hub = client->hub;
     struct list_link *in_hub = &client->in_hub;
+    struct stream *stream = client->facts->stream;
     int r;
 
     if (client->is_polled) {
@@ -362,9 +365,15 @@ static int move(struct client *client, unsigned home)
     list_remove(&client->link);
     hub_unlist(hub, client);
     worker_forget(hub->worker, client);
+    if (stream) {
+        stream_leave(stream, &hub->pool);
+    }
     r = worker_move(hub->worker, home, client, sizeof(*client) + client->facts->login->rest_len);
     if (r < 0) {
         list_push(&hub->clients, in_hub);
+        if (stream) {
+            stream_enter(stream, &hub->pool);
+        }
     }
     return r;
 }
@@ -422,6 +431,7 @@ static enum access_verdict ask(const struct client *client, const struct mqtt_co
         .username = connect->username,
         .has_username = connect->has_username,
         .has_password = connect->has_password,
+        .is_vouched_for = client->is_vouched,
     };
 
     return access_connect(&request);
@@ -484,11 +494,14 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
         client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
         return;
     }
+    reason = trust_connect(client, &connect);
     if (memory_is_short() || take_id(client, &connect) < 0) {
         refuse_without_memory(client);
         return;
     }
-    reason = check_connect(client, &connect);
+    if (reason == MQTT_SUCCESS) {
+        reason = check_connect(client, &connect);
+    }
     if (reason != MQTT_SUCCESS) {
         client_refuse(client, reason);
         return;
@@ -715,7 +728,8 @@ void client_arrive(struct client *client, struct slice rest)
         return;
     }
     if (!client->is_polled) {
-        r = poller_add(worker_poller(client->hub->worker), client->fd, POLLER_READ, client);
+        r = poller_add(worker_poller(client->hub->worker), client->fd, client_interest(client),
+                       client);
         client->is_polled = r == 0;
     }
     if (r == 0) {
@@ -743,7 +757,7 @@ void client_arrive(struct client *client, struct slice rest)
     say_connected(client);
     client->facts->login = NULL;
     session_start(client->hub->shard, client->session);
-    if (login->rest_len) {
+    if (login->rest_len || client->is_staged) {
         client_take(client, slice_of(login->rest, login->rest_len));
     }
     login_free(login);

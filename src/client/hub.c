@@ -1,6 +1,7 @@
 #include "client/hub.h"
 
 #include "base/memory.h"
+#include "client/agent.h"
 #include "client/client.h"
 #include "client/lines.h"
 #include "net/socket.h"
@@ -153,6 +154,10 @@ static bool accept_one(struct hub_listener *listener)
         return false;
     }
     hub_count(listener->hub, listener->shared, METRIC_SOCKETS, 1);
+    if (agent_is_asked(listener)) {
+        agent_answer(listener, fd);
+        return true;
+    }
     if (!take_place(listener)) {
         socket_close(fd);
         return true;
@@ -169,7 +174,7 @@ static void accept_some(struct hub_listener *listener)
 {
     struct hub *hub = listener->hub;
 
-    if (memory_is_spent()) {
+    if (memory_is_spent() && !agent_is_asked(listener)) {
         on_shortage(listener, SHORTAGE_MEMORY);
         return;
     }
@@ -214,6 +219,9 @@ static void on_client(void *context, struct client *client)
 
     client->hub = hub;
     list_push(&hub->clients, &client->in_hub);
+    if (client->is_staged) {
+        stream_enter(client->facts->stream, &hub->pool);
+    }
     if (worker_group_is_stopping(server_group(hub->server))) {
         client_stop(client);
     } else {
@@ -311,7 +319,7 @@ static void write_closing(struct hub *hub)
     for (struct list_link *link = hub->closing.next; link != &hub->closing; link = link->next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (!output_is_empty(&client->output) && !client->is_blocked) {
+        if (client_has_output(client) && !client->is_blocked) {
             client_flush(client);
         }
     }
@@ -370,8 +378,11 @@ static void bury(void *context)
     while ((link = list_pop(&hub->closing)) != NULL) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (!output_is_empty(&client->output) && !client->is_blocked) {
+        if (client_has_output(client) && !client->is_blocked) {
             client_flush(client);
+        }
+        if (client->is_staged) {
+            client_end_stream(client);
         }
         client_free(client);
     }
@@ -466,6 +477,21 @@ uint8_t *hub_name(struct hub *hub, size_t size)
     return reserve_scratch(&hub->name, size);
 }
 
+/* One after the other: what lies in front of a tail, the tail's room, and a record. */
+bool hub_stage_io(struct hub *hub, struct stage_io *io_out)
+{
+    if (!hub->stage_room) {
+        hub->stage_room = memory_alloc(HUB_TAIL_MAX + STREAM_PLAIN_CAP + STREAM_GATHER_CAP);
+    }
+    *io_out = (struct stage_io){
+        .pool = &hub->pool,
+        .plain = hub->stage_room ? hub->stage_room + HUB_TAIL_MAX : NULL,
+        .gather = hub->stage_room ? hub->stage_room + HUB_TAIL_MAX + STREAM_PLAIN_CAP : NULL,
+        .now_ms = hub->shard->now_ms,
+    };
+    return hub->stage_room != NULL;
+}
+
 uint64_t hub_draw(struct hub *hub)
 {
     hub->drawn++;
@@ -530,6 +556,7 @@ struct hub *hub_free(struct hub *hub)
         free_listeners(hub);
         memory_free(hub->scratch.bytes);
         memory_free(hub->name.bytes);
+        memory_free(hub->stage_room);
         memory_free(hub);
     }
     return NULL;

@@ -45,9 +45,11 @@ static struct step *find_step(const struct reload *reload, const struct server_l
     return NULL;
 }
 
+/* What its files hold may have changed although their names did not: with TLS it is a new one. */
 static int make_listener(struct reload *reload, const struct reload_params *params, unsigned index)
 {
     const struct changes *changes = params->changes;
+    struct stage_source *tls = params->tls ? params->tls[index] : NULL;
     struct server_snapshot *next = &reload->snapshot;
     const struct listener_settings *settings = &next->settings->listeners[index];
     struct server_listener *before =
@@ -57,7 +59,7 @@ static int make_listener(struct reload *reload, const struct reload_params *para
     struct access *access = params->access ? params->access->accesses[index] : NULL;
     int r = 0;
 
-    if (before && !changes->renews[index] && before->access == access) {
+    if (before && !changes->renews[index] && !tls && before->access == access) {
         next->listeners[index] = server_listener_ref(before);
     } else {
         r = server_listener_new(
@@ -67,6 +69,7 @@ static int make_listener(struct reload *reload, const struct reload_params *para
                 .before = before,
                 .access = access,
                 .worker_len = server_worker_len(reload->server),
+                .tls = tls,
             },
             &next->listeners[index]);
     }

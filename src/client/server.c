@@ -148,6 +148,7 @@ static int make_listeners(struct server *server, const struct server_params *par
                 .settings = &server->settings->listeners[i],
                 .access = params->access ? params->access->accesses[i] : NULL,
                 .worker_len = params->worker_len,
+                .tls = params->tls ? params->tls[i] : NULL,
             },
             &server->listeners[i]);
     }

@@ -36,6 +36,8 @@ struct server_params {
     struct store store;              /* of all workers */
     const struct access_set *access; /* references are taken; NULL: no listener has files */
     struct verifier *verifier;       /* borrowed; NULL: passwords are looked at on the workers */
+    struct stage_source **tls;       /* one or NULL for each listener, of which references are
+                                        taken; NULL: none at all */
 };
 
 int server_new(const struct server_params *params, struct server **server_out) MUST_CHECK;

@@ -57,6 +57,7 @@ int server_listener_new(const struct server_listener_params *params,
     listener->terms = settings_ref(params->terms);
     listener->mount = slice_of_text(mount ? mount : "");
     listener->access = access_ref(params->access);
+    listener->tls = stage_source_ref(params->tls);
     atomic_init(&listener->refs, 1);
     *listener_out = listener;
     return 0;
@@ -76,6 +77,7 @@ struct server_listener *server_listener_unref(struct server_listener *listener)
         places_unref(listener->places);
         access_unref(listener->access);
         settings_unref(listener->terms);
+        stage_source_unref(listener->tls);
         memory_free(listener);
     }
     return NULL;

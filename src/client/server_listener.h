@@ -12,6 +12,7 @@
 #include "access/access.h"
 #include "config/settings.h"
 #include "metrics/metrics.h"
+#include "net/stream.h"
 
 /*
  * Connections of one listener, with whichever options they came, and what it has counted since it
@@ -27,9 +28,10 @@ struct server_places {
 /* Immutable and counted: one for the server while it is in force, one for each connection. */
 struct server_listener {
     const struct listener_settings *settings; /* part of the terms */
-    struct settings *terms; /* of what a client is told or keeps, these options hold for it */
-    struct slice mount;     /* its mount_point; empty: none */
-    struct access *access;  /* counted; NULL: it has no files */
+    struct settings *terms;   /* of what a client is told or keeps, these options hold for it */
+    struct slice mount;       /* its mount_point; empty: none */
+    struct access *access;    /* counted; NULL: it has no files */
+    struct stage_source *tls; /* NULL: none */
     struct server_places *places;
     _Atomic uint32_t refs;
 };
@@ -39,6 +41,7 @@ struct server_listener_params {
     const struct listener_settings *settings; /* part of them */
     const struct server_listener *before;     /* the same until now; NULL: it opens */
     struct access *access;                    /* a reference is taken; NULL: none */
+    struct stage_source *tls;                 /* NULL: none; a reference is taken */
     unsigned worker_len;
 };
 

@@ -99,6 +99,13 @@ struct settings_access {
     uint64_t password_memory_max; /* bytes */
 };
 
+/* What a listener speaks. */
+enum settings_protocol {
+    SETTINGS_PROTOCOL_MQTT,
+    SETTINGS_PROTOCOL_AGENT, /* HAProxy's agent-check: one line, and the end */
+    SETTINGS_PROTOCOL_LATER  /* one that is not supported yet: refused where it is read */
+};
+
 enum settings_domain { SETTINGS_DOMAIN_ANY, SETTINGS_DOMAIN_IPV4, SETTINGS_DOMAIN_IPV6 };
 
 /* Which versions of the PROXY header a listener expects in front of every connection. */
@@ -117,8 +124,24 @@ struct settings_proxy {
     bool is_v2; /* enable_proxy_protocol_v2 as written; `version` includes it */
     enum settings_proxy_untrusted untrusted;
     uint16_t timeout_s;
+    bool requires_tls; /* of the client to the proxy */
+    bool requires_crc;
+    uint16_t subject_tlv; /* the custom TLV that has the subject; 0: none */
     struct address_range *trusted;
     unsigned trusted_len; /* 0: everybody is trusted */
+};
+
+/* What a client's certificate is asked for: by the PROXY header's word. */
+struct settings_certificates {
+    bool is_required;
+    bool gives_username;         /* the common name is the user name */
+    bool gives_subject_username; /* the subject is */
+};
+
+/* Files and rules of a listener's TLS; none of them, and it has no TLS. */
+struct settings_tls {
+    const char *certfile;
+    const char *keyfile;
 };
 
 /* What becomes of a message for a client whose queue is full. */
@@ -138,6 +161,7 @@ struct listener_settings {
     const char *unix_path;
     const char *bind_interface;
     enum settings_domain domain;
+    enum settings_protocol protocol;
     int32_t max_connections; /* -1: no limit */
     uint32_t backlog;
     bool defer_accept;
@@ -153,6 +177,8 @@ struct listener_settings {
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
     enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
+    struct settings_certificates certificates;
+    struct settings_tls tls;
     const struct report_place *places; /* as in the settings; its beginning is that of `listener` */
 };
 

@@ -46,9 +46,8 @@ def test_status(start_broker, line):
 
 NOT_YET = [
     "acl_file {dir}/acl",
-    "cafile {dir}/ca.crt", "certfile {dir}/x.crt", "protocol websockets", "connection bridge",
+    "cafile {dir}/ca.crt", "http_dir {dir}/x", "protocol websockets", "connection bridge",
     "plugin {dir}/x.so",
-    "proxy_protocol_v2_require_tls true",
 ]
 
 
