@@ -1,5 +1,6 @@
 #include "access/access.h"
 
+#include "access/acl.h"
 #include "access/files.h"
 #include "access/passwords.h"
 #include "base/memory.h"
@@ -9,6 +10,7 @@
 /* Immutable and counted. */
 struct access {
     struct passwords *passwords; /* NULL: names are not asked for */
+    struct acl *acl;             /* NULL: there are no rules */
     _Atomic uint32_t refs;
 };
 
@@ -48,6 +50,26 @@ static int load_passwords(const struct settings *settings, const struct listener
     return r;
 }
 
+static int load_acl(const struct settings *settings, const struct listener_settings *listener,
+                    const struct report *report, struct acl **acl_out)
+{
+    static const struct access_file file = {"ACL file", "acl_file", "listener_acl_file"};
+    struct acl_request request = {.path = listener->acl_file, .report = report};
+    char *text = NULL;
+    int r;
+
+    if (!request.path) {
+        return ACCESS_LOADED;
+    }
+    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report, &text,
+                         &request.text);
+    if (r == 0) {
+        r = acl_parse(&request, acl_out);
+    }
+    access_file_free(text, request.text);
+    return r;
+}
+
 static bool is_same_text(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
@@ -55,25 +77,28 @@ static bool is_same_text(const char *a, const char *b)
 
 static bool has_files(const struct listener_settings *listener)
 {
-    return listener->password_file != NULL;
+    return listener->password_file || listener->acl_file;
 }
 
 static bool has_same_files(const struct listener_settings *a, const struct listener_settings *b)
 {
-    return is_same_text(a->password_file, b->password_file);
+    return is_same_text(a->password_file, b->password_file) &&
+           is_same_text(a->acl_file, b->acl_file);
 }
 
 static int load_one(const struct settings *settings, const struct listener_settings *listener,
                     const struct report *report, struct access **access_out)
 {
     struct access *access = memory_alloc_zero(1, sizeof(*access));
+    int r;
 
     *access_out = access;
     if (!access) {
         return -ENOMEM;
     }
     atomic_init(&access->refs, 1);
-    return load_passwords(settings, listener, report, &access->passwords);
+    r = load_passwords(settings, listener, report, &access->passwords);
+    return r == ACCESS_LOADED ? load_acl(settings, listener, report, &access->acl) : r;
 }
 
 /* Listeners with the same files share them. */
@@ -138,6 +163,7 @@ struct access *access_unref(struct access *access)
 {
     if (access && atomic_fetch_sub_explicit(&access->refs, 1, memory_order_acq_rel) == 1) {
         passwords_free(access->passwords);
+        acl_free(access->acl);
         memory_free(access);
     }
     return NULL;
@@ -203,7 +229,12 @@ bool access_may_refuse(const struct listener_settings *before, const struct list
     return before->allow_anonymous && !now->allow_anonymous;
 }
 
-/* Publishing */
+/* Publishing and reading */
+
+const struct acl *access_acl(const struct access *access)
+{
+    return access ? access->acl : NULL;
+}
 
 static bool is_under(struct slice topic, const char *top)
 {

@@ -14,6 +14,7 @@
 #include "mqtt/reasons.h"
 
 struct access;
+struct acl;
 struct password;
 
 /* For each listener of the settings, in their order. */
@@ -74,5 +75,9 @@ bool access_still_may(const struct access_request *request, uint64_t credential)
 /* Whether somebody who was let in before might be refused now. */
 bool access_may_refuse(const struct listener_settings *before, const struct listener_settings *now);
 
-/* A valid topic. MQTT_SUCCESS or MQTT_NOT_AUTHORIZED. */
+/* The rules for topics; NULL: everything may be done. They live as long as the access. */
+const struct acl *access_acl(const struct access *access);
+
+/* What nobody may publish to, whatever the rules. A valid topic. MQTT_SUCCESS or
+ * MQTT_NOT_AUTHORIZED. */
 enum mqtt_reason access_publish(struct slice topic);

@@ -2,6 +2,7 @@
 #include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/rights.h"
 #include "mqtt/encode.h"
 #include "net/proxy.h"
 
@@ -25,6 +26,7 @@ void client_close(struct client *client)
 static void leave_session(struct client *client, enum session_leave how)
 {
     if (client->session) {
+        rights_ensure(client);
         session_disconnect(client->hub->shard, TAKE(client->session), how);
     }
 }

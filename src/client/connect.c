@@ -9,6 +9,7 @@
 #include "client/hub.h"
 #include "client/login.h"
 #include "client/mount.h"
+#include "client/rights.h"
 #include "client/trace.h"
 #include "client/trust.h"
 #include "mqtt/encode.h"
@@ -443,7 +444,8 @@ static void turn_away(struct client *client, bool has_username)
     client_refuse(client, MQTT_NOT_AUTHORIZED);
 }
 
-/* It is who it says; but its will must be one that it may publish. */
+/* It is who it says; but its will must be one that somebody may publish. Whether it may is asked
+ * when the will is sent, as Mosquitto does. */
 static void let_in(struct client *client, struct slice rest)
 {
     const struct message *will = client->facts->login->will;
@@ -626,6 +628,16 @@ static uint32_t window_of(const struct client *client)
     return ours ? MIN(ours, theirs) : theirs;
 }
 
+/* A session that outlives its connection is asked for them without it, perhaps by later rules. */
+static int make_rights(const struct client *client, struct session_request *request)
+{
+    if (request->expiry_interval == 0 && !client->hub->shard->limits.asks_rights) {
+        return 0;
+    }
+    request->rights = rights_new(client);
+    return request->rights ? 0 : -ENOMEM;
+}
+
 static int open_session(struct client *client)
 {
     struct login *login = client->facts->login;
@@ -640,10 +652,15 @@ static int open_session(struct client *client)
         .will_expiry = login->will_expiry,
         .mount_len = (uint16_t)client->facts->listener->mount.len,
     };
-    int r = session_connect(client->hub->shard, client, &request, &client->session);
+    int r = make_rights(client, &request);
 
+    if (r == 0) {
+        r = session_connect(client->hub->shard, client, &request, &client->session);
+    }
     if (r == SESSION_CREATED || r == SESSION_RESUMED) {
         login->will = NULL;
+    } else {
+        rights_free(request.rights);
     }
     return r;
 }

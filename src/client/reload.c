@@ -151,6 +151,7 @@ static void change_listeners(struct hub *hub, const struct reload *reload)
         link = link->next;
         if (step->now) {
             listener->shared = step->now;
+            server_places_turn(step->now->places, hub->shard->worker, step->now->access);
         } else {
             hub_remove_listener(listener);
         }

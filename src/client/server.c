@@ -20,6 +20,7 @@ struct server {
     struct door door;
     struct lines *lines;       /* of the log; NULL: not published */
     struct verifier *verifier; /* NULL: none */
+    bool asks_rights;          /* a listener has, or had, rules for topics */
 };
 
 const struct server_budgets server_budgets_default = {
@@ -87,6 +88,16 @@ struct server_listener *server_get_listener(const struct server *server, unsigne
     return server->listeners[index];
 }
 
+static bool has_rules(const struct settings *settings)
+{
+    bool has_any = false;
+
+    for (unsigned i = 0; i < settings->listener_len; i++) {
+        has_any |= settings->listeners[i].acl_file != NULL;
+    }
+    return has_any;
+}
+
 struct core_limits server_core_limits(const struct server *server, const struct settings *settings)
 {
     const struct settings_limits *limits = &settings->limits;
@@ -98,6 +109,7 @@ struct core_limits server_core_limits(const struct server *server, const struct 
         .queue_plain = limits->queue_qos0_messages,
         .merges = !settings->clients.allow_duplicate_messages,
         .upgrade_qos = limits->upgrade_outgoing_qos,
+        .asks_rights = server->asks_rights || has_rules(settings),
         .delivery_budget = server->budgets.deliveries,
         .at_once = server->budgets.at_once,
         .cleanup_budget = server->budgets.cleanups,
@@ -114,6 +126,8 @@ void server_swap(struct server *server, struct server_snapshot *snapshot)
         .listener_len = server->listener_len,
     };
 
+    /* Clients of a listener that closes keep its rules. */
+    server->asks_rights |= snapshot->settings && has_rules(snapshot->settings);
     server->settings = snapshot->settings;
     server->listeners = snapshot->listeners;
     server->listener_len = snapshot->listener_len;
@@ -193,6 +207,7 @@ int server_new(const struct server_params *params, struct server **server_out)
         return -ENOMEM;
     }
     server->settings = settings_ref(params->settings);
+    server->asks_rights = has_rules(params->settings);
     server->budgets = params->budgets;
     server->verifier = params->verifier;
     r = make_parts(server, params);

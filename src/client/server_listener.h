@@ -22,6 +22,8 @@ struct server_places {
     _Atomic uint32_t len;
     _Atomic uint32_t refs;
     unsigned worker_len;
+    struct access **accesses; /* that hold now, counted: each worker's own, which alone changes it
+                                 while it runs; NULL: it has no files */
     struct metrics_of_listener *metrics; /* a block for each worker, which alone writes there */
 };
 
@@ -48,6 +50,12 @@ struct server_listener_params {
 /* -ENOMEM. */
 int server_listener_new(const struct server_listener_params *params,
                         struct server_listener **listener_out) MUST_CHECK;
+
+struct server_places *server_places_ref(struct server_places *places);
+void server_places_unref(struct server_places *places);
+
+/* On a worker: from now on these files hold for all of the listener's clients there. */
+void server_places_turn(struct server_places *places, unsigned worker, struct access *access);
 
 struct server_listener *server_listener_ref(struct server_listener *listener);
 struct server_listener *server_listener_unref(struct server_listener *listener);

@@ -84,6 +84,9 @@ static void inherit_files(struct listener_draft *draft, const struct settings *s
     if (!is_written(draft, "listener_password_file")) {
         draft->settings.password_file = settings->access.password_file;
     }
+    if (!is_written(draft, "listener_acl_file")) {
+        draft->settings.acl_file = settings->access.acl_file;
+    }
 }
 
 static const char *version_name(enum settings_proxy_version version)
@@ -275,6 +278,7 @@ int listeners_add_loopback(struct settings *settings, const uint16_t *ports, uns
         listener->allow_zero_length_clientid = settings->clients.allow_zero_length_clientid;
         listener->auto_id_prefix = settings->clients.auto_id_prefix;
         listener->password_file = settings->access.password_file;
+        listener->acl_file = settings->access.acl_file;
         settings->listener_len++;
     }
     return 0;

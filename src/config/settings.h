@@ -93,6 +93,8 @@ struct settings_clients {
  */
 struct settings_access {
     const char *password_file; /* NULL: any name will do */
+    const char *acl_file;      /* NULL: everything may be done */
+    bool acl_deny_subscribe;   /* also SUBSCRIBE is asked about */
     uint16_t password_threads;
     uint32_t password_queue;
     uint32_t password_iterations_max;
@@ -170,6 +172,7 @@ struct listener_settings {
     const char *auto_id_prefix;
     bool use_username_as_clientid;
     const char *password_file;       /* NULL: none */
+    const char *acl_file;            /* NULL: none */
     const char *mount_point;         /* NULL: none */
     unsigned accept_versions;        /* bits of SETTINGS_VERSION() */
     uint8_t max_qos;                 /* that clients may use */

@@ -66,6 +66,7 @@ proxy_protocol_trusted 127.0.0.1
 listener {port3} localhost
 mount_point x/
 password_file {dir}/passwords
+acl_file {dir}/rules
 allow_anonymous true
 pid_file {dir}/pid
 log_dest stderr
@@ -76,7 +77,8 @@ log_syslog_path {dir}/syslog
 log_timestamp_format %Y
 include_dir {dir}/more
 """ + SOCKET
-MORE = {"passwords": users.password("anna"), "more/a.conf": "max_keepalive 600\n" + "# a long comment\n" * 600,
+MORE = {"passwords": users.password("anna"),
+        "rules": "topic #\npattern read %u/%c\nuser anna\ntopic #\n", "more/a.conf": "max_keepalive 600\n" + "# a long comment\n" * 600,
         "more/b.conf": "max_inflight_messages 30\n",
         "syslog": (socket.SOCK_DGRAM, True)}
 AGAIN = {"pid": "1", "file.log": "a line\n", "s": (socket.SOCK_STREAM, False),

@@ -22,6 +22,7 @@ max_topic_alias %(aliases)d
 listener {port2} localhost
 allow_anonymous %(welcome)s
 password_file {dir}/%(name)s-passwords
+acl_file {dir}/rules
 enable_proxy_protocol any
 proxy_protocol_trusted 127.0.0.1
 listener %(port)s 127.0.0.1
@@ -44,7 +45,8 @@ include_dir FOLDER/%(name)s-more
 OLD = {"name": "old", "port": "{port3}", "aliases": 20, "welcome": "true", "keepalive": 500}
 NEW = {"name": "new", "port": "{port4}", "aliases": 5, "welcome": "false", "keepalive": 700}
 SIDES = (OLD, NEW)
-FILES = {f"{side['name']}-passwords": users.password("anna") for side in SIDES}
+FILES = {"rules": "topic #\npattern read %u/%c\nuser anna\ntopic #\n",
+         **{f"{side['name']}-passwords": users.password("anna") for side in SIDES}}
 NOBODY = {0x87}  # is not welcome
 HEADER = proxy.client("192.0.2.9", 999)
 

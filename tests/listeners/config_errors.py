@@ -45,7 +45,6 @@ def test_status(start_broker, line):
 
 
 NOT_YET = [
-    "acl_file {dir}/acl",
     "cafile {dir}/ca.crt", "http_dir {dir}/x", "protocol websockets", "connection bridge",
     "plugin {dir}/x.so",
 ]

@@ -697,6 +697,46 @@ def password_iterations_max(broker):
 
 
 password_iterations_max.files = {"passwords": users.password("six", "sha512")}
+def may_publish(client, topic):
+    return client.publish(topic, b"x", 1).fields.get("reason", 0) != 0x87
+
+
+@case("", "acl_file {dir}/rules")
+def acl_file(broker):
+    """Also what is in the file."""
+    client = broker.connect("x", 5)
+    assert may_publish(client, "b")
+    (broker.folder / "rules").write_text("topic a\n")
+    yield
+    assert (may_publish(client, "a"), may_publish(client, "b")) == (True, False)
+    (broker.folder / "rules").write_text("topic b\n")
+    broker.reload()
+    assert (may_publish(client, "a"), may_publish(client, "b")) == (False, True)
+
+
+@case("acl_file {dir}/rules", "acl_file {dir}/rules\nlistener_acl_file {dir}/others")
+def listener_acl_file(broker):
+    client = broker.connect("x", 5)
+    assert not may_publish(client, "b")
+    (broker.folder / "others").write_text("topic b\n")
+    yield
+    assert (may_publish(client, "a"), may_publish(client, "b")) == (False, True)
+
+
+listener_acl_file.files = {"rules": "topic a\n"}
+
+
+@case("acl_file {dir}/rules", "acl_file {dir}/rules\nacl_deny_subscribe true")
+def acl_deny_subscribe(broker):
+    client = broker.connect("x", 5)
+    client.subscribe("b")
+    yield
+    client.subscribe("a", "b", codes=[0, 0x87])
+
+
+acl_deny_subscribe.files = listener_acl_file.files
+
+
 # ---- TLS ----
 
 PAIR = "certfile {dir}/server.crt\nkeyfile {dir}/server.key"
