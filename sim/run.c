@@ -73,6 +73,7 @@ static void draw_limits(struct choice *choice, struct run_params *params)
     params->mail_high_bytes = PICK(choice, 200, 5000, 1000000, 1000000);
     params->deliveries = PICK(choice, 1, 2, 5, 30, 4000);
     params->at_once = PICK(choice, 1, 2, 64);
+    params->searches = PICK(choice, 1, 2, 4, 8, 1024, 1024);
     params->cleanups = PICK(choice, 1, 3, 1000);
     params->timers = PICK(choice, 1, 4, 1000);
     params->reclaims = PICK(choice, 1, 8, 1000);
@@ -170,9 +171,10 @@ void run_print(const struct run_params *params)
            params->max_queued, params->max_queued_bytes, params->queue_policy, params->max_inflight,
            params->max_inflight_bytes, params->upgrades_qos ? ", upgrades QoS" : "",
            params->queues_plain ? ", queues QoS 0" : "", params->merges ? ", merges" : "");
-    printf("deliveries %u, at once %u, cleanups %u, timers %u, reclaims %u, events %u%s%s%s\n",
-           params->deliveries, params->at_once, params->cleanups, params->timers, params->reclaims,
-           params->events, params->has_observer ? ", observer" : "",
+    printf("deliveries %u, searches %u, at once %u, cleanups %u, timers %u, reclaims %u, events "
+           "%u%s%s%s\n",
+           params->deliveries, params->searches, params->at_once, params->cleanups, params->timers,
+           params->reclaims, params->events, params->has_observer ? ", observer" : "",
            params->has_bad_clients ? ", bad clients" : "",
            params->stops_early ? ", stops early" : "");
     printf("store %u, death %u, reload %u, drain %u\n", params->store_permille,
@@ -374,6 +376,7 @@ static struct server_budgets budgets_of(const struct run_params *params)
 {
     struct server_budgets budgets = {
         .deliveries = params->deliveries,
+        .search_steps = params->searches,
         .at_once = params->at_once,
         .cleanups = params->cleanups,
         .worker =

@@ -51,6 +51,7 @@ struct run_params {
     unsigned mail_high; /* entries; the low mark is below it */
     unsigned mail_high_bytes;
     unsigned deliveries; /* budgets of an iteration */
+    unsigned searches;   /* steps of one at once */
     unsigned at_once;
     unsigned cleanups;
     unsigned timers;

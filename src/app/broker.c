@@ -169,17 +169,22 @@ static void say(void *context, enum log_type type, const char *text)
 
 /* While files that only root may read can be read. Logged, unless it is a verdict: then that was.
  */
-static int load_certificates(struct broker *broker, struct stage_source ***sources_out)
+static int load_certificates(struct broker *broker, const struct command_line *line,
+                             struct stage_source ***sources_out)
 {
     struct report report = {.on_line = say};
+    int r = certificates_open_keylog(&broker->certificates, line->keylog_path);
 
+    if (r < 0) {
+        return r;
+    }
     broker->certificates.worker_len = broker->worker_len;
     return say_failed(
         "load certificates",
         certificates_load(&broker->certificates, broker->settings, &report, sources_out));
 }
 
-static int open_server(struct broker *broker)
+static int open_server(struct broker *broker, const struct command_line *line)
 {
     struct server_params params = {
         .settings = broker->settings,
@@ -189,7 +194,7 @@ static int open_server(struct broker *broker)
         .store = store_memory(),
     };
 
-    int r = load_certificates(broker, &params.tls);
+    int r = load_certificates(broker, line, &params.tls);
 
     if (r != CERTIFICATES_OK) {
         return -EINVAL;
@@ -270,7 +275,7 @@ static int start(struct broker *broker, const struct command_line *line)
         return r;
     }
     make_room(broker);
-    r = open_server(broker);
+    r = open_server(broker, line);
     if (r == 0) {
         make_main(broker, line);
         r = say_failed("publish the log", server_open_lines(broker->server));
@@ -387,7 +392,11 @@ static void run(struct broker *broker, struct daemon *daemon)
 
 int broker_run(const struct command_line *line, struct settings *settings, struct daemon *daemon)
 {
-    struct broker broker = {.settings = settings, .gate = PTHREAD_MUTEX_INITIALIZER};
+    struct broker broker = {
+        .settings = settings,
+        .gate = PTHREAD_MUTEX_INITIALIZER,
+        .certificates = CERTIFICATES_NONE,
+    };
     int r;
 
     signals_block();

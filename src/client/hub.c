@@ -271,11 +271,23 @@ static void go_on_put_off(struct hub *hub)
     list_splice(&hub->put_off, &waiting);
 }
 
+/* One, where the events of this iteration brought none. */
+static void go_on_handshakes(struct hub *hub)
+{
+    struct list_link *link = hub->has_shaken_hands ? NULL : list_pop(&hub->handshakes);
+
+    if (link) {
+        client_take_turn(CONTAINER_OF(link, struct client_pause, link));
+    }
+    hub->has_shaken_hands = false;
+}
+
 static void go_on(void *context)
 {
     struct hub *hub = context;
 
     go_on_put_off(hub);
+    go_on_handshakes(hub);
     go_on_arriving(hub);
 }
 
@@ -397,7 +409,8 @@ static bool has_work(void *context)
     struct hub *hub = context;
 
     return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked ||
-           !list_is_empty(&hub->put_off) || !list_is_empty(&hub->arriving);
+           !list_is_empty(&hub->put_off) || !list_is_empty(&hub->arriving) ||
+           !list_is_empty(&hub->handshakes);
 }
 
 static void on_stop(void *context)
@@ -522,6 +535,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     list_init(&hub->listeners);
     list_init(&hub->put_off);
     list_init(&hub->arriving);
+    list_init(&hub->handshakes);
     list_init(&hub->dirty);
     list_init(&hub->closing);
     table_init(&hub->open_pubrecs);

@@ -469,6 +469,15 @@ static void drop_read(struct client *client)
     }
 }
 
+void client_on_readable(struct client *client)
+{
+    if (unlikely(client->is_staged) && client_must_queue(client)) {
+        client_queue(client);
+    } else {
+        client_read(client);
+    }
+}
+
 void client_read(struct client *client)
 {
     if (client->state == CLIENT_LEAVING) {

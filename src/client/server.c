@@ -25,6 +25,7 @@ struct server {
 
 const struct server_budgets server_budgets_default = {
     .deliveries = 16000,
+    .search_steps = 1024,
     .at_once = 64,
     .cleanups = 1000,
     .worker =
@@ -95,6 +96,7 @@ struct core_limits server_core_limits(const struct server *server, const struct 
         .merges = !settings->clients.allow_duplicate_messages,
         .upgrade_qos = limits->upgrade_outgoing_qos,
         .delivery_budget = server->budgets.deliveries,
+        .search_steps = server->budgets.search_steps,
         .at_once = server->budgets.at_once,
         .cleanup_budget = server->budgets.cleanups,
         .max_sessions = (uint32_t)MAX(limits->global_max_clients, 0),

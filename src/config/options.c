@@ -75,6 +75,9 @@
     .status = OPTION_ACCEPTED, .reload = OPTION_LIVE, .note = "nothing is kept yet", \
     .is_silent = true, .missing = "accepted, and nothing is kept"
 
+/* Instead of "yet". */
+#define NO_ENGINES "OpenSSL 3 has no engines to rely on, and keyfile is a file in PEM"
+
 #define COUNT_MAX 2147483647
 
 static const struct option_choice domain_choices[] = {
@@ -134,8 +137,8 @@ static const struct option_choice reload_choices[] = {
     {0}
 };
 static const struct option_choice tls_choices[] = {
-    {"tlsv1.2", 0},
-    {"tlsv1.3",         1},
+    {"tlsv1.2",         SETTINGS_TLS_1_2},
+    {"tlsv1.3",                 SETTINGS_TLS_1_3},
     {0}
 };
 
@@ -480,9 +483,11 @@ const struct option options[] = {
       .doc = "The custom TLV in which the proxy tells the subject of the client's certificate, such as 0xE1 for HAProxy's `set-proxy-v2-tlv-fmt(0xE1) %[ssl_c_s_dn]`; without it, the certificate itself is looked at." },
 
     /* TLS */
-    { "cafile", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+    { "cafile", TEXT(OPTION_PATH, listener, tls.cafile), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "The certificates of the authorities that may have signed those of clients." },
-    { "capath", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+    { "capath", TEXT(OPTION_PATH, listener, tls.capath), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "A directory of such certificates." },
     { "certfile", TEXT(OPTION_PATH, listener, tls.certfile), BUILT(OPTION_RELOAD_LISTENER),
       .replaces = true,
@@ -490,30 +495,36 @@ const struct option options[] = {
     { "keyfile", TEXT(OPTION_PATH, listener, tls.keyfile), BUILT(OPTION_RELOAD_LISTENER),
       .replaces = true,
       .doc = "The key of that certificate." },
-    { "crlfile", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+    { "crlfile", TEXT(OPTION_PATH, listener, tls.crlfile), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "The list of revoked certificates." },
-    { "ciphers", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER), .replaces = true,
+    { "ciphers", TEXT(OPTION_STRING, listener, tls.ciphers), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "The ciphers for TLS 1.2." },
-    { "ciphers_tls1.3", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER), .replaces = true,
+    { "ciphers_tls1.3", TEXT(OPTION_STRING, listener, tls.ciphers_13), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "The cipher suites for TLS 1.3." },
     { "dhparamfile", PLAIN(OPTION_PATH, listener), .status = OPTION_ACCEPTED, .reload = OPTION_NEVER,
       .replaces = true, .note = "the parameters of Diffie-Hellman are chosen automatically",
       .doc = "Parameters of Diffie-Hellman." },
-    { "disable_client_cert_date_checks", PLAIN(OPTION_BOOL, listener),
-      ONLY(OPTION_RELOAD_LISTENER, "false"), .fallback = "false",
+    { "disable_client_cert_date_checks", BOOL(listener, tls.ignores_dates),
+      BUILT(OPTION_RELOAD_LISTENER), .fallback = "false",
       .doc = "Whether expired certificates of clients are accepted." },
     { "require_certificate", BOOL(listener, certificates.is_required),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "false",
       .doc = "Whether clients must have a certificate." },
-    { "tls_version", PLAIN(OPTION_CHOICE, listener), LATER(OPTION_NEVER), .fallback = "tlsv1.2",
-      .choices = tls_choices,
+    { "tls_version", CHOICE(listener, tls.version, enum settings_tls_version, tls_choices),
+      BUILT(OPTION_RELOAD_LISTENER), .fallback = "tlsv1.2",
+      .better = "a reload takes over what it says",
       .doc = "The lowest version of TLS that is allowed." },
     { "tls_engine", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER),
+      .refused = NO_ENGINES,
       .doc = "An OpenSSL engine." },
     { "tls_engine_kpass_sha1", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER),
+      .refused = NO_ENGINES,
       .doc = "The SHA-1 sum of the password of the engine's key." },
     { "tls_keyform", PLAIN(OPTION_CHOICE, listener), ONLY(OPTION_NEVER, "pem"), .fallback = "pem",
-      .choices = keyform_choices,
+      .choices = keyform_choices, .refused = NO_ENGINES,
       .doc = "Whether keyfile is a file or a name of the engine." },
     { "use_identity_as_username", BOOL(listener, certificates.gives_username),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "false",

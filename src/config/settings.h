@@ -129,17 +129,26 @@ struct settings_proxy {
     unsigned trusted_len; /* 0: everybody is trusted */
 };
 
-/* What a client's certificate is asked for: by the PROXY header's word. */
+/* What a client's certificate is asked for: by TLS of our own, or by the PROXY header's word. */
 struct settings_certificates {
     bool is_required;
     bool gives_username;         /* the common name is the user name */
     bool gives_subject_username; /* the subject is */
 };
 
-/* Files and rules of a listener's TLS; none of them, and it has no TLS. */
+enum settings_tls_version { SETTINGS_TLS_1_2, SETTINGS_TLS_1_3 };
+
+/* Files and rules of a listener's TLS: it has none without a certificate and its key. */
 struct settings_tls {
     const char *certfile;
     const char *keyfile;
+    const char *cafile;
+    const char *capath;
+    const char *crlfile;
+    const char *ciphers;
+    const char *ciphers_13;
+    enum settings_tls_version version; /* the least */
+    bool ignores_dates;                /* of certificates of clients */
 };
 
 /* What becomes of a message for a client whose queue is full. */

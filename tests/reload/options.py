@@ -8,13 +8,14 @@ import json
 import re
 import signal
 import socket
+import ssl
 import subprocess
 
 import pytest
 
 from harness import proxy, tls, wire
 from harness.broker import binary
-from harness.certificates import Authority
+from harness.certificates import Authority, openssl
 from harness.process import wait_until
 
 pytestmark = pytest.mark.nightjar("2.0 reloads less, and not as a whole")
@@ -676,6 +677,66 @@ def begins_tls(broker):
     before.ping()
     broker.open(5).send(wire.connect("c", 5))
     broker.expect_line(r".* disconnected: TLS: wrong version number\.")
+
+
+def becomes(lines, see, name=None):
+    """A case that goes from no TLS to TLS with these lines, and has `see(broker, Clients)` look."""
+    def run(broker):
+        authority, clients = Authority(broker.folder), Clients(broker.folder / "clients")
+        authority.server()
+        before = broker.connect("a", 5)
+        yield
+        see(lambda pair, version=None: broker.connect("b", 5, tls=tls.context(
+            authority.cert, pair and (pair.cert, pair.key), version)), clients)
+        before.ping()
+    run.__name__ = name or lines.split()[0]
+    case("", PAIR + "\n" + lines)(run)
+
+
+class Clients(Authority):
+    """With a certificate of each kind, and in a folder by its hash."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.good, self.old = self.client("good"), self.client("old", days=-1)
+        self.lost = self.client("lost")
+        self.revoke(self.lost)
+        by_hash = openssl("x509", "-in", self.cert, "-noout", "-hash").decode().strip()
+        (folder / f"{by_hash}.0").write_bytes(self.cert.read_bytes())
+
+
+def only(good, *others):
+    def see(connect, clients):
+        connect(getattr(clients, good)).ping()
+        for each in others:
+            with pytest.raises((ssl.SSLError, AssertionError)):
+                connect(each and getattr(clients, each))
+    return see
+
+
+def with_cipher(version, name):
+    def see(connect, clients):
+        assert connect(None, version).socket.tls.cipher()[0] == name
+    return see
+
+
+def not_1_2(connect, clients):
+    connect(None, ssl.TLSVersion.TLSv1_3)
+    with pytest.raises(ssl.SSLError):
+        connect(None, ssl.TLSVersion.TLSv1_2)
+
+
+REQUIRED = "\ncafile {dir}/clients/ca.crt\nrequire_certificate true"
+
+becomes("cafile {dir}/clients/ca.crt\nrequire_certificate true", only("good", None))
+becomes("capath {dir}/clients\nrequire_certificate true", only("good", None))
+becomes("crlfile {dir}/clients/revoked.pem" + REQUIRED, only("good", "lost"))
+becomes("disable_client_cert_date_checks true" + REQUIRED, only("old", None))
+becomes("ciphers ECDHE-ECDSA-CHACHA20-POLY1305",
+        with_cipher(ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-CHACHA20-POLY1305"))
+becomes("ciphers_tls1.3 TLS_AES_128_GCM_SHA256",
+        with_cipher(ssl.TLSVersion.TLSv1_3, "TLS_AES_128_GCM_SHA256"))
+becomes("tls_version tlsv1.3", not_1_2)
 
 
 @case("", PAIR)
