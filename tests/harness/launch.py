@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from . import wire
+from . import users, wire
 from .broker import Places, binary
 from .client import Client, Closed
 from .process import SANITIZER, wait_until
@@ -68,6 +68,8 @@ listener {port3} localhost
 mount_point x/
 certfile {tls}/server.crt
 keyfile {tls}/server.key
+password_file {dir}/passwords
+acl_file {dir}/rules
 allow_anonymous true
 pid_file {dir}/pid
 log_dest stderr
@@ -78,7 +80,8 @@ log_syslog_path {dir}/syslog
 log_timestamp_format %Y
 include_dir {dir}/more
 """ + SOCKET
-MORE = {"more/a.conf": "max_keepalive 600\n" + "# a long comment\n" * 600,
+MORE = {"passwords": users.password("anna"),
+        "rules": "topic #\npattern read %u/%c\nuser anna\ntopic #\n", "more/a.conf": "max_keepalive 600\n" + "# a long comment\n" * 600,
         "more/b.conf": "max_inflight_messages 30\n",
         "syslog": (socket.SOCK_DGRAM, True)}
 AGAIN = {"pid": "1", "file.log": "a line\n", "s": (socket.SOCK_STREAM, False),
