@@ -3,8 +3,8 @@
 #include "core/shard.h"
 
 /*
- * What waits for a client goes out as its window allows. A long queue that finds the window open, or
- * is of QoS 0, goes in slices: the session stands in the shard's list until it is through. What
+ * What waits for a client goes out as its window allows. A long queue that finds the window open,
+ * or is of QoS 0, goes in slices: the session stands in the shard's list until it is through. What
  * comes meanwhile goes behind it, as behind any queue.
  */
 
