@@ -1,6 +1,8 @@
 #include "app/broker.h"
 
+#include "access/verifier.h"
 #include "app/certificates.h"
+#include "app/drainer.h"
 #include "app/dump.h"
 #include "app/listening.h"
 #include "app/logging.h"
@@ -27,6 +29,8 @@
 /* Owner: main. */
 struct broker {
     struct settings *settings;
+    struct access_set access; /* until the server has it */
+    struct verifier *verifier;
     struct server *server;
     struct listening listening;
     struct certificates certificates;
@@ -38,6 +42,7 @@ struct broker {
     bool has_pid_file;
     pthread_mutex_t gate; /* held while threads are made */
     bool may_run;         /* all of them are there; under the gate */
+    struct drainer *drainer;
     struct dump *dump;
     struct reloader *reloader;
     struct sys *sys;
@@ -73,8 +78,13 @@ static int watch_listener(struct broker *broker, unsigned index)
 
 static int open_listeners(struct broker *broker)
 {
-    int r = listening_open(broker->settings, &broker->listening);
+    struct activation passed = {0};
+    int r = activation_take(&passed);
 
+    if (r == 0) {
+        r = listening_open(broker->settings, &passed, &broker->listening);
+    }
+    activation_deinit(&passed);
     if (r < 0) {
         return r;
     }
@@ -162,35 +172,46 @@ static void say(void *context, enum log_type type, const char *text)
 
 /* While files that only root may read can be read. Logged, unless it is a verdict: then that was.
  */
-static int load_certificates(struct broker *broker, struct stage_source ***sources_out)
+static int load_certificates(struct broker *broker, const struct command_line *line,
+                             struct stage_source ***sources_out)
 {
     struct report report = {.on_line = say};
+    int r = certificates_open_keylog(&broker->certificates, line->keylog_path);
 
+    if (r < 0) {
+        return r;
+    }
     broker->certificates.worker_len = broker->worker_len;
     return say_failed(
         "load certificates",
         certificates_load(&broker->certificates, broker->settings, &report, sources_out));
 }
 
-static int open_server(struct broker *broker)
+static int open_server(struct broker *broker, const struct command_line *line)
 {
     struct server_params params = {
         .settings = broker->settings,
+        .access = &broker->access,
         .worker_len = broker->worker_len,
         .file_limit = broker->file_limit,
         .budgets = server_budgets_default,
         .store = store_memory(),
     };
 
-    int r = load_certificates(broker, &params.tls);
+    int r = load_certificates(broker, line, &params.tls);
 
     if (r != CERTIFICATES_OK) {
         return -EINVAL;
     }
     hash_key_draw(&params.hash_key);
-    r = say_failed("make workers", server_new(&params, &broker->server));
+    r = verifier_new(&broker->verifier);
+    if (r == 0) {
+        params.verifier = broker->verifier;
+        r = server_new(&params, &broker->server);
+    }
+    access_set_deinit(&broker->access);
     certificates_unload(params.tls, broker->settings->listener_len);
-    return r;
+    return say_failed("make workers", r);
 }
 
 static int find_user(struct broker *broker)
@@ -241,6 +262,7 @@ static void make_room(struct broker *broker)
 /* What main does beside the workers; its memory is taken before anybody is served. */
 static void make_main(struct broker *broker, const struct command_line *line)
 {
+    broker->drainer = drainer_new(broker->server, &broker->settings);
     broker->dump = dump_new(broker->server, broker->worker_len);
     broker->sys = sys_new(broker->server, broker->settings);
     broker->reloader = reloader_new(&(struct reloader_params){
@@ -262,7 +284,7 @@ static int start(struct broker *broker, const struct command_line *line)
         return r;
     }
     make_room(broker);
-    r = open_server(broker);
+    r = open_server(broker, line);
     if (r == 0) {
         make_main(broker, line);
         r = say_failed("publish the log", server_open_lines(broker->server));
@@ -284,6 +306,10 @@ static int start(struct broker *broker, const struct command_line *line)
     }
     r = logging_start(broker->settings);
     if (r == 0) {
+        r = say_failed("start the threads for passwords",
+                       verifier_start(broker->verifier, broker->settings->access.password_threads));
+    }
+    if (r == 0) {
         r = say_failed("start workers", start_workers(broker));
     }
     if (r < 0) {
@@ -297,14 +323,17 @@ static void finish(struct broker *broker)
     log_stop();
     log_set_publish(NULL, NULL);
     reloader_free(broker->reloader);
+    drainer_free(broker->drainer);
     dump_free(broker->dump);
     sys_free(broker->sys);
+    verifier_free(broker->verifier);
     server_free(broker->server);
     listening_close(&broker->listening);
     certificates_deinit(&broker->certificates);
     if (broker->has_pid_file) {
         process_remove_pid(broker->settings->process.pid_file);
     }
+    access_set_deinit(&broker->access);
     memory_free(broker->threads);
     settings_unref(broker->settings);
 }
@@ -334,6 +363,8 @@ static void handle_signal(struct broker *broker, int number)
         log_line(LOG_WARNING, "Warning: SIGUSR1 saves nothing: persistence is not built in.");
     } else if (number == SIGRTMIN) {
         log_line(LOG_NOTICE, "The log was asked to be opened again.");
+    } else if (number == SIGNALS_DRAIN) {
+        drainer_switch(broker->drainer);
     } else if (number == SIGHUP) {
         reloader_start(broker->reloader);
     }
@@ -341,9 +372,10 @@ static void handle_signal(struct broker *broker, int number)
 
 static uint64_t next_ms(const struct broker *broker)
 {
-    uint64_t feed_ms = broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX;
+    uint64_t due_ms = broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX;
 
-    return MIN(feed_ms, sys_due_ms(broker->sys));
+    due_ms = MIN(due_ms, drainer_due_ms(broker->drainer));
+    return MIN(due_ms, sys_due_ms(broker->sys));
 }
 
 static void serve(struct broker *broker)
@@ -354,6 +386,7 @@ static void serve(struct broker *broker)
     while (number != SIGTERM && number != SIGINT) {
         handle_signal(broker, number);
         feed_watchdog(broker);
+        drainer_go_on(broker->drainer);
         sys_go_on(broker->sys);
         number = signals_wait(&signals, next_ms(broker));
     }
@@ -372,10 +405,18 @@ static void run(struct broker *broker, struct daemon *daemon)
     stop_workers(broker);
 }
 
-int broker_run(const struct command_line *line, struct settings *settings, struct daemon *daemon)
+int broker_run(const struct command_line *line, struct settings *settings,
+               struct access_set *access, struct daemon *daemon)
 {
-    struct broker broker = {.settings = settings, .gate = PTHREAD_MUTEX_INITIALIZER};
+    struct broker broker = {
+        .settings = settings,
+        .access = *access,
+        .gate = PTHREAD_MUTEX_INITIALIZER,
+        .certificates = CERTIFICATES_NONE,
+    };
     int r;
+
+    *access = (struct access_set){0};
 
     signals_block();
     process_tune_memory();

@@ -24,6 +24,7 @@ struct aliases;
 struct hub;
 struct ack;
 struct login;
+struct verification;
 
 /* What an event's source is: the first member of everything that is given to a poller. */
 enum source_kind { SOURCE_LISTENER = 1, SOURCE_CLIENT, SOURCE_LINES };
@@ -60,10 +61,12 @@ struct client_facts {
     uint32_t ack_weight;              /* of all that wait, see client_pause_if_unkept() */
     char *username;
     struct slice *aliases; /* topics by alias - 1, each on the heap; NULL until one is used */
-    uint64_t deadline_ms;  /* for the header and CONNECT */
+    uint64_t deadline_ms;  /* for the header, CONNECT and the look at its password */
+    uint64_t credential;   /* that it was let in by: see access_still_may() */
 };
 
-/* Stands in the worker's list of those that wait for a mailbox. Owner: its client. */
+/* Stands in the worker's list of those that wait for a mailbox, or in the hub's for handshakes.
+ * Owner: its client. */
 struct client_pause {
     struct list_link link;
     struct client *client;
@@ -90,6 +93,7 @@ struct client {
     bool is_unkept : 1;     /* not read: too much waits for the store */
     bool is_pending : 1;    /* CONNECT has not come: in the hub's list of these */
     bool is_counted : 1;    /* among the connections of its address */
+    bool is_queued : 1;     /* its pause is in the hub's queue for handshakes */
     bool is_staged : 1;     /* its bytes go through the stages of a stream */
     bool is_vouched : 1;    /* its user name is that of a certificate */
     bool is_held;           /* not read: it does not read our answers */
@@ -104,7 +108,7 @@ struct client {
     uint16_t alias_max;         /* topic aliases that it may be sent */
     bool wants_reasons;         /* asked for texts beside reason codes */
     struct aliases *aliases;    /* those that it was sent; NULL until one is */
-    struct client_pause *pause; /* not read: a mailbox is over its mark */
+    struct client_pause *pause; /* not read: a mailbox is over its mark, or is_queued */
 };
 
 static_assert(sizeof(struct client) <= 160, "an idle connection is paid for a million times");
@@ -164,6 +168,13 @@ void client_leave(struct client *client, enum session_leave how);
 /* Another connection has taken the session, or the server goes: no session is left to leave. */
 void client_end(struct client *client, enum mqtt_reason reason);
 
+/*
+ * Told to go, by a drain: what it still sends is read and dropped until it closes, since closing
+ * over it would be a reset, which may overtake what it was told. The session stays as for one that
+ * is lost.
+ */
+void client_send_away(struct client *client, enum mqtt_reason reason);
+
 /* The server stops. */
 void client_stop(struct client *client);
 
@@ -176,6 +187,9 @@ struct slice client_reason_text(const struct client *client, enum mqtt_reason re
 /* Refuses a CONNECT: CONNACK and close. */
 void client_refuse(struct client *client, enum mqtt_reason reason);
 
+/* The same, because there is no room for it now; `text` as in "disconnected: TEXT.". */
+void client_refuse_busy(struct client *client, const char *text);
+
 /* What was promised can't be kept: nothing is acknowledged any more. */
 void client_fail_unkept(struct client *client);
 
@@ -186,6 +200,9 @@ void client_close(struct client *client);
 
 /* Something can be read. */
 void client_read(struct client *client);
+
+/* The same, but a handshake has to wait for its turn. */
+void client_on_readable(struct client *client);
 
 /* Bytes that came with CONNECT are handled as if just read. */
 void client_take(struct client *client, struct slice bytes);
@@ -206,6 +223,16 @@ void client_check_stream(struct client *client);
 /* Moves output into the stages. False: there was no memory, which is noted. */
 bool client_seal(struct client *client);
 
+/*
+ * Whether what it sends may be a handshake's, which is work for as long as thousands of packets:
+ * one is taken in an iteration, the others wait for their turn.
+ */
+bool client_must_queue(const struct client *client);
+void client_queue(struct client *client);
+
+/* Its turn has come. */
+void client_take_turn(struct client_pause *pause);
+
 /* The last words of its stages, when all that could be written was. */
 void client_end_stream(struct client *client);
 
@@ -220,7 +247,7 @@ void client_mark_dirty(struct client *client);
 /* Whether nothing is read from it for now. */
 static inline bool client_is_stopped(const struct client *client)
 {
-    return client->pause || client->is_held || client->is_unkept;
+    return client->pause || client->is_held || client->is_unkept || client->state == CLIENT_LOGIN;
 }
 
 /* What the poller is to watch the descriptor for. */
@@ -251,6 +278,9 @@ void client_send_codes(struct client *client, enum mqtt_packet_type type, uint16
                        struct slice codes);
 void client_send_disconnect(struct client *client, enum mqtt_reason reason);
 
+/* Where it shall go, if the reason is about that; else empty. */
+struct slice client_server_reference(const struct client *client, enum mqtt_reason reason);
+
 extern const struct peer_ops client_peer_ops;
 
 /* packets: one file each */
@@ -274,6 +304,29 @@ void client_arrive(struct client *client, struct slice rest);
  * listener has closed stays.
  */
 bool client_is_allowed(const struct client *client);
+
+/* verify.c */
+
+/*
+ * Has the password of a CONNECT looked at; the client waits for that in CLIENT_LOGIN. A verdict, or
+ * -ENOMEM: nothing is under way.
+ */
+enum verify_verdict {
+    VERIFY_ASKED,
+    VERIFY_FULL /* as many wait as may */
+};
+
+int verify_begin(struct client *client, struct access *access, struct slice given) MUST_CHECK;
+
+/* An answer that is about other files than hold now: the same once more. The verdict. */
+int verify_again(struct client *client, struct verification *verification,
+                 struct access *access) MUST_CHECK;
+
+/* Handles the answers that have come. */
+void verify_collect(struct hub *hub);
+
+/* connect.c: the answer. It is the client's to free or to ask again. */
+void client_on_verified(struct client *client, struct verification *verification);
 
 /* Its session is kept: what waits in the output may leave, CONNACK first. */
 void client_welcome(struct client *client);

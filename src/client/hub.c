@@ -123,6 +123,9 @@ void hub_unlist(struct hub *hub, struct client *client)
     if (hub->rechecked == &client->in_hub) {
         hub->rechecked = client->in_hub.next;
     }
+    if (hub->drained == &client->in_hub) {
+        hub->drained = client->in_hub.next;
+    }
     list_remove(&client->in_hub);
 }
 
@@ -210,6 +213,10 @@ static void let_in(struct client *client)
         client_refuse(client, MQTT_NOT_AUTHORIZED);
     } else {
         client_arrive(client, slice_of(NULL, 0));
+        if (client->is_staged && client->state == CLIENT_READY) {
+            /* Its stream may have ended behind what it brought along. */
+            client_check_stream(client);
+        }
     }
 }
 
@@ -268,11 +275,24 @@ static void go_on_put_off(struct hub *hub)
     list_splice(&hub->put_off, &waiting);
 }
 
+/* One, where the events of this iteration brought none. */
+static void go_on_handshakes(struct hub *hub)
+{
+    struct list_link *link = hub->has_shaken_hands ? NULL : list_pop(&hub->handshakes);
+
+    if (link) {
+        client_take_turn(CONTAINER_OF(link, struct client_pause, link));
+    }
+    hub->has_shaken_hands = false;
+}
+
 static void go_on(void *context)
 {
     struct hub *hub = context;
 
+    verify_collect(hub);
     go_on_put_off(hub);
+    go_on_handshakes(hub);
     go_on_arriving(hub);
 }
 
@@ -361,7 +381,7 @@ static void flush(void *context)
     while ((link = list_pop(&failed)) != NULL) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (client->is_over_quota) {
+        if (client->is_over_quota && client->state == CLIENT_READY) {
             client_fail(client, MQTT_QUOTA_EXCEEDED);
         } else {
             client_lose(client, "out of memory");
@@ -394,7 +414,8 @@ static bool has_work(void *context)
     struct hub *hub = context;
 
     return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked ||
-           !list_is_empty(&hub->put_off) || !list_is_empty(&hub->arriving);
+           !mpsc_is_empty(&hub->answered) || !list_is_empty(&hub->put_off) ||
+           !list_is_empty(&hub->arriving) || !list_is_empty(&hub->handshakes);
 }
 
 static void on_stop(void *context)
@@ -512,14 +533,17 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->shard = shard_new(core, number, &client_peer_ops);
     hub->metrics = hub->shard->metrics;
     hub->drawn = (uint64_t)number << 48;
+    hub->owed = (number + 0.5) / core->worker_len;
     list_init(&hub->clients);
     list_init(&hub->pending);
     wheel_timer_init(&hub->refusing.timer, HUB_TIMER_RESERVE);
     list_init(&hub->listeners);
     list_init(&hub->put_off);
     list_init(&hub->arriving);
+    list_init(&hub->handshakes);
     list_init(&hub->dirty);
     list_init(&hub->closing);
+    mpsc_init(&hub->answered);
     table_init(&hub->open_pubrecs);
     output_pool_init(&hub->pool);
     return worker_new(group, hub->shard, &worker_ops, hub, &hub->worker);
@@ -543,6 +567,7 @@ struct hub *hub_free(struct hub *hub)
 {
     if (hub) {
         hub_free_worker(hub);
+        verify_collect(hub);
         if (hub->shard) {
             store_collect(hub->shard);
         }

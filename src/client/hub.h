@@ -7,6 +7,7 @@
  * sockets, the lists of those that have something to write or are to be closed.
  */
 
+#include "base/mpsc.h"
 #include "client/door.h"
 #include "client/server.h"
 #include "client/server_listener.h"
@@ -59,10 +60,15 @@ struct hub {
     uint32_t pending_closed;     /* since it last began to accept, to make way for others */
     struct list_link *listed;    /* where a survey goes on in them; NULL: none is under way */
     struct list_link *rechecked; /* where a reload looks at them again; NULL: nowhere */
+    struct list_link *drained;   /* where a drain goes on in them; NULL: at their beginning */
+    double owed;                 /* clients that a drain should have sent away by now */
     struct list_link put_off;    /* inputs that the budget did not reach */
     struct list_link arriving; /* connections behind earlier ones with their id that are put off */
+    struct list_link handshakes; /* client_pause of those whose next step may be one */
+    bool has_shaken_hands;       /* in this iteration: the next one has to wait */
     struct list_link dirty;
     struct list_link closing;
+    struct mpsc answered;      /* verifications, by the verifier's threads */
     struct table open_pubrecs; /* that wait for the store, by session and packet id */
     struct output_pool pool;
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */
@@ -157,5 +163,6 @@ struct core_limits server_core_limits(const struct server *server, const struct 
 
 _Atomic uint32_t *server_connection_len(struct server *server);
 struct door *server_door(struct server *server);
+struct verifier *server_verifier(const struct server *server);
 struct core *server_core(const struct server *server);
 const struct settings *server_settings(const struct server *server);

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "client/bulletin.h"
+#include "client/drain.h"
 #include "client/hub.h"
 #include "client/lines.h"
 #include "client/survey.h"
@@ -18,7 +19,10 @@ struct server {
     unsigned listener_len;
     _Atomic uint32_t connection_len; /* of all listeners */
     struct door door;
-    struct lines *lines; /* of the log; NULL: not published */
+    struct lines *lines;       /* of the log; NULL: not published */
+    _Atomic uint8_t drain;     /* enum drain_state */
+    struct verifier *verifier; /* NULL: none */
+    bool asks_rights;          /* a listener has, or had, rules for topics */
 };
 
 const struct server_budgets server_budgets_default = {
@@ -55,6 +59,11 @@ _Atomic uint32_t *server_connection_len(struct server *server)
     return &server->connection_len;
 }
 
+struct verifier *server_verifier(const struct server *server)
+{
+    return server->verifier;
+}
+
 struct door *server_door(struct server *server)
 {
     return &server->door;
@@ -82,6 +91,16 @@ struct server_listener *server_get_listener(const struct server *server, unsigne
     return server->listeners[index];
 }
 
+static bool has_rules(const struct settings *settings)
+{
+    bool has_any = false;
+
+    for (unsigned i = 0; i < settings->listener_len; i++) {
+        has_any |= settings->listeners[i].acl_file != NULL;
+    }
+    return has_any;
+}
+
 struct core_limits server_core_limits(const struct server *server, const struct settings *settings)
 {
     const struct settings_limits *limits = &settings->limits;
@@ -93,6 +112,7 @@ struct core_limits server_core_limits(const struct server *server, const struct 
         .queue_plain = limits->queue_qos0_messages,
         .merges = !settings->clients.allow_duplicate_messages,
         .upgrade_qos = limits->upgrade_outgoing_qos,
+        .asks_rights = server->asks_rights || has_rules(settings),
         .delivery_budget = server->budgets.deliveries,
         .search_steps = server->budgets.search_steps,
         .at_once = server->budgets.at_once,
@@ -110,6 +130,8 @@ void server_swap(struct server *server, struct server_snapshot *snapshot)
         .listener_len = server->listener_len,
     };
 
+    /* Clients of a listener that closes keep its rules. */
+    server->asks_rights |= snapshot->settings && has_rules(snapshot->settings);
     server->settings = snapshot->settings;
     server->listeners = snapshot->listeners;
     server->listener_len = snapshot->listener_len;
@@ -142,6 +164,7 @@ static int make_listeners(struct server *server, const struct server_params *par
             &(struct server_listener_params){
                 .terms = server->settings,
                 .settings = &server->settings->listeners[i],
+                .access = params->access ? params->access->accesses[i] : NULL,
                 .worker_len = params->worker_len,
                 .tls = params->tls ? params->tls[i] : NULL,
             },
@@ -188,7 +211,9 @@ int server_new(const struct server_params *params, struct server **server_out)
         return -ENOMEM;
     }
     server->settings = settings_ref(params->settings);
+    server->asks_rights = has_rules(params->settings);
     server->budgets = params->budgets;
+    server->verifier = params->verifier;
     r = make_parts(server, params);
     if (r < 0) {
         server_free(server);
@@ -275,6 +300,24 @@ bool server_has_passed(struct server *server)
     return worker_group_has_passed(server->group);
 }
 
+void server_set_drain(struct server *server, enum drain_state state)
+{
+    atomic_store_explicit(&server->drain, (uint8_t)state, memory_order_release);
+}
+
+enum drain_state server_drain(const struct server *server)
+{
+    return (enum drain_state)atomic_load_explicit(&server->drain, memory_order_acquire);
+}
+
+uint32_t server_arrived_len(struct server *server)
+{
+    uint32_t all = atomic_load_explicit(&server->connection_len, memory_order_relaxed);
+    uint32_t pending = atomic_load_explicit(&server->door.pending_len, memory_order_relaxed);
+
+    return all - MIN(pending, all);
+}
+
 int server_survey(struct server *server, struct survey *survey)
 {
     return survey_ask(server->group, survey);
@@ -290,6 +333,7 @@ void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN])
     core_sum(server->core, values_out);
     values_out[METRIC_CONNECTIONS] =
         atomic_load_explicit(&server->connection_len, memory_order_relaxed);
+    values_out[METRIC_DRAIN] = server_drain(server);
     metrics_derive(values_out);
 }
 

@@ -78,6 +78,17 @@ static void inherit(struct listener_draft *draft, const struct settings *setting
     }
 }
 
+/* A file of one listener's own takes the place of the one for all. */
+static void inherit_files(struct listener_draft *draft, const struct settings *settings)
+{
+    if (!is_written(draft, "listener_password_file")) {
+        draft->settings.password_file = settings->access.password_file;
+    }
+    if (!is_written(draft, "listener_acl_file")) {
+        draft->settings.acl_file = settings->access.acl_file;
+    }
+}
+
 static const char *version_name(enum settings_proxy_version version)
 {
     static const char *const names[] = {"0", "1", "2", "any"};
@@ -153,6 +164,26 @@ static void warn_of_proxy(const struct report *report, const struct listener_dra
     }
 }
 
+static bool has_tls(const struct listener_draft *draft)
+{
+    return draft->settings.tls.certfile || draft->settings.tls.keyfile;
+}
+
+static void warn_of_tls(const struct report *report, const struct listener_draft *draft)
+{
+    static const char *const idle[] = {"cafile",         "capath",
+                                       "crlfile",        "ciphers",
+                                       "ciphers_tls1.3", "disable_client_cert_date_checks",
+                                       "tls_version"};
+
+    for (size_t i = 0; i < ARRAY_LEN(idle) && !has_tls(draft); i++) {
+        if (is_written(draft, idle[i])) {
+            report_warning(report, place_of(draft, idle[i]), "%s has no effect without certfile.",
+                           idle[i]);
+        }
+    }
+}
+
 /* What a header alone can tell of, or TLS of our own. */
 static void warn_of_certificates(const struct report *report, const struct listener_draft *draft)
 {
@@ -160,9 +191,10 @@ static void warn_of_certificates(const struct report *report, const struct liste
                                        "use_subject_as_username"};
 
     for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
-        if (draft->settings.proxy.version == SETTINGS_PROXY_OFF && is_written(draft, idle[i])) {
+        if (draft->settings.proxy.version == SETTINGS_PROXY_OFF && !has_tls(draft) &&
+            is_written(draft, idle[i])) {
             report_warning(report, place_of(draft, idle[i]),
-                           "%s has no effect without enable_proxy_protocol.", idle[i]);
+                           "%s has no effect without certfile or enable_proxy_protocol.", idle[i]);
         }
     }
 }
@@ -173,9 +205,11 @@ static int refuse_silent_proxy(const struct report *report, const struct listene
     static const char *const asking[] = {"proxy_protocol_v2_require_tls", "require_certificate",
                                          "use_identity_as_username", "use_subject_as_username"};
     const struct listener_settings *settings = &draft->settings;
-    const bool is_asked[] = {settings->proxy.requires_tls, settings->certificates.is_required,
-                             settings->certificates.gives_username,
-                             settings->certificates.gives_subject_username};
+    const struct settings_certificates *certificates = &settings->certificates;
+    bool is_ours = has_tls(draft);
+    const bool is_asked[] = {settings->proxy.requires_tls, certificates->is_required && !is_ours,
+                             certificates->gives_username && !is_ours,
+                             certificates->gives_subject_username && !is_ours};
 
     static_assert(ARRAY_LEN(asking) == ARRAY_LEN(is_asked), "a word for each");
     for (size_t i = 0; i < ARRAY_LEN(asking) && settings->proxy.version == SETTINGS_PROXY_V1; i++) {
@@ -220,6 +254,7 @@ static void warn(const struct report *report, const struct listener_draft *draft
     } else {
         warn_of_proxy(report, draft);
         warn_of_certificates(report, draft);
+        warn_of_tls(report, draft);
     }
 }
 
@@ -234,6 +269,7 @@ int listeners_finish(struct listener_drafts *drafts, struct settings *settings)
     }
     for (struct listener_draft *draft = drafts->first; draft; draft = draft->next) {
         inherit(draft, settings);
+        inherit_files(draft, settings);
         if (settle_proxy(drafts->report, draft) != 0 ||
             refuse_silent_proxy(drafts->report, draft) != 0) {
             is_contradictory = true;
@@ -265,6 +301,8 @@ int listeners_add_loopback(struct settings *settings, const uint16_t *ports, uns
         listener->allow_anonymous = settings->clients.allow_anonymous;
         listener->allow_zero_length_clientid = settings->clients.allow_zero_length_clientid;
         listener->auto_id_prefix = settings->clients.auto_id_prefix;
+        listener->password_file = settings->access.password_file;
+        listener->acl_file = settings->access.acl_file;
         settings->listener_len++;
     }
     return 0;

@@ -77,6 +77,14 @@ struct settings_limits {
     uint64_t persistent_client_expiration_s; /* 0: never */
 };
 
+/* How clients are sent away by a drain. */
+struct settings_drain {
+    uint16_t delay_s;             /* between its announcement and the first who goes */
+    uint32_t time_s;              /* from the first to the last */
+    const char *server_reference; /* where they shall go; NULL: they are not told */
+    bool server_moved;            /* for good */
+};
+
 struct settings_clients {
     bool allow_anonymous;            /* as each listener inherited it */
     bool per_listener;               /* the options about who may come in are the listeners' */
@@ -87,6 +95,18 @@ struct settings_clients {
     uint32_t retain_expiry_interval_min; /* between two sweeps; 0: none */
     bool allow_duplicate_messages;
     bool check_payload_format;
+};
+
+/* The files that say who may do what, as each listener inherited them, and what they may ask for.
+ */
+struct settings_access {
+    const char *password_file; /* NULL: any name will do */
+    const char *acl_file;      /* NULL: everything may be done */
+    bool acl_deny_subscribe;   /* also SUBSCRIBE is asked about */
+    uint16_t password_threads;
+    uint32_t password_queue;
+    uint32_t password_iterations_max;
+    uint64_t password_memory_max; /* bytes */
 };
 
 /* What a listener speaks. */
@@ -121,17 +141,26 @@ struct settings_proxy {
     unsigned trusted_len; /* 0: everybody is trusted */
 };
 
-/* What a client's certificate is asked for: by the PROXY header's word. */
+/* What a client's certificate is asked for: by TLS of our own, or by the PROXY header's word. */
 struct settings_certificates {
     bool is_required;
     bool gives_username;         /* the common name is the user name */
     bool gives_subject_username; /* the subject is */
 };
 
-/* Files and rules of a listener's TLS; none of them, and it has no TLS. */
+enum settings_tls_version { SETTINGS_TLS_1_2, SETTINGS_TLS_1_3 };
+
+/* Files and rules of a listener's TLS: it has none without a certificate and its key. */
 struct settings_tls {
     const char *certfile;
     const char *keyfile;
+    const char *cafile;
+    const char *capath;
+    const char *crlfile;
+    const char *ciphers;
+    const char *ciphers_13;
+    enum settings_tls_version version; /* the least */
+    bool ignores_dates;                /* of certificates of clients */
 };
 
 /* What becomes of a message for a client whose queue is full. */
@@ -159,8 +188,11 @@ struct listener_settings {
     bool allow_zero_length_clientid;
     const char *auto_id_prefix;
     bool use_username_as_clientid;
+    const char *password_file;       /* NULL: none */
+    const char *acl_file;            /* NULL: none */
     const char *mount_point;         /* NULL: none */
     unsigned accept_versions;        /* bits of SETTINGS_VERSION() */
+    uint16_t proxy_idle_timeout_s;   /* of the proxy in front; 0: not known */
     uint8_t max_qos;                 /* that clients may use */
     uint16_t max_topic_alias;        /* that clients may use; 0: none */
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
@@ -177,6 +209,8 @@ struct settings {
     struct settings_log log;
     struct settings_limits limits;
     struct settings_clients clients;
+    struct settings_drain drain;
+    struct settings_access access;
     bool is_local_only; /* no listener is configured: loopback only, everybody may come in */
     struct listener_settings *listeners;
     unsigned listener_len;

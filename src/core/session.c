@@ -115,6 +115,16 @@ static uint32_t deadline_of(const struct shard *shard, uint32_t interval)
                                      : wheel_deadline(shard->now_ms, (uint64_t)interval * 1000);
 }
 
+/* Rights */
+
+static void set_rights(struct shard *shard, struct session *session, struct rights *rights)
+{
+    if (session->rights) {
+        shard->peer->forget(session->rights);
+    }
+    session->rights = rights;
+}
+
 /* Wills */
 
 /* -ENOMEM: the will is still there. */
@@ -133,6 +143,12 @@ static int send_will(struct shard *shard, struct session *session)
     }
     publication_of(&publication, session->will,
                    shard_topic_hash(shard, message_topic(session->will)));
+    /* Who may not publish it any more has lost it. */
+    if (!shard_may(shard, session, &publication.parts, PEER_WRITE)) {
+        metrics_count(shard->metrics, METRIC_PUBLISH_REFUSED + MQTT_NOT_AUTHORIZED);
+        session->will = message_unref(session->will);
+        return 0;
+    }
     r = shard_publish(shard, &publication);
     if (r < 0) {
         return r;
@@ -212,6 +228,7 @@ void session_end(struct shard *shard, struct session *session)
     wheel_disarm(&session->timer);
     inbound_deinit(&session->inbound);
     session->will = message_unref(session->will);
+    set_rights(shard, session, NULL);
     list_remove(&session->in_shard);
     list_push(&shard->ended, &session->in_shard);
     shard_charge(shard);
@@ -373,6 +390,7 @@ static void attach(struct shard *shard, struct session *session, struct client *
     session->window = request->window;
     session->queue_policy = (uint8_t)request->queue_policy;
     session->mount_len = request->mount_len;
+    set_rights(shard, session, request->rights);
     session->expiry_interval = request->expiry_interval;
     session->expires_at = SESSION_NEVER;
     session->will = request->will;
@@ -507,6 +525,7 @@ static void deliver_now(struct shard *shard, struct session *session,
         break;
     case PEER_TOO_LARGE: metrics_count(shard->metrics, METRIC_DROPPED_TOO_LARGE); break;
     case PEER_OUTSIDE: metrics_count(shard->metrics, METRIC_DROPPED_OUTSIDE); break;
+    case PEER_DENIED: assert(false); break;
     }
 }
 
@@ -637,8 +656,19 @@ bool session_has_room(const struct shard *shard, const struct session *session)
            shard->peer->pending(session->client) < PENDING_HIGH;
 }
 
+/* Whether it may read this; what it may not does not wait for it either, and takes no room. */
+static bool may_read(struct shard *shard, struct session *session,
+                     const struct publication *publication)
+{
+    if (shard_may(shard, session, &publication->parts, PEER_READ)) {
+        return true;
+    }
+    metrics_count(shard->metrics, METRIC_DROPPED_DENIED);
+    return false;
+}
+
 /* Whether a subscription gets a publication that its filter matches. */
-static bool takes(const struct shard *shard, const struct session *session,
+static bool takes(struct shard *shard, struct session *session,
                   const struct publication *publication, const struct subscriber *subscriber,
                   uint32_t node)
 {
@@ -648,8 +678,11 @@ static bool takes(const struct shard *shard, const struct session *session,
         session_hides(session, publication->parts.topic, subscriber->options)) {
         return false;
     }
-    return publication->retained_number == 0 || !session->replays ||
-           !replay_holds_back(shard, session, node, publication->retained_number);
+    if (publication->retained_number != 0 && session->replays &&
+        replay_holds_back(shard, session, node, publication->retained_number)) {
+        return false;
+    }
+    return may_read(shard, session, publication);
 }
 
 static struct delivery_head head_of(const struct shard *shard,
@@ -718,63 +751,8 @@ void session_deliver_retained(struct shard *shard, struct session *session, stru
 
     if (!session_hides(session, message_topic(message), options)) {
         publication_of(&publication, message, 0);
-        deliver(shard, session, &publication, &head);
+        if (may_read(shard, session, &publication)) {
+            deliver(shard, session, &publication, &head);
+        }
     }
-}
-
-/* Acknowledgements */
-
-static void after_ack(struct shard *shard, struct session *session)
-{
-    session_pump(shard, session);
-    session_on_room(shard, session);
-}
-
-enum ack_verdict session_on_puback(struct shard *shard, struct session *session, uint16_t packet_id)
-{
-    struct delivery *delivery = outbound_find(&session->outbound, packet_id);
-
-    assert_owner(shard->worker);
-    if (!delivery || delivery->qos != 1) {
-        return ACK_UNKNOWN;
-    }
-    outbound_finish(&session->outbound, delivery);
-    keep_packet(shard, session, STORE_DELIVERED, packet_id);
-    after_ack(shard, session);
-    return ACK_OK;
-}
-
-enum ack_verdict session_on_pubrec(struct shard *shard, struct session *session, uint16_t packet_id,
-                                   bool is_error)
-{
-    struct delivery *delivery = outbound_find(&session->outbound, packet_id);
-
-    assert_owner(shard->worker);
-    if (!delivery || delivery->qos != 2) {
-        return ACK_UNKNOWN;
-    }
-    if (is_error) {
-        outbound_finish(&session->outbound, delivery);
-        keep_packet(shard, session, STORE_DELIVERED, packet_id);
-        after_ack(shard, session);
-    } else if (delivery->state == DELIVERY_SENT) {
-        outbound_release(&session->outbound, delivery);
-        keep_packet(shard, session, STORE_PUBREC_CAME, packet_id);
-    }
-    return ACK_OK;
-}
-
-enum ack_verdict session_on_pubcomp(struct shard *shard, struct session *session,
-                                    uint16_t packet_id)
-{
-    struct delivery *delivery = outbound_find(&session->outbound, packet_id);
-
-    assert_owner(shard->worker);
-    if (!delivery || delivery->state != DELIVERY_RELEASED) {
-        return ACK_UNKNOWN;
-    }
-    outbound_finish(&session->outbound, delivery);
-    keep_packet(shard, session, STORE_DELIVERED, packet_id);
-    after_ack(shard, session);
-    return ACK_OK;
 }

@@ -5,7 +5,7 @@
 /*
  * What waits for a client goes out as its window allows. A long queue that finds the window open,
  * or is of QoS 0, goes in slices: the session stands in the shard's list until it is through. What
- * comes meanwhile goes behind it, as behind any queue.
+ * comes meanwhile goes behind it, as behind any queue. Acknowledgements make room for more.
  */
 
 static enum peer_verdict send_delivery(struct shard *shard, struct session *session,
@@ -21,6 +21,9 @@ static enum peer_verdict send_delivery(struct shard *shard, struct session *sess
     };
 
     publication_of(&publication, delivery->message, 0);
+    if (!shard_may(shard, session, &publication.parts, PEER_READ)) {
+        return PEER_DENIED;
+    }
     return shard->peer->publish(session->client, &publication, &head);
 }
 
@@ -49,6 +52,7 @@ static bool pump_one(struct shard *shard, struct session *session, const struct 
     case PEER_BUSY: metrics_count(shard->metrics, METRIC_DROPPED_BUSY); break;
     case PEER_TOO_LARGE: metrics_count(shard->metrics, METRIC_DROPPED_TOO_LARGE); return false;
     case PEER_OUTSIDE: metrics_count(shard->metrics, METRIC_DROPPED_OUTSIDE); return false;
+    case PEER_DENIED: metrics_count(shard->metrics, METRIC_DROPPED_DENIED); return false;
     }
     return delivery->qos > 0;
 }
@@ -106,4 +110,61 @@ void session_go_on(struct shard *shard)
     }
     list_splice(&waiting, &shard->sending);
     list_splice(&shard->sending, &waiting);
+}
+
+/* Acknowledgements */
+
+static void after_ack(struct shard *shard, struct session *session)
+{
+    session_pump(shard, session);
+    session_on_room(shard, session);
+}
+
+enum ack_verdict session_on_puback(struct shard *shard, struct session *session, uint16_t packet_id)
+{
+    struct delivery *delivery = outbound_find(&session->outbound, packet_id);
+
+    assert_owner(shard->worker);
+    if (!delivery || delivery->qos != 1) {
+        return ACK_UNKNOWN;
+    }
+    outbound_finish(&session->outbound, delivery);
+    keep_packet(shard, session, STORE_DELIVERED, packet_id);
+    after_ack(shard, session);
+    return ACK_OK;
+}
+
+enum ack_verdict session_on_pubrec(struct shard *shard, struct session *session, uint16_t packet_id,
+                                   bool is_error)
+{
+    struct delivery *delivery = outbound_find(&session->outbound, packet_id);
+
+    assert_owner(shard->worker);
+    if (!delivery || delivery->qos != 2) {
+        return ACK_UNKNOWN;
+    }
+    if (is_error) {
+        outbound_finish(&session->outbound, delivery);
+        keep_packet(shard, session, STORE_DELIVERED, packet_id);
+        after_ack(shard, session);
+    } else if (delivery->state == DELIVERY_SENT) {
+        outbound_release(&session->outbound, delivery);
+        keep_packet(shard, session, STORE_PUBREC_CAME, packet_id);
+    }
+    return ACK_OK;
+}
+
+enum ack_verdict session_on_pubcomp(struct shard *shard, struct session *session,
+                                    uint16_t packet_id)
+{
+    struct delivery *delivery = outbound_find(&session->outbound, packet_id);
+
+    assert_owner(shard->worker);
+    if (!delivery || delivery->state != DELIVERY_RELEASED) {
+        return ACK_UNKNOWN;
+    }
+    outbound_finish(&session->outbound, delivery);
+    keep_packet(shard, session, STORE_DELIVERED, packet_id);
+    after_ack(shard, session);
+    return ACK_OK;
 }

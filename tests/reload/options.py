@@ -6,14 +6,16 @@ options these are is the table's to say; one without a case here fails.
 
 import json
 import re
+import signal
 import socket
+import ssl
 import subprocess
 
 import pytest
 
-from harness import proxy, tls, wire
+from harness import proxy, tls, users, wire
 from harness.broker import binary
-from harness.certificates import Authority
+from harness.certificates import Authority, openssl
 from harness.process import wait_until
 
 pytestmark = pytest.mark.nightjar("2.0 reloads less, and not as a whole")
@@ -174,6 +176,7 @@ def add_told(option, text, name, value, before=None):
 add_told("max_inflight_messages", 7, "receive_maximum", 7, 20)
 add_told("max_packet_size", 1000, "maximum_packet_size", 1000, 2000000)
 add_told("max_keepalive", 30, "server_keep_alive", 30)
+add_told("proxy_idle_timeout", 60, "server_keep_alive", 45)
 add_told("max_qos", 1, "maximum_qos", 1)
 add_told("max_topic_alias", 3, "topic_alias_maximum", 3, 10)
 
@@ -317,6 +320,48 @@ def check_payload_format(broker):
     assert client.publish("t", b"\xff", 1, properties=text).reason == 0x10
     yield
     assert client.publish("t", b"\xff", 1, properties=text).reason == 0x99
+
+
+# ---- a drain ----
+
+DRAIN = signal.SIGRTMIN + 1
+
+
+@case("drain_delay 3000\ndrain_time 3000", "drain_delay 0\ndrain_time 3000")
+def drain_delay(broker):
+    """Also of the drain that is under way."""
+    broker.connect("before", 5)
+    broker.signal(DRAIN)
+    broker.expect_line("A drain was asked for: .*")
+    yield
+    broker.expect_line("Draining: 1 clients are sent away over 3000 seconds.")
+    broker.connect("after", 5, code=0x9C)
+
+
+@case("drain_delay 0\ndrain_time 3000", "drain_delay 0\ndrain_time 0")
+def drain_time(broker):
+    client = broker.connect("x", 5)
+    broker.signal(DRAIN)
+    broker.expect_line("Draining: 1 clients are sent away .*")
+    yield
+    client.expect_end(0x9C)
+
+
+@case("drain_delay 0\ndrain_time 0", "drain_delay 0\ndrain_time 0\nserver_reference there")
+def server_reference(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.signal(DRAIN)
+    got = client.expect("DISCONNECT", reason=0x9C)
+    assert got.properties == {"server_reference": "there"}
+
+
+@case("drain_delay 0\ndrain_time 0", "drain_delay 0\ndrain_time 0\nserver_moved true")
+def server_moved(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.signal(DRAIN)
+    client.expect_end(0x9D)
 
 
 # ---- who may come ----
@@ -617,6 +662,126 @@ def connection_messages(broker):
     assert "unheard" not in broker.log()
 
 
+# ---- who may do what ----
+
+def write_users(broker, *names, file="passwords", form="sha512-pbkdf2"):
+    (broker.folder / file).write_text("".join(users.password(each, form) for each in names))
+
+
+def refusal(broker, name, **fields):
+    """The code that this user gets."""
+    client = broker.open(4, name=name)
+    client.send(wire.connect(name, 4, username=name, password=f"{name}-secret", **fields))
+    return client.expect("CONNACK").code
+
+
+@case("", "password_file {dir}/passwords")
+def password_file(broker):
+    """Who came in with a name that nobody asked for has to come again."""
+    write_users(broker, "anna")
+    nobody = broker.connect("nobody", 5)
+    named = broker.connect("named", 5, username="anna", password="anna-secret")
+    yield
+    named.expect_end(0x87)
+    nobody.ping()
+    assert (refusal(broker, "anna"), refusal(broker, "bob")) == (0, 5)
+
+
+@case("password_file {dir}/passwords",
+      "password_file {dir}/passwords\nlistener_password_file {dir}/others")
+def listener_password_file(broker):
+    write_users(broker, "bob", file="others")
+    anna = broker.connect("anna", 5, username="anna", password="anna-secret")
+    yield
+    anna.expect_end(0x87)
+    assert (refusal(broker, "anna"), refusal(broker, "bob")) == (5, 0)
+
+
+listener_password_file.files = {"passwords": users.password("anna")}
+
+
+@case("password_file {dir}/passwords\npassword_threads 1",
+      "password_file {dir}/passwords\npassword_threads 1\npassword_queue 1")
+def password_queue(broker):
+    yield
+    waiting = [broker.open(5) for _ in range(4)]
+    for each in waiting:
+        each.send(wire.connect("", 5, username="slow", password="x"))
+    wait_until(lambda: "too many wait to be let in" in broker.process._text())
+
+
+password_queue.files = {"passwords": "slow:$7$500000$c2FsdA==$" + "A" * 86 + "==\n"}
+
+
+def a_bound(broker, what):
+    """A file over it is refused, and all stays as it was."""
+    yield
+    (broker.folder / "passwords").write_text(users.password("bob", "argon2id"))
+    broker.reload(is_good=False)
+    broker.expect_line(rf"Error: The password of user 'bob' asks for more {what}\.")
+    assert (refusal(broker, "anna"), refusal(broker, "bob")) == (0, 5)
+    write_users(broker, "anna")
+
+
+@case("password_file {dir}/passwords", "password_file {dir}/passwords\npassword_memory_max 1000")
+def password_memory_max(broker):
+    yield from a_bound(broker, "memory than password_memory_max")
+
+
+password_memory_max.files = listener_password_file.files
+
+
+@case("password_file {dir}/passwords",
+      "password_file {dir}/passwords\npassword_iterations_max 100")
+def password_iterations_max(broker):
+    yield
+    (broker.folder / "passwords").write_text("bob:$7$101$c2FsdA==$" + "A" * 86 + "==\n")
+    broker.reload(is_good=False)
+    broker.expect_line(r"Error: .* asks for more iterations than password_iterations_max\.")
+    write_users(broker, "six", form="sha512")
+
+
+password_iterations_max.files = {"passwords": users.password("six", "sha512")}
+def may_publish(client, topic):
+    return client.publish(topic, b"x", 1).fields.get("reason", 0) != 0x87
+
+
+@case("", "acl_file {dir}/rules")
+def acl_file(broker):
+    """Also what is in the file."""
+    client = broker.connect("x", 5)
+    assert may_publish(client, "b")
+    (broker.folder / "rules").write_text("topic a\n")
+    yield
+    assert (may_publish(client, "a"), may_publish(client, "b")) == (True, False)
+    (broker.folder / "rules").write_text("topic b\n")
+    broker.reload()
+    assert (may_publish(client, "a"), may_publish(client, "b")) == (False, True)
+
+
+@case("acl_file {dir}/rules", "acl_file {dir}/rules\nlistener_acl_file {dir}/others")
+def listener_acl_file(broker):
+    client = broker.connect("x", 5)
+    assert not may_publish(client, "b")
+    (broker.folder / "others").write_text("topic b\n")
+    yield
+    assert (may_publish(client, "a"), may_publish(client, "b")) == (False, True)
+
+
+listener_acl_file.files = {"rules": "topic a\n"}
+
+
+@case("acl_file {dir}/rules", "acl_file {dir}/rules\nacl_deny_subscribe true")
+def acl_deny_subscribe(broker):
+    client = broker.connect("x", 5)
+    client.subscribe("b")
+    yield
+    client.subscribe("a", "b", codes=[0, 0x87])
+
+
+acl_deny_subscribe.files = listener_acl_file.files
+
+
 # ---- TLS ----
 
 PAIR = "certfile {dir}/server.crt\nkeyfile {dir}/server.key"
@@ -632,6 +797,66 @@ def begins_tls(broker):
     before.ping()
     broker.open(5).send(wire.connect("c", 5))
     broker.expect_line(r".* disconnected: TLS: wrong version number\.")
+
+
+def becomes(lines, see, name=None):
+    """A case that goes from no TLS to TLS with these lines, and has `see(broker, Clients)` look."""
+    def run(broker):
+        authority, clients = Authority(broker.folder), Clients(broker.folder / "clients")
+        authority.server()
+        before = broker.connect("a", 5)
+        yield
+        see(lambda pair, version=None: broker.connect("b", 5, tls=tls.context(
+            authority.cert, pair and (pair.cert, pair.key), version)), clients)
+        before.ping()
+    run.__name__ = name or lines.split()[0]
+    case("", PAIR + "\n" + lines)(run)
+
+
+class Clients(Authority):
+    """With a certificate of each kind, and in a folder by its hash."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.good, self.old = self.client("good"), self.client("old", days=-1)
+        self.lost = self.client("lost")
+        self.revoke(self.lost)
+        by_hash = openssl("x509", "-in", self.cert, "-noout", "-hash").decode().strip()
+        (folder / f"{by_hash}.0").write_bytes(self.cert.read_bytes())
+
+
+def only(good, *others):
+    def see(connect, clients):
+        connect(getattr(clients, good)).ping()
+        for each in others:
+            with pytest.raises((ssl.SSLError, AssertionError)):
+                connect(each and getattr(clients, each))
+    return see
+
+
+def with_cipher(version, name):
+    def see(connect, clients):
+        assert connect(None, version).socket.tls.cipher()[0] == name
+    return see
+
+
+def not_1_2(connect, clients):
+    connect(None, ssl.TLSVersion.TLSv1_3)
+    with pytest.raises(ssl.SSLError):
+        connect(None, ssl.TLSVersion.TLSv1_2)
+
+
+REQUIRED = "\ncafile {dir}/clients/ca.crt\nrequire_certificate true"
+
+becomes("cafile {dir}/clients/ca.crt\nrequire_certificate true", only("good", None))
+becomes("capath {dir}/clients\nrequire_certificate true", only("good", None))
+becomes("crlfile {dir}/clients/revoked.pem" + REQUIRED, only("good", "lost"))
+becomes("disable_client_cert_date_checks true" + REQUIRED, only("old", None))
+becomes("ciphers ECDHE-ECDSA-CHACHA20-POLY1305",
+        with_cipher(ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-CHACHA20-POLY1305"))
+becomes("ciphers_tls1.3 TLS_AES_128_GCM_SHA256",
+        with_cipher(ssl.TLSVersion.TLSv1_3, "TLS_AES_128_GCM_SHA256"))
+becomes("tls_version tlsv1.3", not_1_2)
 
 
 @case("", PAIR)
@@ -658,7 +883,7 @@ def test_it_changes(start_broker, name):
     Everything is as before until the reload, and another reload with the same file says nothing.
     """
     before, after, function = CASES[name]
-    broker = start_broker(before, workers=2)
+    broker = start_broker(before, workers=2, files=getattr(function, "files", None))
     steps = function(broker)
     next(steps)
     broker.reload(after)
@@ -672,7 +897,7 @@ def test_it_changes(start_broker, name):
 
 
 @pytest.mark.parametrize("name, value", [
-    ("workers", "3"), ("pid_file", "{dir}/pid"), ("user", "nobody"), ("log_buffer_size", "20000"),
+    ("workers", "3"), ("password_threads", "3"), ("pid_file", "{dir}/pid"), ("user", "nobody"), ("log_buffer_size", "20000"),
     ("listen_backlog", "7"), ("defer_accept", "true"), ("socket_domain", "ipv4"),
     ("bind_interface", "lo"), ("protocol", "agent")])
 def test_it_needs_a_restart(start_broker, name, value):
