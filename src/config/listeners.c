@@ -151,6 +151,31 @@ static void warn_of_proxy(const struct report *report, const struct listener_dra
     }
 }
 
+static void warn_of_http(const struct report *report, const struct listener_draft *draft)
+{
+    static const char *const idle[] = {"websockets_origin", "forwarded_for_trusted"};
+
+    for (size_t i = 0; i < ARRAY_LEN(idle) && draft->settings.protocol == SETTINGS_MQTT; i++) {
+        if (is_written(draft, idle[i])) {
+            report_warning(report, place_of(draft, idle[i]),
+                           "%s has no effect without protocol websockets.", idle[i]);
+        }
+    }
+}
+
+/* What can't be served as it is written. */
+static int settle_protocol(const struct report *report, const struct listener_draft *draft)
+{
+    const struct report_place *place = place_of(draft, "protocol");
+
+    if (draft->settings.protocol != SETTINGS_HTTP_API) {
+        return 0;
+    }
+    report_line(report, LOG_ERROR, "Error: protocol http_api at %s:%u is not supported yet.",
+                place->file, place->line);
+    return 1;
+}
+
 int listeners_finish(struct listener_drafts *drafts, struct settings *settings)
 {
     bool is_contradictory = false;
@@ -162,11 +187,13 @@ int listeners_finish(struct listener_drafts *drafts, struct settings *settings)
     }
     for (struct listener_draft *draft = drafts->first; draft; draft = draft->next) {
         inherit(draft, settings);
-        if (settle_proxy(drafts->report, draft) != 0) {
+        if (settle_proxy(drafts->report, draft) != 0 ||
+            settle_protocol(drafts->report, draft) != 0) {
             is_contradictory = true;
             continue;
         }
         warn_of_proxy(drafts->report, draft);
+        warn_of_http(drafts->report, draft);
         settings->listeners[settings->listener_len++] = draft->settings;
     }
     return is_contradictory ? 1 : 0;

@@ -116,10 +116,10 @@ static const struct option_choice receive_excess_choices[] = {
 };
 
 static const struct option_choice protocol_choices[] = {
-    {"mqtt",     0},
-    {"websockets",          1},
-    {"http_api",2},
-    {0},
+    {"mqtt",               SETTINGS_MQTT},
+    {"websockets",                    SETTINGS_WEBSOCKETS},
+    {"http_api",SETTINGS_HTTP_API},
+    {0          },
 };
 
 static const struct option_choice keyform_choices[] = {
@@ -176,12 +176,14 @@ const struct option options[] = {
       .reload = OPTION_LIVE, .fallback = "true", .note = "it is always on",
       .better = "always on: what leaves together is one write anyhow",
       .doc = "Whether small packets are sent at once on TCP connections." },
-    { "packet_buffer_size", PLAIN(OPTION_BYTES, global), .status = OPTION_ACCEPTED, .only = "4096",
-      .reload = OPTION_LIVE, .fallback = "4096", .min = 0, .max = 65535,
-      .note = "there is one buffer for each worker, not one for each client",
-      .better = "one buffer of 16 KiB for each worker, none for each client",
-      .doc = "The size of the buffer for reading before the size of a packet is known." },
+    { "packet_buffer_size", NUMBER(OPTION_BYTES, global, limits.packet_buffer_size, 0, 65535),
+      BUILT(OPTION_LIVE), .fallback = "4096",
+      .better = "packets need none: one buffer of 16 KiB for each worker, none for each client",
+      .doc = "The most bytes that the head of a request of HTTP may have, such as the one that WebSocket begins with; at least 256." },
     { "websockets_headers_size", .alias_of = "packet_buffer_size" },
+    { "max_http_headers", NUMBER(OPTION_INTEGER, global, limits.max_http_headers, 1, 65535),
+      BUILT(OPTION_LIVE), .fallback = "100", .is_ours = true,
+      .doc = "The most headers that a request of HTTP may have." },
     { "memory_limit", NUMBER(OPTION_BYTES, global, limits.memory_limit, 0, INT64_MAX),
       BUILT(OPTION_LIVE), .fallback = "0",
       .better = "before it is reached, requests that need more are refused with a reason",
@@ -393,9 +395,9 @@ const struct option options[] = {
     { "defer_accept", BOOL(listener, defer_accept), BUILT(OPTION_NEVER), .fallback = "false",
       .is_ours = true,
       .doc = "Whether the kernel holds a connection back until its first bytes have arrived." },
-    { "protocol", PLAIN(OPTION_CHOICE, listener), ONLY(OPTION_NEVER, "mqtt"), .fallback = "mqtt",
-      .choices = protocol_choices,
-      .doc = "What the listener speaks." },
+    { "protocol", CHOICE(listener, protocol, enum settings_protocol, protocol_choices),
+      BUILT(OPTION_NEVER), .fallback = "mqtt",
+      .doc = "What the listener speaks: mqtt, or websockets, which carry it." },
     { "accept_protocol_versions", CUSTOM(listener, versions),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "3,4,5",
       .doc = "Which of the MQTT versions 3, 4 and 5 are allowed, separated by commas." },
@@ -426,9 +428,12 @@ const struct option options[] = {
       .doc = "What a full queue of a client does: drop_newest, drop_oldest, or disconnect the client, but one that came back not before it has got what waited." },
     { "http_dir", PLAIN(OPTION_PATH, listener), LATER(OPTION_NEVER),
       .doc = "A directory of files to serve by HTTP." },
-    { "websockets_origin", PLAIN(OPTION_STRING, listener), LATER(OPTION_RELOAD_LISTENER),
-      .repeats = true,
-      .doc = "An origin from which web pages may connect; without it, any." },
+    { "websockets_origin", CUSTOM(listener, websockets_origin),
+      BUILT(OPTION_RELOAD_LISTENER), .repeats = true,
+      .doc = "An origin from which web pages may connect, such as https://www.example.com; without it, any." },
+    { "forwarded_for_trusted", CUSTOM(listener, forwarded_trusted),
+      BUILT(OPTION_RELOAD_LISTENER), .is_ours = true, .repeats = true,
+      .doc = "An address, a range as ADDRESS/BITS, or `unix`, whose X-Forwarded-For is believed: the address of the client, in the log and for limits, is then the one that it tells; without it, nobody's." },
 
     /* PROXY protocol */
     { "enable_proxy_protocol",

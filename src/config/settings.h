@@ -74,6 +74,8 @@ struct settings_limits {
     enum settings_receive_excess receive_maximum_exceeded;
     uint16_t max_keepalive_s; /* 0: no limit */
     uint16_t connect_timeout_s;
+    uint32_t packet_buffer_size; /* of which only the head of a request of HTTP needs one */
+    uint16_t max_http_headers;
     uint64_t persistent_client_expiration_s; /* 0: never */
 };
 
@@ -111,6 +113,16 @@ struct settings_proxy {
     unsigned trusted_len; /* 0: everybody is trusted */
 };
 
+enum settings_protocol { SETTINGS_MQTT, SETTINGS_WEBSOCKETS, SETTINGS_HTTP_API };
+
+/* Of a listener that speaks HTTP, if only at first. */
+struct settings_http {
+    const char **origins; /* that web pages may be of, NULL behind the last; NULL: all may */
+    unsigned origin_len;
+    struct address_range *proxies; /* whose X-Forwarded-For is believed */
+    unsigned proxy_len;
+};
+
 /* What becomes of a message for a client whose queue is full. */
 enum settings_queue_policy {
     SETTINGS_QUEUE_DROP_NEWEST,
@@ -128,6 +140,7 @@ struct listener_settings {
     const char *unix_path;
     const char *bind_interface;
     enum settings_domain domain;
+    enum settings_protocol protocol;
     int32_t max_connections; /* -1: no limit */
     uint32_t backlog;
     bool defer_accept;
@@ -142,6 +155,7 @@ struct listener_settings {
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
     enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
+    struct settings_http http;
     const struct report_place *places; /* as in the settings; its beginning is that of `listener` */
 };
 

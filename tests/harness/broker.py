@@ -15,6 +15,7 @@ import signal
 from . import ports, wire
 from .client import Client
 from .process import Process, wait_until
+from .websocket import WebSocketClient
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEFAULT = "listener {port} 127.0.0.1\nallow_anonymous true\n"
@@ -126,6 +127,25 @@ class Broker:
         """A connection on which nothing was sent yet."""
         client = Client(address or self.address, version, source, name)
         self.clients.append(client)
+        return client
+
+    def open_web(self, version=4, address=None, source=None, name="", wrap=None):
+        """The same of a client that will ask for WebSocket; `wrap` puts TLS around its socket."""
+        client = WebSocketClient(address or self.address, version, source, name, wrap=wrap)
+        self.clients.append(client)
+        return client
+
+    def connect_web(self, client_id=None, version=4, address=None, wrap=None, before=b"",
+                    headers=None, **fields):
+        """A client of WebSocket whose CONNECT was answered."""
+        if client_id is None:
+            client_id = f"client-{next(self._numbers)}"
+        client = self.open_web(version, address, None, client_id, wrap)
+        if before:
+            client.send_raw(before)
+        client.upgrade(**headers or {})
+        client.send(wire.connect(client_id, version, **fields))
+        client.connack = client.expect("CONNACK", code=0)
         return client
 
     def connect(self, client_id=None, version=4, code=0, address=None, source=None, session=None,

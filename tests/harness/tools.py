@@ -74,10 +74,13 @@ class Sub:
 class Paho:
     """A paho-mqtt client whose callbacks fill queues."""
 
-    def __init__(self, address, version, client_id, source="", keepalive=60, **options):
+    def __init__(self, address, version, client_id, source="", keepalive=60, prepare=None,
+                 **options):
         if version != 5:
             options.setdefault("clean_session", True)
         self.client = paho.Client(client_id, protocol=PAHO[version], **options)
+        if prepare:
+            prepare(self.client)
         self.messages, self.events = queue.Queue(), queue.Queue()
         self.client.on_connect = lambda *given: self.events.put(("connect", given[3]))
         self.client.on_disconnect = lambda *given: self.events.put(("disconnect", given[2]))
