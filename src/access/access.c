@@ -6,7 +6,8 @@
  */
 enum mqtt_reason access_connect(const struct access_request *request)
 {
-    return request->listener->allow_anonymous ? MQTT_SUCCESS : MQTT_NOT_AUTHORIZED;
+    return request->is_vouched_for || request->listener->allow_anonymous ? MQTT_SUCCESS
+                                                                         : MQTT_NOT_AUTHORIZED;
 }
 
 bool access_may_refuse(const struct listener_settings *before, const struct listener_settings *now)

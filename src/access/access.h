@@ -16,6 +16,7 @@ struct access_request {
     struct slice client_id;
     struct slice username;
     bool has_username;
+    bool is_vouched_for; /* the name is that of a certificate: no password is asked for */
 };
 
 /* MQTT_SUCCESS, or why not. */

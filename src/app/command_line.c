@@ -15,6 +15,7 @@ enum flag_id {
     FLAG_VERSION,
     FLAG_DESCRIBE,
     FLAG_FORMAT,
+    FLAG_DECODE_PROXY,
     FLAG_UNSUPPORTED
 };
 
@@ -26,19 +27,21 @@ static const struct flag {
     enum flag_id id;
     const char *text;
 } flags[] = {
-    {"-c", "--config-file", "FILE",   FLAG_CONFIG,      "Read the configuration from FILE."                 },
-    {"-d", "--daemon",      NULL,     FLAG_DAEMON,      "Go into the background once clients are served."   },
-    {"-p", "--port",        "PORT",   FLAG_PORT,
-     "Listen on this port of the loopback addresses. Up to 10 times; not with listeners in FILE."           },
-    {"-v", "--verbose",     NULL,     FLAG_VERBOSE,     "Write every type of log line, whatever FILE says." },
-    {"-q", "--quiet",       NULL,     FLAG_QUIET,       "Write no log, whatever FILE and -v say."           },
-    {NULL, "--test-config", NULL,     FLAG_TEST,        "Check FILE and end: 0 when it is good, 3 when not."},
-    {NULL, "--describe",    "WHAT",   FLAG_DESCRIBE,
-     "Print a page: options, metrics, mosquitto, packets, properties, reasons."                             },
-    {NULL, "--format",      "FORMAT", FLAG_FORMAT,      "How to print it: md (the default), man or json."   },
-    {"-h", "--help",        NULL,     FLAG_HELP,        "Print this."                                       },
-    {NULL, "--version",     NULL,     FLAG_VERSION,     "Print the version."                                },
-    {NULL, "--tls-keylog",  "FILE",   FLAG_UNSUPPORTED, "Not supported yet."                                },
+    {"-c", "--config-file",  "FILE",   FLAG_CONFIG,       "Read the configuration from FILE."                 },
+    {"-d", "--daemon",       NULL,     FLAG_DAEMON,       "Go into the background once clients are served."   },
+    {"-p", "--port",         "PORT",   FLAG_PORT,
+     "Listen on this port of the loopback addresses. Up to 10 times; not with listeners in FILE."             },
+    {"-v", "--verbose",      NULL,     FLAG_VERBOSE,      "Write every type of log line, whatever FILE says." },
+    {"-q", "--quiet",        NULL,     FLAG_QUIET,        "Write no log, whatever FILE and -v say."           },
+    {NULL, "--test-config",  NULL,     FLAG_TEST,         "Check FILE and end: 0 when it is good, 3 when not."},
+    {NULL, "--describe",     "WHAT",   FLAG_DESCRIBE,
+     "Print a page: options, metrics, mosquitto, packets, properties, reasons."                               },
+    {NULL, "--format",       "FORMAT", FLAG_FORMAT,       "How to print it: md (the default), man or json."   },
+    {NULL, "--decode-proxy", "HEX",    FLAG_DECODE_PROXY,
+     "Print what is understood of these first bytes of a connection from a proxy."                            },
+    {"-h", "--help",         NULL,     FLAG_HELP,         "Print this."                                       },
+    {NULL, "--version",      NULL,     FLAG_VERSION,      "Print the version."                                },
+    {NULL, "--tls-keylog",   "FILE",   FLAG_UNSUPPORTED,  "Not supported yet."                                },
 };
 
 void command_line_request(const struct command_line *line, struct config_request *request_out)
@@ -110,6 +113,10 @@ static int apply(struct command_line *line, const struct flag *flag, const char 
     case FLAG_DESCRIBE:
         line->command = COMMAND_DESCRIBE;
         line->describe = argument;
+        break;
+    case FLAG_DECODE_PROXY:
+        line->command = COMMAND_DECODE_PROXY;
+        line->proxy_header = argument;
         break;
     case FLAG_UNSUPPORTED: return complain("Error: %s is not supported yet.\n", flag->full);
     }

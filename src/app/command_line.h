@@ -10,7 +10,14 @@
 
 #include <stdio.h>
 
-enum command { COMMAND_RUN, COMMAND_TEST_CONFIG, COMMAND_HELP, COMMAND_VERSION, COMMAND_DESCRIBE };
+enum command {
+    COMMAND_RUN,
+    COMMAND_TEST_CONFIG,
+    COMMAND_HELP,
+    COMMAND_VERSION,
+    COMMAND_DESCRIBE,
+    COMMAND_DECODE_PROXY
+};
 
 struct command_line {
     enum command command;
@@ -22,6 +29,7 @@ struct command_line {
     unsigned port_len;
     const char *describe; /* what to describe */
     const char *format;
+    const char *proxy_header; /* to decode, in hex */
 };
 
 enum command_line_verdict {

@@ -15,7 +15,8 @@ static enum address_family family_of(enum settings_domain domain)
     }
 }
 
-/* A connection without a byte is of no use before the time for CONNECT is over. */
+/* A connection without a byte is of no use before the time for CONNECT is over; but who asks an
+ * agent need not send any. */
 static struct listener_params params_of(const struct settings *settings,
                                         const struct listener_settings *listener)
 {
@@ -27,7 +28,9 @@ static struct listener_params params_of(const struct settings *settings,
         .unix_path = listener->unix_path,
         .family = family_of(listener->domain),
         .backlog = (int)listener->backlog,
-        .defer_accept_s = listener->defer_accept ? settings->limits.connect_timeout_s : 0,
+        .defer_accept_s = listener->defer_accept && listener->protocol != SETTINGS_PROTOCOL_AGENT
+                              ? settings->limits.connect_timeout_s
+                              : 0,
     };
 }
 

@@ -1,6 +1,7 @@
 #include "app/broker.h"
 #include "app/check.h"
 #include "app/command_line.h"
+#include "app/decode_proxy.h"
 #include "app/logging.h"
 #include "app/privileges.h"
 #include "app/process.h"
@@ -70,6 +71,18 @@ static int describe(const struct command_line *line)
     r = subject->print(stdout, format);
     if (r < 0) {
         fprintf(stderr, "Error: Unable to print: %s.\n", strerror(-r));
+    }
+    return r == 0 ? EXIT_OK : EXIT_START;
+}
+
+static int decode(const struct command_line *line)
+{
+    int r = decode_proxy(line->proxy_header, stdout);
+
+    if (r < 0) {
+        fprintf(stderr, "Error: --decode-proxy: %s.\n",
+                r == -EINVAL ? "not whole bytes in hex" : strerror(-r));
+        return EXIT_CONFIG;
     }
     return r == 0 ? EXIT_OK : EXIT_START;
 }
@@ -177,6 +190,7 @@ int main(int count, char **arguments)
     case COMMAND_HELP: command_line_usage(stdout, arguments[0]); return EXIT_OK;
     case COMMAND_VERSION: puts("nightjar version " NIGHTJAR_VERSION); return EXIT_OK;
     case COMMAND_DESCRIBE: return describe(&line);
+    case COMMAND_DECODE_PROXY: return decode(&line);
     case COMMAND_RUN:
     case COMMAND_TEST_CONFIG: return run(&line);
     }

@@ -1,55 +1,50 @@
 #include "base/base64.h"
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+#include <openssl/evp.h>
 
-char *base64_encode(char *at, struct slice bytes)
+size_t base64_encode(char *text, struct slice bytes, bool is_padded)
 {
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        size_t left = bytes.len - i;
-        uint32_t three = (uint32_t)bytes.data[i] << 16;
+    size_t len;
 
-        three |= left > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0;
-        three |= left > 2 ? bytes.data[i + 2] : 0;
-        *at++ = alphabet[three >> 18];
-        *at++ = alphabet[three >> 12 & 63];
-        *at++ = left > 1 ? alphabet[three >> 6 & 63] : '=';
-        *at++ = left > 2 ? alphabet[three & 63] : '=';
+    assert(BASE64_LEN(bytes.len) <= BASE64_TEXT_MAX);
+    len = (size_t)EVP_EncodeBlock((unsigned char *)text, bytes.data, (int)bytes.len);
+    while (!is_padded && len > 0 && text[len - 1] == '=') {
+        len--;
     }
-    return at;
+    return len;
 }
 
-/* 64: none of the alphabet. */
-static uint32_t value_of(uint8_t character)
+/* OpenSSL's decoder forgives much: what does not encode to the same text was none. */
+bool base64_decode(struct slice text, bool is_padded, uint8_t *bytes, size_t cap, size_t *len_out)
 {
-    const char *at = character ? strchr(alphabet, character) : NULL;
+    unsigned char padded[BASE64_TEXT_MAX];
+    uint8_t decoded[BASE64_TEXT_MAX / 4 * 3];
+    char again[BASE64_TEXT_MAX + 1];
+    size_t len = text.len;
+    size_t size;
+    int decoded_len;
 
-    return at ? (uint32_t)(at - alphabet) : 64;
-}
-
-bool base64_decode(struct slice text, uint8_t *bytes, size_t cap, size_t *len_out)
-{
-    size_t padding = 0;
-    uint32_t bits = 0;
-    size_t len = 0;
-
-    while (padding < 2 && padding < text.len && text.data[text.len - 1 - padding] == '=') {
-        padding++;
-    }
-    if (text.len % 4 != 0 || text.len / 4 * 3 - padding > cap) {
+    if (text.len > sizeof(padded) - 3) {
         return false;
     }
-    for (size_t i = 0; i < text.len - padding; i++) {
-        uint32_t value = value_of(text.data[i]);
-
-        if (value == 64) {
-            return false;
-        }
-        bits = bits << 6 | value;
-        if (i % 4 != 0) {
-            bytes[len++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
-        }
+    memcpy(padded, text.data, text.len);
+    while (!is_padded && len % 4 != 0) {
+        padded[len++] = '=';
     }
-    *len_out = len;
-    /* What is behind the last whole byte must be zero, or there were two texts for one value. */
-    return padding == 0 || (bits & (padding == 1 ? 3u : 15u)) == 0;
+    decoded_len = EVP_DecodeBlock(decoded, padded, (int)len);
+    if (decoded_len < 0) {
+        return false;
+    }
+    /* The padding is counted as bytes. */
+    size = (size_t)decoded_len;
+    for (size_t i = len; i > 0 && i + 2 > len && padded[i - 1] == '=' && size > 0; i--) {
+        size--;
+    }
+    if (size > cap || base64_encode(again, slice_of(decoded, size), is_padded) != text.len ||
+        memcmp(again, text.data, text.len) != 0) {
+        return false;
+    }
+    memcpy(bytes, decoded, size);
+    *len_out = size;
+    return true;
 }

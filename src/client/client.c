@@ -6,6 +6,7 @@
 #include "client/aliases.h"
 #include "client/hub.h"
 #include "client/login.h"
+#include "client/trust.h"
 #include "net/socket.h"
 
 #include <stdio.h>
@@ -141,9 +142,15 @@ static struct client *client_new(struct hub *hub, struct server_listener *listen
 static enum mqtt_reason begin_proxy(struct client *client)
 {
     const struct listener_settings *listener = client->facts->listener->settings;
-    enum proxy_versions accept = listener->proxy.version == SETTINGS_PROXY_V1   ? PROXY_V1
-                                 : listener->proxy.version == SETTINGS_PROXY_V2 ? PROXY_V2
-                                                                                : PROXY_ANY;
+    struct proxy_demands demands = {
+        .accept = listener->proxy.version == SETTINGS_PROXY_V1   ? PROXY_V1
+                  : listener->proxy.version == SETTINGS_PROXY_V2 ? PROXY_V2
+                                                                 : PROXY_ANY,
+        .requires_crc = listener->proxy.requires_crc,
+        .subject_type = (uint8_t)listener->proxy.subject_tlv,
+        .wants_certificate =
+            listener->certificates.gives_subject_username && !listener->proxy.subject_tlv,
+    };
 
     if (listener->proxy.version == SETTINGS_PROXY_OFF) {
         return MQTT_SUCCESS;
@@ -152,7 +159,7 @@ static enum mqtt_reason begin_proxy(struct client *client)
         return listener->proxy.untrusted == SETTINGS_PROXY_DIRECT ? MQTT_SUCCESS
                                                                   : MQTT_NOT_AUTHORIZED;
     }
-    if (proxy_parser_new(accept, &client->facts->parser) < 0) {
+    if (proxy_parser_new(&demands, &client->facts->parser) < 0) {
         return MQTT_SERVER_BUSY;
     }
     client->state = CLIENT_PROXY;
@@ -163,14 +170,16 @@ void client_say_new(struct client *client)
 {
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
+    char told[TRUST_TOLD_CAP];
 
     if (client->is_known) {
         return;
     }
     client->is_known = true;
     client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_OPENED, NULL,
-               "New connection from %s on port %u%s.", client_address(client, address),
-               client->facts->listener->settings->port, client_via(client, via));
+               "New connection from %s on port %u%s%s.", client_address(client, address),
+               client->facts->listener->settings->port, client_via(client, via),
+               trust_told(client, told));
 }
 
 bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
@@ -244,6 +253,13 @@ void client_free(struct client *client)
 
 void client_on_header(struct client *client)
 {
+    if (!trust_header(client)) {
+        if (client->facts->proxy->source.family != ADDRESS_UNIX) {
+            client->facts->peer = client->facts->proxy->source;
+        }
+        client_refuse_header(client, PROXY_REFUSAL_POLICY);
+        return;
+    }
     client_state_change(&client->state, CLIENT_FRESH);
     arm_deadline(client);
     /* Without an address it may be a health check: told of only when CONNECT comes. */

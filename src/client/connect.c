@@ -10,6 +10,7 @@
 #include "client/login.h"
 #include "client/mount.h"
 #include "client/trace.h"
+#include "client/trust.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
 
@@ -156,6 +157,7 @@ bool client_is_allowed(const struct client *client)
         .client_id = client_id(client),
         .username = slice_of_text(username ? username : ""),
         .has_username = username != NULL,
+        .is_vouched_for = client->is_vouched,
     };
 
     if (!now || now == listener) {
@@ -183,6 +185,7 @@ static enum mqtt_reason check_connect(const struct client *client,
         .client_id = connect->client_id,
         .username = connect->username,
         .has_username = connect->has_username,
+        .is_vouched_for = client->is_vouched,
     };
     enum mqtt_reason reason = check_id(client, connect);
 
@@ -241,7 +244,7 @@ static int take_username(struct client *client, const struct mqtt_connect *conne
 {
     struct client_facts *facts = client->facts;
 
-    if (!connect->has_username) {
+    if (!connect->has_username || facts->username) {
         return 0;
     }
     facts->username = memory_alloc(connect->username.len + 1);
@@ -442,11 +445,14 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
         client_refuse(client, MQTT_UNSUPPORTED_PROTOCOL_VERSION);
         return;
     }
+    reason = trust_connect(client, &connect);
     if (memory_is_short() || take_id(client, &connect) < 0) {
         refuse_without_memory(client);
         return;
     }
-    reason = check_connect(client, &connect);
+    if (reason == MQTT_SUCCESS) {
+        reason = check_connect(client, &connect);
+    }
     if (reason != MQTT_SUCCESS) {
         client_refuse(client, reason);
     } else if (take_connect(client, &connect) < 0) {

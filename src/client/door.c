@@ -13,6 +13,7 @@ int door_init(struct door *door, const struct hash_key *key, unsigned worker_len
     *door = (struct door){
         .pending_default = (uint32_t)MIN(file_limit / PENDING_PART, (unsigned long)INT32_MAX),
         .worker_len = worker_len,
+        .file_limit = file_limit,
     };
     r = reserve_new(worker_len, &door->reserve);
     return r < 0 ? r : addresses_new(key, &door->addresses);

@@ -35,6 +35,7 @@ struct door {
     _Atomic uint32_t pending_len; /* connections without a CONNECT */
     uint32_t pending_default;     /* max_pending_connections where it is not set; 0: no limit */
     uint32_t worker_len;
+    unsigned long file_limit; /* files that the process may open; 0: unknown */
 };
 
 /* `file_limit`: the files that the process may open; 0: unknown. -ENOMEM. */

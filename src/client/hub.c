@@ -1,6 +1,7 @@
 #include "client/hub.h"
 
 #include "base/memory.h"
+#include "client/agent.h"
 #include "client/client.h"
 #include "client/lines.h"
 #include "net/socket.h"
@@ -153,6 +154,10 @@ static bool accept_one(struct hub_listener *listener)
         return false;
     }
     hub_count(listener->hub, listener->shared, METRIC_SOCKETS, 1);
+    if (agent_is_asked(listener)) {
+        agent_answer(listener, fd);
+        return true;
+    }
     if (!take_place(listener)) {
         socket_close(fd);
         return true;
@@ -169,7 +174,7 @@ static void accept_some(struct hub_listener *listener)
 {
     struct hub *hub = listener->hub;
 
-    if (memory_is_spent()) {
+    if (memory_is_spent() && !agent_is_asked(listener)) {
         on_shortage(listener, SHORTAGE_MEMORY);
         return;
     }

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/memory.h"
+#include "client/agent.h"
 #include "client/hub.h"
 #include "net/socket.h"
 
@@ -204,6 +205,17 @@ static bool may_refuse(struct hub *hub)
     return refusing->len < REFUSED_PER_SECOND;
 }
 
+/* How many were refused: who asks an agent gets the answer. */
+static uint32_t turn_away(const struct hub_listener *listener, int fd)
+{
+    if (agent_is_asked(listener)) {
+        agent_answer(listener, fd);
+        return 0;
+    }
+    socket_close(fd);
+    return 1;
+}
+
 bool reserve_refuse(struct hub_listener *listener, enum shortage_kind kind)
 {
     struct hub *hub = listener->hub;
@@ -217,9 +229,8 @@ bool reserve_refuse(struct hub_listener *listener, enum shortage_kind kind)
     while (r == SOCKET_OK && refused < REFUSED_AT_ONCE && may_refuse(hub)) {
         r = socket_accept(listener->fd, &fd, &peer);
         if (r == SOCKET_OK) {
-            socket_close(fd);
+            refused += turn_away(listener, fd);
             hub->refusing.len++;
-            refused++;
         }
     }
     reserve_fill(reserve);

@@ -8,7 +8,7 @@
  */
 
 struct facts {
-    struct log_field fields[11];
+    struct log_field fields[16];
     unsigned len;
     char address[ADDRESS_TEXT_CAP];
     char proxy[ADDRESS_TEXT_CAP];
@@ -63,6 +63,29 @@ static void add_connect(struct facts *facts, const struct client *client)
     add_number(facts, "keep_alive", login->keep_alive);
 }
 
+/* What the proxy told of the client's TLS. */
+static void add_told(struct facts *facts, const struct client *client)
+{
+    static const struct {
+        const char *name;
+        enum proxy_field field;
+    } told[] = {
+        {"tls",       PROXY_TLS_VERSION},
+        {"cipher",    PROXY_CIPHER     },
+        {"authority", PROXY_AUTHORITY  },
+        {"alpn",      PROXY_ALPN       },
+        {"unique_id", PROXY_UNIQUE_ID  },
+    };
+
+    for (size_t i = 0; client->facts->proxy && i < ARRAY_LEN(told); i++) {
+        struct slice value = proxy_find(client->facts->proxy, told[i].field);
+
+        if (value.len > 0) {
+            add_text(facts, told[i].name, value);
+        }
+    }
+}
+
 void client_log(const struct client *client, enum log_type type, enum log_event event,
                 const char *reason, const char *format, ...)
 {
@@ -77,6 +100,9 @@ void client_log(const struct client *client, enum log_type type, enum log_event 
         add_address(&facts, client);
         if (event == LOG_EVENT_CLIENT_CONNECTED) {
             add_connect(&facts, client);
+        }
+        if (event == LOG_EVENT_CONNECTION_OPENED) {
+            add_told(&facts, client);
         }
         if (reason) {
             add_text(&facts, "reason", slice_of_text(reason));

@@ -123,8 +123,10 @@ static bool is_on_loopback(const struct listener_settings *listener)
 
 static void warn_of_proxy(const struct report *report, const struct listener_draft *draft)
 {
-    static const char *const idle[] = {"proxy_protocol_trusted", "proxy_protocol_untrusted",
-                                       "proxy_protocol_timeout"};
+    static const char *const idle[] = {
+        "proxy_protocol_trusted",           "proxy_protocol_untrusted",
+        "proxy_protocol_timeout",           "proxy_protocol_v2_require_tls",
+        "proxy_protocol_v2_require_crc32c", "proxy_protocol_subject_tlv"};
     const struct settings_proxy *proxy = &draft->settings.proxy;
 
     if (proxy->version == SETTINGS_PROXY_OFF) {
@@ -155,25 +157,83 @@ static void warn_of_http(const struct report *report, const struct listener_draf
 {
     static const char *const idle[] = {"websockets_origin", "forwarded_for_trusted"};
 
-    for (size_t i = 0; i < ARRAY_LEN(idle) && draft->settings.protocol == SETTINGS_MQTT; i++) {
-        if (is_written(draft, idle[i])) {
+    for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+        if (draft->settings.protocol == SETTINGS_PROTOCOL_MQTT && is_written(draft, idle[i])) {
             report_warning(report, place_of(draft, idle[i]),
                            "%s has no effect without protocol websockets.", idle[i]);
         }
     }
 }
 
-/* What can't be served as it is written. */
-static int settle_protocol(const struct report *report, const struct listener_draft *draft)
+/* What a header alone can tell of, or TLS of our own. */
+static void warn_of_certificates(const struct report *report, const struct listener_draft *draft)
 {
-    const struct report_place *place = place_of(draft, "protocol");
+    static const char *const idle[] = {"require_certificate", "use_identity_as_username",
+                                       "use_subject_as_username"};
 
-    if (draft->settings.protocol != SETTINGS_HTTP_API) {
-        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+        if (draft->settings.proxy.version == SETTINGS_PROXY_OFF && is_written(draft, idle[i])) {
+            report_warning(report, place_of(draft, idle[i]),
+                           "%s has no effect without enable_proxy_protocol.", idle[i]);
+        }
     }
-    report_line(report, LOG_ERROR, "Error: protocol http_api at %s:%u is not supported yet.",
-                place->file, place->line);
-    return 1;
+}
+
+/* Version 1 says nothing of TLS: nobody could ever come in. */
+static int refuse_silent_proxy(const struct report *report, const struct listener_draft *draft)
+{
+    static const char *const asking[] = {"proxy_protocol_v2_require_tls", "require_certificate",
+                                         "use_identity_as_username", "use_subject_as_username"};
+    const struct listener_settings *settings = &draft->settings;
+    const bool is_asked[] = {settings->proxy.requires_tls, settings->certificates.is_required,
+                             settings->certificates.gives_username,
+                             settings->certificates.gives_subject_username};
+
+    static_assert(ARRAY_LEN(asking) == ARRAY_LEN(is_asked), "a word for each");
+    for (size_t i = 0; i < ARRAY_LEN(asking) && settings->proxy.version == SETTINGS_PROXY_V1; i++) {
+        if (is_asked[i]) {
+            const struct report_place *place = place_of(draft, asking[i]);
+
+            report_line(report, LOG_ERROR,
+                        "Error: %s at %s:%u needs version 2 of the PROXY protocol, and "
+                        "enable_proxy_protocol is 1.",
+                        asking[i], place->file, place->line);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Where it listens is all that an agent listener needs to be told. */
+static void warn_of_agent(const struct report *report, const struct listener_draft *draft)
+{
+    static const char *const used[] = {"listener",       "port",          "bind_address",
+                                       "bind_interface", "socket_domain", "listen_backlog",
+                                       "protocol"};
+
+    for (size_t i = 0; i < option_len; i++) {
+        const struct option *option = &options[i];
+        bool is_used = option->alias_of || draft->places[i].line == 0;
+
+        for (size_t j = 0; j < ARRAY_LEN(used) && !is_used; j++) {
+            is_used = strcmp(option->name, used[j]) == 0;
+        }
+        if (!is_used) {
+            report_warning(report, &draft->places[i],
+                           "%s has no effect on a listener of protocol agent.", option->name);
+        }
+    }
+}
+
+static void warn(const struct report *report, const struct listener_draft *draft)
+{
+    if (draft->settings.protocol == SETTINGS_PROTOCOL_AGENT) {
+        warn_of_agent(report, draft);
+    } else {
+        warn_of_proxy(report, draft);
+        warn_of_certificates(report, draft);
+        warn_of_http(report, draft);
+    }
 }
 
 int listeners_finish(struct listener_drafts *drafts, struct settings *settings)
@@ -188,12 +248,11 @@ int listeners_finish(struct listener_drafts *drafts, struct settings *settings)
     for (struct listener_draft *draft = drafts->first; draft; draft = draft->next) {
         inherit(draft, settings);
         if (settle_proxy(drafts->report, draft) != 0 ||
-            settle_protocol(drafts->report, draft) != 0) {
+            refuse_silent_proxy(drafts->report, draft) != 0) {
             is_contradictory = true;
             continue;
         }
-        warn_of_proxy(drafts->report, draft);
-        warn_of_http(drafts->report, draft);
+        warn(drafts->report, draft);
         settings->listeners[settings->listener_len++] = draft->settings;
     }
     return is_contradictory ? 1 : 0;

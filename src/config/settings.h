@@ -91,6 +91,14 @@ struct settings_clients {
     bool check_payload_format;
 };
 
+/* What a listener speaks. */
+enum settings_protocol {
+    SETTINGS_PROTOCOL_MQTT,
+    SETTINGS_PROTOCOL_AGENT,      /* HAProxy's agent-check: one line, and the end */
+    SETTINGS_PROTOCOL_WEBSOCKETS, /* MQTT inside */
+    SETTINGS_PROTOCOL_LATER       /* one that is not supported yet: refused where it is read */
+};
+
 enum settings_domain { SETTINGS_DOMAIN_ANY, SETTINGS_DOMAIN_IPV4, SETTINGS_DOMAIN_IPV6 };
 
 /* Which versions of the PROXY header a listener expects in front of every connection. */
@@ -109,11 +117,19 @@ struct settings_proxy {
     bool is_v2; /* enable_proxy_protocol_v2 as written; `version` includes it */
     enum settings_proxy_untrusted untrusted;
     uint16_t timeout_s;
+    bool requires_tls; /* of the client to the proxy */
+    bool requires_crc;
+    uint16_t subject_tlv; /* the custom TLV that has the subject; 0: none */
     struct address_range *trusted;
     unsigned trusted_len; /* 0: everybody is trusted */
 };
 
-enum settings_protocol { SETTINGS_MQTT, SETTINGS_WEBSOCKETS, SETTINGS_HTTP_API };
+/* What a client's certificate is asked for: by the PROXY header's word. */
+struct settings_certificates {
+    bool is_required;
+    bool gives_username;         /* the common name is the user name */
+    bool gives_subject_username; /* the subject is */
+};
 
 /* Of a listener that speaks HTTP, if only at first. */
 struct settings_http {
@@ -156,6 +172,7 @@ struct listener_settings {
     enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
     struct settings_http http;
+    struct settings_certificates certificates;
     const struct report_place *places; /* as in the settings; its beginning is that of `listener` */
 };
 

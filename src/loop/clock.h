@@ -3,8 +3,8 @@
 /*
  * Clock
  *
- * The only source of time. Workers read it once an iteration and hand it on as a value; nothing
- * below `loop` knows a clock.
+ * The only source of time. Workers read it once an iteration, and before they sleep, and hand it on
+ * as a value; nothing below `loop` knows a clock.
  */
 
 #include "base/base.h"

@@ -4,6 +4,7 @@
 #include "base/point.h"
 #include "core/replay.h"
 #include "core/session.h"
+#include "loop/busy.h"
 #include "loop/clock.h"
 
 #include <string.h>
@@ -57,12 +58,14 @@ struct worker_calls {
     struct mail_batch *batches[];
 };
 
-/* Owner: its thread; `mailbox`, `is_quiet` and `pass_len` are for all. */
+/* Owner: its thread; `mailbox`, `is_quiet`, `pass_len` and `busy` are for all. */
 struct worker {
     struct mailbox mailbox;
     _Atomic bool is_quiet CACHE_ALIGNED;
     _Atomic uint64_t pass_len; /* iterations; written by the worker */
     uint64_t passed;           /* as who asks has seen it last */
+    struct busy busy;
+    uint64_t asleep_ms; /* since then; 0: it did not sleep before this iteration */
     struct worker_group *group CACHE_ALIGNED;
     struct shard *shard;
     const struct worker_ops *ops;
@@ -151,6 +154,16 @@ bool worker_group_has_passed(struct worker_group *group)
     }
     wake_all(group);
     return have_all;
+}
+
+unsigned worker_group_busy_permille(const struct worker_group *group)
+{
+    unsigned most = 0;
+
+    for (unsigned i = 0; i < group->worker_len; i++) {
+        most = MAX(most, busy_permille(&group->workers[i]->busy));
+    }
+    return most;
 }
 
 /* Batches */
@@ -575,7 +588,10 @@ static void count_pass(struct worker *worker)
 
 static void iterate(struct worker *worker)
 {
-    shard_begin(worker->shard, clock_now_ms());
+    uint64_t now_ms = clock_now_ms();
+
+    busy_begin(&worker->busy, now_ms, worker->asleep_ms ? now_ms - worker->asleep_ms : 0);
+    shard_begin(worker->shard, now_ms);
     fanout_go_on(worker->shard);
     drain(worker);
     if (store_keeps(&worker->shard->store)) {
@@ -626,6 +642,7 @@ static void wait_for_events(struct worker *worker)
     unsigned cap = MIN(worker->group->limits.event_budget, (unsigned)EVENT_CAP);
     int timeout_ms;
 
+    worker->asleep_ms = 0;
     if (has_events(worker)) {
         return;
     }
@@ -635,6 +652,9 @@ static void wait_for_events(struct worker *worker)
         if (!mailbox_is_empty(&worker->mailbox)) {
             timeout_ms = 0;
         }
+    }
+    if (timeout_ms != 0) {
+        worker->asleep_ms = clock_now_ms();
     }
     rcu_offline(&worker->shard->reader);
     worker->event_at = 0;

@@ -70,6 +70,9 @@ bool worker_group_is_stopping(const struct worker_group *group);
  */
 bool worker_group_has_passed(struct worker_group *group);
 
+/* How much of its time the busiest of them is awake (loop/busy.h). Any thread. */
+unsigned worker_group_busy_permille(const struct worker_group *group);
+
 /*
  * Has a worker call the function, between two of its other entries. Any thread that is no worker,
  * while the group is not yet asked to stop. -ENOMEM.

@@ -2,9 +2,12 @@
 
 #include "base/crc32c.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "net/proxy_line.h"
 #include "net/proxy_rules.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /*
@@ -32,8 +35,9 @@
 #define KEPT_CAP_LEAST 96
 #define ADDRESSES_CAP  216
 #define PATH_LEN       108
+#define CLOUD_SUBTYPE  1 /* the id of the endpoint, for AWS and Azure */
 
-enum { TYPE_CRC32C = 0x03, TYPE_SSL = 0x20, TYPE_CUSTOM_FIRST = 0xE0, TYPE_CUSTOM_LAST = 0xEF };
+enum { TYPE_CRC32C = 0x03, TYPE_SSL = 0x20 };
 
 enum { CLIENT_SSL = 1, CLIENT_CERT_CONNECTION = 2, CLIENT_CERT_SESSION = 4 };
 
@@ -63,8 +67,8 @@ struct piece {
 struct proxy_parser {
     struct proxy_info *info; /* NULL until the version is known */
     size_t kept_cap;
-    uint8_t accept; /* enum proxy_versions */
-    uint8_t state;  /* enum state */
+    struct proxy_demands demands;
+    uint8_t state; /* enum state */
     uint8_t refusal;
     bool is_lenient;   /* no address: nothing is kept and nothing is refused but a wrong checksum */
     bool is_in_ssl;    /* between the sub-TLVs of SSL */
@@ -172,6 +176,27 @@ static bool keep_path(struct proxy_parser *parser, enum proxy_field field, const
            (keep_head(parser, field, (uint16_t)len) && keep(parser, slice_of(bytes, len)));
 }
 
+const char *proxy_cloud_text(const struct proxy_info *info, char text[PROXY_CLOUD_CAP])
+{
+    struct slice aws = proxy_find(info, PROXY_AWS);
+    struct slice azure = proxy_find(info, PROXY_AZURE);
+    struct slice gcp = proxy_find(info, PROXY_GCP);
+
+    text[0] = '\0';
+    if (aws.len > 1 && aws.data[0] == CLOUD_SUBTYPE) {
+        text_escape(text, PROXY_CLOUD_CAP, slice_skip(aws, 1));
+    } else if (azure.len == 1 + sizeof(uint32_t) && azure.data[0] == CLOUD_SUBTYPE) {
+        const uint8_t *at = azure.data + 1; /* little endian, as Azure has it */
+
+        snprintf(text, PROXY_CLOUD_CAP, "%" PRIu32,
+                 at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
+    } else if (gcp.len == sizeof(uint64_t)) {
+        snprintf(text, PROXY_CLOUD_CAP, "%" PRIu64,
+                 (uint64_t)load_32(gcp.data) << 32 | load_32(gcp.data + 4));
+    }
+    return text;
+}
+
 struct slice proxy_find(const struct proxy_info *info, enum proxy_field field)
 {
     const uint8_t *at = info->kept;
@@ -216,9 +241,16 @@ static void settle_tls(struct proxy_parser *parser)
     info->is_common_name_usable = info->is_certificate_verified && proxy_is_name_clean(name);
 }
 
+/* What speaks of no client needs no proof. */
+static bool lacks_crc(const struct proxy_parser *parser)
+{
+    return parser->demands.requires_crc && parser->info->version == 2 && !parser->is_lenient &&
+           !(parser->seen & SEEN_CRC);
+}
+
 static void finish(struct proxy_parser *parser)
 {
-    if ((parser->seen & SEEN_CRC) && parser->crc != parser->crc_told) {
+    if (((parser->seen & SEEN_CRC) && parser->crc != parser->crc_told) || lacks_crc(parser)) {
         refuse(parser, PROXY_REFUSAL_CRC);
         return;
     }
@@ -318,16 +350,30 @@ static void begin_field(struct proxy_parser *parser, const struct proxy_rule *ru
 
 static void count_custom(struct proxy_parser *parser, uint8_t type)
 {
-    if (!parser->is_in_ssl && type >= TYPE_CUSTOM_FIRST && type <= TYPE_CUSTOM_LAST) {
+    if (!parser->is_in_ssl && type >= PROXY_CUSTOM_FIRST && type <= PROXY_CUSTOM_LAST) {
         parser->info->custom_len++;
     }
+}
+
+/* NULL: the value is skipped. */
+static const struct proxy_rule *find_rule(const struct proxy_parser *parser, uint8_t type)
+{
+    const struct proxy_demands *demands = &parser->demands;
+    const struct proxy_rule *rule;
+
+    if (!parser->is_in_ssl && type == demands->subject_type && type != 0) {
+        return &proxy_subject_rule;
+    }
+    rule = proxy_find_rule(type, parser->is_in_ssl);
+    return rule && rule->field == PROXY_CLIENT_CERTIFICATE && !demands->wants_certificate ? NULL
+                                                                                          : rule;
 }
 
 static void on_tlv_head(struct proxy_parser *parser)
 {
     uint8_t type = parser->piece.bytes[0];
     uint16_t len = load_16(parser->piece.bytes + 1);
-    const struct proxy_rule *rule = proxy_find_rule(type, parser->is_in_ssl);
+    const struct proxy_rule *rule = find_rule(parser, type);
 
     if (len > (parser->is_in_ssl ? parser->ssl_left : parser->left)) {
         on_broken_tlv(parser);
@@ -492,7 +538,7 @@ static void on_signature(struct proxy_parser *parser, uint8_t version)
 {
     unsigned needed = version == 1 ? PROXY_V1 : PROXY_V2;
 
-    if (!(parser->accept & needed)) {
+    if (!(parser->demands.accept & needed)) {
         refuse(parser, PROXY_REFUSAL_VERSION);
     } else if (make_info(parser, version)) {
         if (version == 1) {
@@ -597,15 +643,15 @@ static size_t step(struct proxy_parser *parser, struct slice input)
     abort();
 }
 
-int proxy_parser_new(enum proxy_versions accept, struct proxy_parser **parser_out)
+int proxy_parser_new(const struct proxy_demands *demands, struct proxy_parser **parser_out)
 {
     struct proxy_parser *parser = memory_alloc_zero(1, sizeof(*parser));
 
-    assert(accept != 0 && (accept & ~(unsigned)PROXY_ANY) == 0);
+    assert(demands->accept != 0 && (demands->accept & ~(unsigned)PROXY_ANY) == 0);
     if (!parser) {
         return -ENOMEM;
     }
-    parser->accept = (uint8_t)accept;
+    parser->demands = *demands;
     *parser_out = parser;
     return 0;
 }

@@ -55,9 +55,25 @@ enum proxy_field {
     PROXY_CIPHER,
     PROXY_SIGNATURE_ALGORITHM, /* of the proxy's own certificate, like the next */
     PROXY_KEY_ALGORITHM,
-    PROXY_CLIENT_CERTIFICATE, /* DER */
-    PROXY_SOURCE_PATH,        /* Unix sockets; a name that begins with 0 is an abstract one */
+    PROXY_CLIENT_CERTIFICATE, /* DER; only where it is wanted */
+    PROXY_SUBJECT,            /* the custom TLV that was asked for */
+    PROXY_AWS,                /* of clouds, as their documents have them: proxy_cloud_text() */
+    PROXY_AZURE,
+    PROXY_GCP,
+    PROXY_SOURCE_PATH, /* Unix sockets; a name that begins with 0 is an abstract one */
     PROXY_DESTINATION_PATH
+};
+
+/* The types that anybody may use for what they like. */
+#define PROXY_CUSTOM_FIRST 0xE0
+#define PROXY_CUSTOM_LAST  0xEF
+
+/* What a listener asks of a header. */
+struct proxy_demands {
+    enum proxy_versions accept;
+    uint8_t subject_type;   /* the custom TLV that is kept as PROXY_SUBJECT; 0: none */
+    bool wants_certificate; /* kilobytes that hardly anybody looks at */
+    bool requires_crc;      /* version 2 without a checksum is refused */
 };
 
 /*
@@ -81,7 +97,8 @@ struct proxy_info {
 };
 
 /* -ENOMEM. */
-int proxy_parser_new(enum proxy_versions accept, struct proxy_parser **parser_out) MUST_CHECK;
+int proxy_parser_new(const struct proxy_demands *demands,
+                     struct proxy_parser **parser_out) MUST_CHECK;
 struct proxy_parser *proxy_parser_free(struct proxy_parser *parser);
 
 /*
@@ -104,6 +121,11 @@ const char *proxy_refusal_word(enum proxy_refusal refusal);
 
 /* Lives as long as the result; `data` is NULL when the header did not carry the field. */
 struct slice proxy_find(const struct proxy_info *info, enum proxy_field field);
+
+/* "vpce-08d2bf15fac5001c9" and the like: what a cloud's balancer tells of the endpoint that the
+ * client came by, as its console shows it. Empty without one. */
+#define PROXY_CLOUD_CAP 128
+const char *proxy_cloud_text(const struct proxy_info *info, char text[PROXY_CLOUD_CAP]);
 
 struct proxy_info *proxy_info_free(struct proxy_info *info);
 

@@ -19,7 +19,14 @@ static const struct proxy_rule rules[] = {
     { 0x23,  true,   PROXY_CIPHER,              64,         false, false },
     { 0x24,  true,   PROXY_SIGNATURE_ALGORITHM, 64,         false, false },
     { 0x25,  true,   PROXY_KEY_ALGORITHM,       64,         false, false },
-    { 0x28,  true,   PROXY_CLIENT_CERTIFICATE,  UINT16_MAX, false, false },
+    { 0x28,  true,   PROXY_CLIENT_CERTIFICATE,  UINT16_MAX, false, true  },
+    { 0xE0,  false,  PROXY_GCP,                 8,          false, false },
+    { 0xEA,  false,  PROXY_AWS,                 96,         false, false },
+    { 0xEE,  false,  PROXY_AZURE,               5,          false, false },
+};
+
+const struct proxy_rule proxy_subject_rule = {
+    .field = PROXY_SUBJECT, .cap = 1024, .is_single = true
 };
 
 static const char *const words[PROXY_REFUSAL_LEN] = {

@@ -21,6 +21,9 @@ struct proxy_rule {
 /* NULL for types that are skipped. */
 const struct proxy_rule *proxy_find_rule(uint8_t type, bool is_nested);
 
+/* For the custom TLV that a listener asks for. */
+extern const struct proxy_rule proxy_subject_rule;
+
 /*
  * Whether a common name may become a user name: not empty, good UTF-8 without control characters,
  * and nothing in it that means more in topics than a letter.

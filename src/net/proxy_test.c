@@ -87,6 +87,15 @@ static void say_fields(struct outcome *outcome, const struct proxy_info *info)
     }
 }
 
+static void say_cloud(struct outcome *outcome, const struct proxy_info *info)
+{
+    char text[PROXY_CLOUD_CAP];
+
+    if (*proxy_cloud_text(info, text)) {
+        say(outcome, " endpoint=%s", text);
+    }
+}
+
 static void say_info(struct outcome *outcome, const struct proxy_info *info)
 {
     say(outcome, "v%u %s", info->version, info->command == PROXY_COMMAND_LOCAL ? "local" : "proxy");
@@ -103,6 +112,7 @@ static void say_info(struct outcome *outcome, const struct proxy_info *info)
         say(outcome, " verify=%u", info->verify);
     }
     say_fields(outcome, info);
+    say_cloud(outcome, info);
     if (info->custom_len) {
         say(outcome, " custom=%u", info->custom_len);
     }
@@ -132,11 +142,12 @@ static void feed(enum proxy_versions accept, struct slice bytes, const bool *cut
                  struct outcome *outcome)
 {
     CLEANUP(proxy_parser_free) struct proxy_parser *parser = NULL;
+    struct proxy_demands demands = {.accept = accept, .wants_certificate = true};
     enum proxy_verdict verdict = PROXY_MORE;
     size_t at = 0;
 
     *outcome = (struct outcome){0};
-    assert_int_equal(proxy_parser_new(accept, &parser), 0);
+    assert_int_equal(proxy_parser_new(&demands, &parser), 0);
     while (verdict == PROXY_MORE && at < bytes.len) {
         size_t end = at + 1;
         struct slice piece;
@@ -304,7 +315,8 @@ static void check_without_memory(const struct fixture *fixture)
     bool is_last = false;
 
     memory_fail_after(1);
-    assert_int_equal(proxy_parser_new(PROXY_ANY, &parser), -ENOMEM);
+    assert_int_equal(proxy_parser_new(&(struct proxy_demands){.accept = PROXY_ANY}, &parser),
+                     -ENOMEM);
     for (unsigned long n = 2; !is_last; n++) {
         memory_fail_after(n);
         feed(PROXY_ANY, fixture->bytes, cuts, &outcome);
@@ -369,13 +381,16 @@ static void end_header(struct header *header)
 }
 
 /* In pieces of `step` bytes. */
-static struct proxy_info *feed_header(const struct header *header, size_t step)
+static const struct proxy_demands plain = {.accept = PROXY_V2};
+
+static struct proxy_info *feed_header(const struct proxy_demands *demands,
+                                      const struct header *header, size_t step)
 {
     CLEANUP(proxy_parser_free) struct proxy_parser *parser = NULL;
     enum proxy_verdict verdict = PROXY_MORE;
     size_t at = 0;
 
-    assert_int_equal(proxy_parser_new(PROXY_V2, &parser), 0);
+    assert_int_equal(proxy_parser_new(demands, &parser), 0);
     while (verdict == PROXY_MORE && at < header->len) {
         size_t used;
 
@@ -393,6 +408,7 @@ static void keeps_the_largest_certificate(void **state)
 {
     static struct header header;
     static const size_t steps[] = {1, 7, 1000, 16384, HEADER_CAP};
+    static const struct proxy_demands demands = {.accept = PROXY_V2, .wants_certificate = true};
     size_t len = HEADER_CAP - 16 - 12 - 3 - 5 - 3;
 
     (void)state;
@@ -405,9 +421,11 @@ static void keeps_the_largest_certificate(void **state)
     end_header(&header);
     assert_int_equal(header.len, HEADER_CAP);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        CLEANUP(proxy_info_free) struct proxy_info *info = feed_header(&header, steps[i]);
+        CLEANUP(proxy_info_free) struct proxy_info *info = feed_header(&demands, &header, steps[i]);
+        CLEANUP(proxy_info_free) struct proxy_info *other = feed_header(&plain, &header, steps[i]);
         struct slice certificate = proxy_find(info, PROXY_CLIENT_CERTIFICATE);
 
+        assert_int_equal(other->kept_size, 0);
         assert_int_equal(certificate.len, len);
         assert_memory_equal(certificate.data, header.bytes + HEADER_CAP - len, len);
         assert_true(info->is_certificate_verified);
@@ -436,17 +454,79 @@ static void skips_what_it_does_not_know(void **state)
     crc_at = header.len;
     header.len += 4;
     memset(header.bytes + crc_at, 0, 4);
-    for (size_t i = 0; i < 10; i++) {
+    for (size_t i = 1; i < 10; i++) {
         add_tlv_head(&header, (uint8_t)(0xE0 + i), 6000);
         add_filler(&header, 6000);
     }
     end_header(&header);
     add_checksum(&header, crc_at);
     for (size_t step = 1; step < header.len; step *= 3) {
-        CLEANUP(proxy_info_free) struct proxy_info *info = feed_header(&header, step);
+        CLEANUP(proxy_info_free) struct proxy_info *info = feed_header(&plain, &header, step);
 
-        assert_int_equal(info->custom_len, 10);
+        assert_int_equal(info->custom_len, 9);
         assert_int_equal(info->kept_size, 0);
+    }
+}
+
+/* A header with these TLVs, all understood. */
+static struct proxy_info *understand(const struct proxy_demands *demands, const uint8_t *tlvs,
+                                     size_t len)
+{
+    static struct header header;
+
+    begin_header(&header);
+    memcpy(header.bytes + header.len, tlvs, len);
+    header.len += len;
+    end_header(&header);
+    return feed_header(demands, &header, 5);
+}
+
+static void keeps_the_subject_that_is_asked_for(void **state)
+{
+    static const uint8_t tlvs[] = "\xE1\0\4CN=x\xE2\0\1y";
+    static const struct proxy_demands demands = {.accept = PROXY_V2, .subject_type = 0xE1};
+    CLEANUP(proxy_info_free)
+    struct proxy_info *without = understand(&plain, tlvs, sizeof(tlvs) - 1);
+    CLEANUP(proxy_info_free) struct proxy_info *with = understand(&demands, tlvs, sizeof(tlvs) - 1);
+
+    (void)state;
+    assert_null(proxy_find(without, PROXY_SUBJECT).data);
+    assert_int_equal(without->custom_len, 2);
+    assert_true(slice_is_equal(proxy_find(with, PROXY_SUBJECT), slice_of_text("CN=x")));
+    assert_int_equal(with->custom_len, 1);
+}
+
+static void tells_of_clouds(void **state)
+{
+    struct cloud {
+        const char *tlv;
+        size_t len;
+        const char *text;
+    };
+#define CLOUD(tlv, text)           \
+    {                              \
+        tlv, sizeof(tlv) - 1, text \
+    }
+    /* clang-format off */
+    static const struct cloud cases[] = {
+        CLOUD("\xEA\0\7\1vpce-1", "vpce-1"),
+        CLOUD("\xEA\0\7\2vpce-1", ""),
+        CLOUD("\xEA\0\3\1\n\\", "\\x0a\\\\"),
+        CLOUD("\xEE\0\5\1\4\3\2\1", "16909060"),
+        CLOUD("\xEE\0\4\1\4\3\2", ""),
+        CLOUD("\xE0\0\x08\1\0\0\0\0\0\0\1", "72057594037927937"),
+        CLOUD("\xE0\0\1\1", ""),
+    };
+    /* clang-format on */
+#undef CLOUD
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(proxy_info_free)
+        struct proxy_info *info = understand(&plain, (const uint8_t *)cases[i].tlv, cases[i].len);
+        char text[PROXY_CLOUD_CAP];
+
+        assert_string_equal(proxy_cloud_text(info, text), cases[i].text);
     }
 }
 
@@ -476,6 +556,8 @@ int main(void)
         cmocka_unit_test(refuses_without_memory),
         cmocka_unit_test(keeps_the_largest_certificate),
         cmocka_unit_test(skips_what_it_does_not_know),
+        cmocka_unit_test(keeps_the_subject_that_is_asked_for),
+        cmocka_unit_test(tells_of_clouds),
         cmocka_unit_test(has_a_word_for_every_refusal),
         cmocka_unit_test(is_small),
     };

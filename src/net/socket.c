@@ -99,6 +99,12 @@ int socket_local_address(int fd, struct address *address_out)
     return 0;
 }
 
+/* Fails only on a connection that is gone. */
+void socket_finish(int fd)
+{
+    shutdown(fd, SHUT_WR);
+}
+
 /* Linux frees the descriptor whatever close() answers; trying again would close another's. */
 void socket_close(int fd)
 {

@@ -40,4 +40,7 @@ ssize_t socket_send(int fd, struct iovec *vector, unsigned len) MUST_CHECK;
 /* Our end of a connection. */
 int socket_local_address(int fd, struct address *address_out) MUST_CHECK;
 
+/* Nothing more is sent: the peer reads what there is, and then the end. Receiving goes on. */
+void socket_finish(int fd);
+
 void socket_close(int fd);

@@ -2,9 +2,9 @@
 
 #include "base/base64.h"
 #include "base/memory.h"
-#include "base/sha1.h"
 #include "base/utf8.h"
 
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 /*
@@ -69,20 +69,20 @@ static bool key_is_valid(const struct http_request *request, struct slice *key_o
     size_t len;
 
     return http_has_one(request, "Sec-WebSocket-Key", key_out) &&
-           base64_decode(*key_out, bytes, sizeof(bytes), &len) && len == KEY_SIZE;
+           base64_decode(*key_out, true, bytes, sizeof(bytes), &len) && len == KEY_SIZE;
 }
 
 static void make_accept(struct slice key, char accept[WEBSOCKET_ACCEPT_CAP])
 {
     static const char magic[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     uint8_t text[BASE64_LEN(KEY_SIZE) + sizeof(magic) - 1];
-    uint8_t digest[SHA1_SIZE];
+    uint8_t digest[SHA_DIGEST_LENGTH];
 
     assert(key.len == BASE64_LEN(KEY_SIZE));
     memcpy(text, key.data, key.len);
     memcpy(text + key.len, magic, sizeof(magic) - 1);
-    sha1(slice_of(text, sizeof(text)), digest);
-    *base64_encode(accept, slice_of(digest, sizeof(digest))) = 0;
+    SHA1(text, sizeof(text), digest);
+    accept[base64_encode(accept, slice_of(digest, sizeof(digest)), true)] = 0;
 }
 
 void websocket_answer(const struct http_request *request, const char *const *origins,

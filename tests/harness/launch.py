@@ -53,6 +53,8 @@ def visit(launch):
     return clients
 
 
+HEADER = ("0d0a0d0a000d0a515549540a2111002c7f0000017f000001cee6521020001d0700000000210007544c5376312e"
+          "3322000b73656e736f722d30303432")
 SOCKET = "listener 0 {dir}/s\n"
 PLAIN = """
 listener {port} 127.0.0.1
@@ -89,6 +91,7 @@ RECIPES = [
     Recipe("in the background", SMALL + "pid_file {dir}/pid\n", ["-d"]),
     Recipe("checked only", PLAIN, ["--test-config"], serves=False, files=MORE),
     Recipe("described", None, ["--describe", "options", "--format", "man"], serves=False),
+    Recipe("a header decoded", None, ["--decode-proxy", HEADER], serves=False),
     Recipe("told in a table", None, ["--describe", "reasons", "--format", "man"], serves=False),
     Recipe("another user", SMALL + "pid_file {dir}/pid\nlog_dest file {dir}/file.log\n",
            user="nobody"),

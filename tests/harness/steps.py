@@ -4,12 +4,15 @@ reach every point of a running broker. Client ids come out of Bench.name(), so t
 any worker: several in a row stay on one and move between both.
 """
 
+import functools
 import os
 import re
 import resource
 import signal
+import tempfile
 
 from . import proxy, wire
+from .certificates import Authority
 
 # Every kind of listener and destination; what is grown early is small.
 CONFIG = """
@@ -19,6 +22,9 @@ listener {port2} 127.0.0.1
 allow_anonymous true
 enable_proxy_protocol any
 proxy_protocol_trusted 127.0.0.1
+listener {port5} 127.0.0.1
+enable_proxy_protocol 2
+use_subject_as_username true
 listener {port3} 127.0.0.1
 allow_anonymous true
 mount_point {dir}/mounted/
@@ -273,6 +279,19 @@ def proxied(bench):
     peer.expect("CONNACK", code=0)
 
 
+@functools.cache
+def certificate():
+    with tempfile.TemporaryDirectory() as folder:
+        return Authority(folder).client("meter").der()
+
+
+def vouched_for(bench):
+    """The user name is that of the certificate in the header."""
+    facts = proxy.tlv(0x20, b"\7\0\0\0\0" + proxy.tlv(0x28, certificate()))
+    bench.connect(address=("127.0.0.1", bench.broker.places["port5"]),
+                  before=proxy.client("198.51.100.7", 999, facts))
+
+
 def crowded(bench):
     """No descriptor is left: who comes is closed, and the reserve is filled again."""
     broker = bench.broker
@@ -376,6 +395,6 @@ def merged(bench):
 
 
 RUN = [version_3, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
-       groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, mounted, by_path,
+       groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, vouched_for, mounted, by_path,
        queued, survey, published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]

@@ -72,9 +72,9 @@ class Sub:
 
 
 class Paho:
-    """A paho-mqtt client whose callbacks fill queues."""
+    """A paho-mqtt client whose callbacks fill queues. `tls`: whom it trusts, and its certificate."""
 
-    def __init__(self, address, version, client_id, source="", keepalive=60, prepare=None,
+    def __init__(self, address, version, client_id, source="", keepalive=60, tls=None, prepare=None,
                  **options):
         if version != 5:
             options.setdefault("clean_session", True)
@@ -82,6 +82,9 @@ class Paho:
         if prepare:
             prepare(self.client)
         self.messages, self.events = queue.Queue(), queue.Queue()
+        if tls:
+            ca, pair = tls
+            self.client.tls_set(str(ca), *((str(pair.cert), str(pair.key)) if pair else ()))
         self.client.on_connect = lambda *given: self.events.put(("connect", given[3]))
         self.client.on_disconnect = lambda *given: self.events.put(("disconnect", given[2]))
         self.client.on_subscribe = lambda *given: self.events.put(("subscribe", given[2]))

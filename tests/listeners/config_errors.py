@@ -48,7 +48,6 @@ NOT_YET = [
     "password_file {dir}/passwords", "acl_file {dir}/acl",
     "cafile {dir}/ca.crt", "certfile {dir}/x.crt", "protocol websockets", "connection bridge",
     "plugin {dir}/x.so",
-    "proxy_protocol_v2_require_tls true",
 ]
 
 

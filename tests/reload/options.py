@@ -484,6 +484,53 @@ def proxy_protocol_timeout(broker):
     broker.open().expect_close(4)
 
 
+TOLD = proxy.client("192.0.2.7", 1111, proxy.tlv(
+    0x20, b"\7\0\0\0\0" + proxy.tlv(0x22, b"meter")), proxy.tlv(0xE1, b"CN=subject"))
+
+
+def asked_of(option, more="", code=None):
+    """Who is there stays; whoever comes must be told of by the proxy."""
+    def check(broker):
+        client = broker.connect("x", 4, before=proxy.client("192.0.2.7", 1111))
+        yield
+        broker.connect("y", 4, before=TOLD).ping()
+        plain = broker.open(5)
+        plain.send(proxy.client("192.0.2.8", 1111), wire.connect("z", 5))
+        if code:
+            plain.expect("CONNACK", code=code)
+        plain.expect_close()
+        assert " as z " not in broker.log()
+        client.ping()
+    base = OPEN + "enable_proxy_protocol 2\n" + more
+    CASES[option] = (base, base + f"{option} true\n", check)
+
+
+asked_of("proxy_protocol_v2_require_tls")
+asked_of("require_certificate")
+asked_of("use_identity_as_username", code=0x86)
+asked_of("use_subject_as_username", "proxy_protocol_subject_tlv 0xE1\n", 0x86)
+
+
+@case("enable_proxy_protocol 2", "enable_proxy_protocol 2\nproxy_protocol_v2_require_crc32c true")
+def proxy_protocol_v2_require_crc32c(broker):
+    client = broker.connect("x", 4, before=proxy.client("192.0.2.7", 1111))
+    yield
+    broker.connect("y", 4, before=proxy.with_crc("192.0.2.7", 1112)).ping()
+    plain = broker.open()
+    plain.send(proxy.client("192.0.2.8", 1111), wire.connect("z", 4))
+    plain.expect_close()
+    client.ping()
+
+
+@case("enable_proxy_protocol 2\nuse_subject_as_username true\nproxy_protocol_subject_tlv 0xE2",
+      "enable_proxy_protocol 2\nuse_subject_as_username true\nproxy_protocol_subject_tlv 0xE1")
+def proxy_protocol_subject_tlv(broker):
+    broker.connect("x", 5, code=0x86, before=TOLD)
+    yield
+    broker.connect("y", 4, before=TOLD).ping()
+    broker.expect_line(r"New client connected from .* as y \(.*, u'CN=subject'\)\.")
+
+
 # ---- the log ----
 
 @case("", "log_dest stderr\nlog_dest file {dir}/one")
@@ -599,7 +646,7 @@ def test_it_changes(start_broker, name):
 @pytest.mark.parametrize("name, value", [
     ("workers", "3"), ("pid_file", "{dir}/pid"), ("user", "nobody"), ("log_buffer_size", "20000"),
     ("listen_backlog", "7"), ("defer_accept", "true"), ("socket_domain", "ipv4"),
-    ("bind_interface", "lo")])
+    ("bind_interface", "lo"), ("protocol", "agent")])
 def test_it_needs_a_restart(start_broker, name, value):
     assert name in {row["name"] for row in table() if row["reload"] == "never"}
     broker = start_broker("listener {port}\nallow_anonymous true\nuser root\n")

@@ -1,0 +1,149 @@
+#include "client/trust.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "base/utf8.h"
+#include "client/hub.h"
+#include "net/certificate.h"
+
+#include <stdio.h>
+
+/*
+ * Only bit 0 of the header's SSL TLV is TLS, and only a certificate that the proxy verified is one
+ * (net/proxy.h has the bits). Who came without a header where that is allowed
+ * (proxy_protocol_untrusted direct) has neither.
+ */
+static bool is_enough(const struct client *client)
+{
+    const struct listener_settings *listener = client->facts->listener->settings;
+    const struct proxy_info *info = client->facts->proxy;
+    bool wants_tls = listener->proxy.requires_tls || listener->certificates.is_required;
+
+    if (listener->proxy.version == SETTINGS_PROXY_OFF) {
+        return true;
+    }
+    if (listener->certificates.is_required && !(info && info->is_certificate_verified)) {
+        return false;
+    }
+    return !wants_tls || (info && info->is_tls);
+}
+
+bool trust_header(const struct client *client)
+{
+    return !client->facts->proxy->has_address || is_enough(client);
+}
+
+/* Names */
+
+static int copy_name(struct slice name, char **name_out)
+{
+    *name_out = memory_alloc(name.len + 1);
+    if (!*name_out) {
+        return -ENOMEM;
+    }
+    memcpy(*name_out, name.data, name.len);
+    (*name_out)[name.len] = '\0';
+    return 0;
+}
+
+/* -ENOENT: there is none. */
+static int find_common_name(const struct proxy_info *info, char **name_out)
+{
+    return info->is_common_name_usable ? copy_name(proxy_find(info, PROXY_COMMON_NAME), name_out)
+                                       : -ENOENT;
+}
+
+static int find_subject(const struct client *client, char **name_out)
+{
+    const struct proxy_info *info = client->facts->proxy;
+    struct slice subject = proxy_find(info, PROXY_SUBJECT);
+
+    if (!info->is_certificate_verified) {
+        return -ENOENT;
+    }
+    if (client->facts->listener->settings->proxy.subject_tlv) {
+        return subject.len > 0 && utf8_is_valid(subject) ? copy_name(subject, name_out) : -ENOENT;
+    }
+    return certificate_subject(proxy_find(info, PROXY_CLIENT_CERTIFICATE), name_out);
+}
+
+static int find_name(const struct client *client, char **name_out)
+{
+    if (!client->facts->proxy) {
+        return -ENOENT;
+    }
+    return client->facts->listener->settings->certificates.gives_username
+               ? find_common_name(client->facts->proxy, name_out)
+               : find_subject(client, name_out);
+}
+
+enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *connect)
+{
+    const struct listener_settings *listener = client->facts->listener->settings;
+    const struct settings_certificates *certificates = &listener->certificates;
+    int r;
+
+    if (!is_enough(client)) {
+        hub_count(client->hub, client->facts->listener, METRIC_PROXY_REFUSED + PROXY_REFUSAL_POLICY,
+                  1);
+        return MQTT_NOT_AUTHORIZED;
+    }
+    if (listener->proxy.version == SETTINGS_PROXY_OFF ||
+        (!certificates->gives_username && !certificates->gives_subject_username)) {
+        return MQTT_SUCCESS;
+    }
+    r = find_name(client, &client->facts->username);
+    if (r < 0) {
+        return r == -ENOMEM ? MQTT_SERVER_BUSY : MQTT_BAD_USERNAME_OR_PASSWORD;
+    }
+    client->is_vouched = true;
+    connect->has_username = true;
+    connect->username = slice_of_text(client->facts->username);
+    return MQTT_SUCCESS;
+}
+
+/* The log */
+
+/* One more item of the list. */
+static void tell(char text[TRUST_TOLD_CAP], const char *label, const char *value)
+{
+    size_t len = strlen(text);
+
+    if (*value) {
+        snprintf(text + len, TRUST_TOLD_CAP - len, "%s%s%s", len > 0 ? ", " : " (", label, value);
+    }
+}
+
+static void tell_field(char text[TRUST_TOLD_CAP], const struct proxy_info *info, const char *label,
+                       enum proxy_field field)
+{
+    char value[160];
+
+    text_escape(value, sizeof(value), proxy_find(info, field));
+    tell(text, label, value);
+}
+
+const char *trust_told(const struct client *client, char text[TRUST_TOLD_CAP])
+{
+    const struct proxy_info *info = client->facts->proxy;
+    char cloud[PROXY_CLOUD_CAP];
+    size_t len;
+
+    text[0] = '\0';
+    if (!info || !info->has_address) {
+        return text;
+    }
+    if (info->is_tls) {
+        tell_field(text, info, "", PROXY_TLS_VERSION);
+        tell_field(text, info, "", PROXY_CIPHER);
+    }
+    tell_field(text, info, "host ", PROXY_AUTHORITY);
+    tell_field(text, info, "alpn ", PROXY_ALPN);
+    tell_field(text, info, "id ", PROXY_UNIQUE_ID);
+    tell(text, "endpoint ", proxy_cloud_text(info, cloud));
+    len = strlen(text);
+    if (len > 0) {
+        snprintf(text + len, TRUST_TOLD_CAP - len, ")");
+    }
+    return text;
+}

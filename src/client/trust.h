@@ -1,0 +1,26 @@
+#pragma once
+
+/*
+ * Trust
+ *
+ * What the PROXY header's word about a client's TLS is worth to its listener: whether it is enough
+ * to come in, and which name it gives. A header without an address of the client tells nothing; its
+ * CONNECT is served where nothing is asked for, and refused where something is, so that a check
+ * that speaks MQTT sees in both cases that the broker lives. On the client's worker.
+ */
+
+#include "client/client.h"
+
+/* The header is whole: whether the client may go on. */
+bool trust_header(const struct client *client);
+
+/*
+ * The same for CONNECT, with the terms that hold by now; puts the name of the certificate in the
+ * place of the one that CONNECT gives. MQTT_NOT_AUTHORIZED; MQTT_BAD_USERNAME_OR_PASSWORD: there is
+ * no name; MQTT_SERVER_BUSY: no memory for it.
+ */
+enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *connect);
+
+/* " (TLSv1.3, TLS_AES_128_GCM_SHA256, id X)" of what the proxy told; or nothing. */
+#define TRUST_TOLD_CAP 1024
+const char *trust_told(const struct client *client, char text[TRUST_TOLD_CAP]);
