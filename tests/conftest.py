@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 from harness.broker import DEFAULT, Broker, binary
+from harness.certificates import Authority
 from harness.haproxy import HAProxy
 
 
@@ -94,6 +95,14 @@ def start_broker(request, tmp_path, workers):
                 errors.append(str(error))
     errors += meetings(unchosen)
     assert not errors, "\n".join(errors)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """Signs certificates; that of a server is there."""
+    made = Authority(tmp_path_factory.mktemp("authority"))
+    made.server()
+    return made
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 #include "app/broker.h"
 
+#include "app/certificates.h"
 #include "app/dump.h"
 #include "app/listening.h"
 #include "app/logging.h"
@@ -28,6 +29,7 @@ struct broker {
     struct settings *settings;
     struct server *server;
     struct listening listening;
+    struct certificates certificates;
     pthread_t *threads;
     unsigned worker_len;
     unsigned thread_len;
@@ -152,6 +154,24 @@ static void stop_workers(struct broker *broker)
 
 /* Life */
 
+static void say(void *context, enum log_type type, const char *text)
+{
+    (void)context;
+    log_line(type, "%s", text);
+}
+
+/* While files that only root may read can be read. Logged, unless it is a verdict: then that was.
+ */
+static int load_certificates(struct broker *broker, struct stage_source ***sources_out)
+{
+    struct report report = {.on_line = say};
+
+    broker->certificates.worker_len = broker->worker_len;
+    return say_failed(
+        "load certificates",
+        certificates_load(&broker->certificates, broker->settings, &report, sources_out));
+}
+
 static int open_server(struct broker *broker)
 {
     struct server_params params = {
@@ -162,8 +182,15 @@ static int open_server(struct broker *broker)
         .store = store_memory(),
     };
 
+    int r = load_certificates(broker, &params.tls);
+
+    if (r != CERTIFICATES_OK) {
+        return -EINVAL;
+    }
     hash_key_draw(&params.hash_key);
-    return say_failed("make workers", server_new(&params, &broker->server));
+    r = say_failed("make workers", server_new(&params, &broker->server));
+    certificates_unload(params.tls, broker->settings->listener_len);
+    return r;
 }
 
 static int find_user(struct broker *broker)
@@ -221,6 +248,7 @@ static void make_main(struct broker *broker, const struct command_line *line)
         .server = broker->server,
         .settings = &broker->settings,
         .listening = &broker->listening,
+        .certificates = &broker->certificates,
         .sys = broker->sys,
         .on_passed = signals_answer,
     });
@@ -273,6 +301,7 @@ static void finish(struct broker *broker)
     sys_free(broker->sys);
     server_free(broker->server);
     listening_close(&broker->listening);
+    certificates_deinit(&broker->certificates);
     if (broker->has_pid_file) {
         process_remove_pid(broker->settings->process.pid_file);
     }

@@ -1,4 +1,5 @@
 #include "app/broker.h"
+#include "app/certificates.h"
 #include "app/check.h"
 #include "app/command_line.h"
 #include "app/decode_proxy.h"
@@ -161,7 +162,8 @@ static int run(const struct command_line *line)
         return r < 0 ? EXIT_START : EXIT_CONFIG;
     }
     if (line->command == COMMAND_TEST_CONFIG) {
-        if (check_settings(settings, &request.report) != CHECK_OK) {
+        if (check_settings(settings, &request.report) != CHECK_OK ||
+            certificates_check(settings, &request.report) != CERTIFICATES_OK) {
             return EXIT_CONFIG;
         }
         log_line(LOG_INFORMATION, "Configuration file is OK.");

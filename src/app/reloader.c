@@ -28,6 +28,7 @@ struct attempt {
     struct settings *next;
     struct changes changes;
     struct listening listening;
+    struct stage_source **tls; /* one or NULL for each listener */
     struct logging_change *logging;
     struct reload *reload;
     struct line *lines;
@@ -105,6 +106,14 @@ static int settle(const struct reloader *reloader, struct attempt *attempt)
     return say_failed(r == 0 && attempt->is_out_of_memory ? -ENOMEM : r);
 }
 
+static int load_certificates(const struct reloader *reloader, struct attempt *attempt)
+{
+    struct report report = {.on_line = say};
+
+    return say_failed(
+        certificates_load(reloader->params.certificates, attempt->next, &report, &attempt->tls));
+}
+
 static unsigned count_opened(const struct attempt *attempt)
 {
     unsigned len = 0;
@@ -132,6 +141,7 @@ static int make_reload(const struct reloader *reloader, struct attempt *attempt)
         .next = attempt->next,
         .changes = &attempt->changes,
         .socket_len = count_opened(attempt),
+        .tls = attempt->tls,
         .on_passed = reloader->params.on_passed,
     };
     struct reload_socket *sockets =
@@ -155,6 +165,9 @@ static int prepare(const struct reloader *reloader, struct attempt *attempt)
                               &attempt->listening);
     }
     if (r == 0) {
+        r = load_certificates(reloader, attempt);
+    }
+    if (r == 0) {
         r = logging_prepare(reloader->params.line, *reloader->params.settings, attempt->next,
                             &attempt->logging);
     }
@@ -164,6 +177,9 @@ static int prepare(const struct reloader *reloader, struct attempt *attempt)
 static void attempt_deinit(struct attempt *attempt)
 {
     reload_free(attempt->reload);
+    if (attempt->next) {
+        certificates_unload(attempt->tls, attempt->next->listener_len);
+    }
     logging_cancel(attempt->logging);
     listening_close(&attempt->listening);
     settings_unref(attempt->next);
@@ -181,6 +197,7 @@ static void publish(struct reloader *reloader, struct attempt *attempt)
     reloader->closing = *reloader->params.listening;
     *reloader->params.listening = attempt->listening;
     attempt->listening = (struct listening){0};
+    certificates_unload(TAKE(attempt->tls), attempt->next->listener_len);
     settings_unref(*reloader->params.settings);
     *reloader->params.settings = TAKE(attempt->next);
     reloader->reload = TAKE(attempt->reload);

@@ -7,6 +7,7 @@
  * at all. What is wrong is logged, and then everything stays as it was. Main's.
  */
 
+#include "app/certificates.h"
 #include "app/command_line.h"
 #include "app/listening.h"
 
@@ -19,6 +20,7 @@ struct reloader_params {
     struct server *server;
     struct settings **settings;  /* that hold: replaced by the next ones, with their reference */
     struct listening *listening; /* the same */
+    struct certificates *certificates;
     struct sys *sys;
     void (*on_passed)(void); /* on a worker: main is to call reloader_go_on() */
 };

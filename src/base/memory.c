@@ -73,9 +73,12 @@ uint64_t memory_used(uint64_t *most_out)
     return (uint64_t)used;
 }
 
-void memory_exempt(bool exempt)
+bool memory_exempt(bool exempt)
 {
+    bool before = is_exempt;
+
     is_exempt = exempt;
+    return before;
 }
 
 bool memory_is_short(void)

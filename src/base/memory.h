@@ -37,8 +37,8 @@ NO_RETURN void memory_end(void);
 void memory_set_limit(uint64_t limit);
 
 /* What this thread asks for is not held to the bound, for as long as it takes: who is about to
- * raise the bound needs memory for that. */
-void memory_exempt(bool exempt);
+ * raise the bound needs memory for that. Answers whether it was so before. */
+bool memory_exempt(bool exempt);
 
 /* What is allocated through these now, and the most that ever was, in the bytes and with the error
  * of memory_set_limit(). Any thread. */

@@ -130,6 +130,7 @@ static struct client *client_new(struct hub *hub, struct server_listener *listen
     client->hub = hub;
     client->facts = facts;
     client->max_packet_size = UINT32_MAX;
+    client->is_staged = listener->tls != NULL;
     list_init(&client->link);
     wheel_timer_init(&client->timer, HUB_TIMER_CLIENT);
     list_init(&client->in_hub);
@@ -239,6 +240,7 @@ void client_free(struct client *client)
     wheel_disarm(&client->timer);
     client_input_free(client);
     output_deinit(&client->output, &hub->pool);
+    stream_free(facts->stream, &hub->pool);
     proxy_parser_free(facts->parser);
     proxy_info_free(facts->proxy);
     login_free(facts->login);

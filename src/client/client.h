@@ -18,6 +18,7 @@
 #include "mqtt/decode.h"
 #include "net/output.h"
 #include "net/proxy.h"
+#include "net/stream.h"
 
 struct aliases;
 struct hub;
@@ -53,6 +54,7 @@ struct client_facts {
     struct server_listener *listener; /* counted */
     struct proxy_parser *parser;      /* while the header arrives */
     struct proxy_info *proxy;         /* of the header; NULL without one */
+    struct stream *stream;            /* of one that is_staged, from its first byte on */
     struct login *login;              /* from CONNECT until CONNACK */
     struct ack *acks;                 /* the oldest of those that wait; NULL: none does */
     uint32_t ack_weight;              /* of all that wait, see client_pause_if_unkept() */
@@ -89,6 +91,7 @@ struct client {
     bool is_pending : 1;    /* CONNECT has not come: in the hub's list of these */
     bool is_counted : 1;    /* among the connections of its address */
     bool is_vouched : 1;    /* its user name is that of a certificate */
+    bool is_staged : 1;     /* its bytes go through the stages of a stream */
     bool is_held;           /* not read: it does not read our answers */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */
 
@@ -192,7 +195,27 @@ void client_input_free(struct client *client);
 bool client_is_put_off(const struct client *client);
 void client_go_on(struct client *client);
 
+/* wire.c: of clients that are staged */
+
+/* What the bytes of the socket hold for MQTT takes their place. False: the client is lost. */
+bool client_open(struct client *client, struct slice *bytes);
+
+/* All that it sent is handled: the end of its stream, or what is wrong with it, is now its own. */
+void client_check_stream(struct client *client);
+
+/* Moves output into the stages. False: there was no memory, which is noted. */
+bool client_seal(struct client *client);
+
+/* The last words of its stages, when all that could be written was. */
+void client_end_stream(struct client *client);
+
+/* Of any client: whether something of it is still to be written. */
+bool client_has_output(const struct client *client);
+
 /* output.c */
+
+/* There is something to be written. */
+void client_mark_dirty(struct client *client);
 
 /* Whether nothing is read from it for now. */
 static inline bool client_is_stopped(const struct client *client)

@@ -365,6 +365,7 @@ static int move(struct client *client, unsigned home)
 {
     struct hub *hub = client->hub;
     struct list_link *in_hub = &client->in_hub;
+    struct stream *stream = client->facts->stream;
     int r;
 
     if (client->is_polled) {
@@ -375,9 +376,15 @@ static int move(struct client *client, unsigned home)
     list_remove(&client->link);
     hub_unlist(hub, client);
     worker_forget(hub->worker, client);
+    if (stream) {
+        stream_leave(stream, &hub->pool);
+    }
     r = worker_move(hub->worker, home, client, sizeof(*client) + client->facts->login->rest_len);
     if (r < 0) {
         list_push(&hub->clients, in_hub);
+        if (stream) {
+            stream_enter(stream, &hub->pool);
+        }
     }
     return r;
 }
@@ -609,7 +616,8 @@ void client_arrive(struct client *client, struct slice rest)
         return;
     }
     if (!client->is_polled) {
-        r = poller_add(worker_poller(client->hub->worker), client->fd, POLLER_READ, client);
+        r = poller_add(worker_poller(client->hub->worker), client->fd, client_interest(client),
+                       client);
         client->is_polled = r == 0;
     }
     if (r == 0) {
@@ -637,7 +645,7 @@ void client_arrive(struct client *client, struct slice rest)
     say_connected(client);
     client->facts->login = NULL;
     session_start(client->hub->shard, client->session);
-    if (login->rest_len) {
+    if (login->rest_len || client->is_staged) {
         client_take(client, slice_of(login->rest, login->rest_len));
     }
     login_free(login);

@@ -219,6 +219,9 @@ static void on_client(void *context, struct client *client)
 
     client->hub = hub;
     list_push(&hub->clients, &client->in_hub);
+    if (client->is_staged) {
+        stream_enter(client->facts->stream, &hub->pool);
+    }
     if (worker_group_is_stopping(server_group(hub->server))) {
         client_stop(client);
     } else {
@@ -315,7 +318,7 @@ static void write_closing(struct hub *hub)
     for (struct list_link *link = hub->closing.next; link != &hub->closing; link = link->next) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (!output_is_empty(&client->output) && !client->is_blocked) {
+        if (client_has_output(client) && !client->is_blocked) {
             client_flush(client);
         }
     }
@@ -374,8 +377,11 @@ static void bury(void *context)
     while ((link = list_pop(&hub->closing)) != NULL) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (!output_is_empty(&client->output) && !client->is_blocked) {
+        if (client_has_output(client) && !client->is_blocked) {
             client_flush(client);
+        }
+        if (client->is_staged) {
+            client_end_stream(client);
         }
         client_free(client);
     }
@@ -469,6 +475,21 @@ uint8_t *hub_name(struct hub *hub, size_t size)
     return reserve_scratch(&hub->name, size);
 }
 
+/* One after the other: what lies in front of a tail, the tail's room, and a record. */
+bool hub_stage_io(struct hub *hub, struct stage_io *io_out)
+{
+    if (!hub->stage_room) {
+        hub->stage_room = memory_alloc(HUB_TAIL_MAX + STREAM_PLAIN_CAP + STREAM_GATHER_CAP);
+    }
+    *io_out = (struct stage_io){
+        .pool = &hub->pool,
+        .plain = hub->stage_room ? hub->stage_room + HUB_TAIL_MAX : NULL,
+        .gather = hub->stage_room ? hub->stage_room + HUB_TAIL_MAX + STREAM_PLAIN_CAP : NULL,
+        .now_ms = hub->shard->now_ms,
+    };
+    return hub->stage_room != NULL;
+}
+
 uint64_t hub_draw(struct hub *hub)
 {
     hub->drawn++;
@@ -531,6 +552,7 @@ struct hub *hub_free(struct hub *hub)
         free_listeners(hub);
         memory_free(hub->scratch.bytes);
         memory_free(hub->name.bytes);
+        memory_free(hub->stage_room);
         memory_free(hub);
     }
     return NULL;

@@ -13,12 +13,18 @@
 #include "core/shard.h"
 #include "loop/worker.h"
 #include "net/output.h"
+#include "net/stream.h"
 
 struct client;
 struct server;
 
 /* Packets that fit are parsed in place; the tail of an incomplete one is kept. */
 #define HUB_READ_CAP 16384
+
+/* The most of an incomplete packet that is put in front of what is read next. */
+#define HUB_TAIL_MAX (HUB_READ_CAP / 2)
+
+static_assert(HUB_READ_CAP <= STREAM_READ_MAX, "one read is opened at once");
 
 /* Timers of this folder, beside those of core. */
 enum hub_timer { HUB_TIMER_CLIENT = SHARD_TIMER_CLIENT, HUB_TIMER_LISTENER, HUB_TIMER_RESERVE };
@@ -65,6 +71,7 @@ struct hub {
     uint64_t drawn;         /* state of the generator of client ids */
     struct scratch scratch; /* properties that are put together anew */
     struct scratch name;    /* a topic or filter behind its mount point */
+    uint8_t *stage_room;    /* of hub_stage_io(); NULL until a connection has stages */
     uint8_t buffer[HUB_READ_CAP];
 };
 
@@ -114,6 +121,9 @@ uint8_t *hub_scratch(struct hub *hub, size_t size);
 
 /* The same, and apart from it, for the name that mount_topic() and mount_filter() make. */
 uint8_t *hub_name(struct hub *hub, size_t size);
+
+/* What stages work with; room of HUB_TAIL_MAX is in front of `plain`. False: no memory. */
+bool hub_stage_io(struct hub *hub, struct stage_io *io_out);
 
 /* Looks at all clients again, in slices: who would not be let in any more is disconnected. */
 void hub_recheck(struct hub *hub);

@@ -17,6 +17,8 @@
 /* A packet of more than this is received into memory of its own. */
 #define LARGE_PACKET 8192u
 
+static_assert(LARGE_PACKET <= HUB_TAIL_MAX, "the front of a smaller one is put in front");
+
 /* Mosquitto's bounds on packets that carry no payload. */
 #define CONTROL_PACKET_MAX 100000u
 #define ACK_PACKET_MAX     10000u
@@ -134,8 +136,9 @@ static void fail_frame(struct client *client, struct slice bytes)
     }
 }
 
-/* Handles the packet at the front of `*bytes` and takes it off. False: there is no whole one. */
-static bool take_packet(struct client *client, struct slice *bytes)
+/* Handles the packet at the front of `*bytes` and takes it off. False: there is no whole one. Bytes
+ * that came behind may also lie elsewhere, in `behind`. */
+static bool take_packet(struct client *client, struct slice *bytes, struct slice behind)
 {
     struct mqtt_frame frame;
     struct slice body;
@@ -158,7 +161,7 @@ static bool take_packet(struct client *client, struct slice *bytes)
     *bytes = slice_skip(*bytes, size);
     metrics_count(client->hub->metrics, METRIC_RECEIVED(frame.type));
     shard_charge(client->hub->shard);
-    handle_packet(client, &frame, body, *bytes);
+    handle_packet(client, &frame, body, bytes->len > 0 ? *bytes : behind);
     return true;
 }
 
@@ -243,10 +246,9 @@ bool client_is_put_off(const struct client *client)
 
 void client_take(struct client *client, struct slice bytes)
 {
-    if (client->state == CLIENT_PROXY && bytes.len > 0) {
-        take_header(client, &bytes);
-    }
-    while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes)) {
+    struct slice none = slice_of(NULL, 0);
+
+    while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes, none)) {
         if (unlikely(must_put_off(client)) && bytes.len > 0) {
             put_off(client, bytes);
             break;
@@ -255,6 +257,9 @@ void client_take(struct client *client, struct slice bytes)
     pause_if_pressed(client);
     client_pause_if_unkept(client);
     client_hold_if_unread(client);
+    if (unlikely(client->is_staged) && may_go_on(client)) {
+        client_check_stream(client);
+    }
 }
 
 /* Reading */
@@ -306,11 +311,11 @@ static int grow(struct client_input *input)
 }
 
 /* The packet has all arrived: its memory may become the message. */
-static void handle_large(struct client *client)
+static void handle_large(struct client *client, struct slice behind)
 {
     struct slice bytes = slice_of(client->input->room->data, client->input->len);
 
-    take_packet(client, &bytes);
+    take_packet(client, &bytes, behind);
     client_input_free(client);
 }
 
@@ -344,28 +349,102 @@ static void read_large(struct client *client)
     if (input->len < input->total) {
         return;
     }
-    handle_large(client);
+    handle_large(client, slice_of(NULL, 0));
     if (may_go_on(client)) {
         client_take(client, slice_of(hub->buffer, (size_t)size - room));
+    }
+}
+
+/* From memory into the packet's own; what comes behind it is left. False: the client is lost. */
+static bool fill_large(struct client *client, struct slice *bytes)
+{
+    struct client_input *input = client->input;
+
+    while (input->len < input->total && bytes->len > 0) {
+        size_t size;
+
+        if (grow(input) < 0) {
+            client_lose(client, "out of memory");
+            return false;
+        }
+        size = MIN(bytes->len, (size_t)(input->cap - input->len));
+        memcpy(input->room->data + input->len, bytes->data, size);
+        input->len += (uint32_t)size;
+        *bytes = slice_skip(*bytes, size);
+    }
+    return true;
+}
+
+/* The tail of what was read before comes in front of the bytes, where there is room for it. */
+static void prepend_tail(struct client *client, struct slice *bytes)
+{
+    size_t tail = client->input->len;
+    uint8_t *front = (uint8_t *)(uintptr_t)bytes->data - tail;
+
+    assert(tail <= HUB_TAIL_MAX);
+    memcpy(front, client->input->room->data, tail);
+    *bytes = slice_of(front, tail + bytes->len);
+    client_input_free(client);
+}
+
+/* Bytes that are in memory already, but for those that `input` keeps. */
+static void feed(struct client *client, struct slice bytes)
+{
+    struct client_input *input = client->input;
+
+    assert(!client_is_put_off(client));
+    if (input && input->total) {
+        if (!fill_large(client, &bytes)) {
+            return;
+        }
+        if (input->len == input->total) {
+            handle_large(client, bytes);
+        }
+    } else if (input && bytes.len > 0) {
+        prepend_tail(client, &bytes);
+    }
+    if (may_go_on(client)) {
+        client_take(client, bytes);
+    }
+}
+
+/* What the socket brought in front of what is for MQTT. */
+static void take_wire(struct client *client, struct slice bytes)
+{
+    if (client->state == CLIENT_PROXY) {
+        take_header(client, &bytes);
+    }
+    if (bytes.len == 0 || !may_go_on(client)) {
+        return;
+    }
+    if (!client->is_staged) {
+        client_take(client, bytes);
+    } else if (client_open(client, &bytes)) {
+        feed(client, bytes);
     }
 }
 
 static void read_small(struct client *client)
 {
     struct hub *hub = client->hub;
-    size_t tail = client->input ? client->input->len : 0;
+    struct client_input *input = client->input;
+    size_t tail = input && !input->total ? input->len : 0;
     ssize_t size;
 
-    assert(tail < sizeof(hub->buffer) / 2 + 1);
-    if (tail) {
-        memcpy(hub->buffer, client->input->room->data, tail);
+    assert(tail <= HUB_TAIL_MAX);
+    if (tail && !client->is_staged) {
+        memcpy(hub->buffer, input->room->data, tail);
     }
     size = socket_receive(client->fd, hub->buffer + tail, sizeof(hub->buffer) - tail);
     if (!check_read(client, size)) {
         return;
     }
-    client_input_free(client);
-    client_take(client, slice_of(hub->buffer, tail + (size_t)size));
+    if (unlikely(client->is_staged || client->state == CLIENT_PROXY)) {
+        take_wire(client, slice_of(hub->buffer + tail, (size_t)size));
+    } else {
+        client_input_free(client);
+        client_take(client, slice_of(hub->buffer, tail + (size_t)size));
+    }
 }
 
 void client_go_on(struct client *client)
@@ -379,7 +458,7 @@ void client_go_on(struct client *client)
 
 void client_read(struct client *client)
 {
-    if (client->input && client->input->total) {
+    if (client->input && client->input->total && !client->is_staged) {
         read_large(client);
     } else {
         read_small(client);

@@ -47,7 +47,7 @@ uint8_t *client_reserve(struct client *client, size_t size)
 }
 
 /* A client that is closing stands in a list already, and is written once more from there. */
-static void mark_dirty(struct client *client)
+void client_mark_dirty(struct client *client)
 {
     if (client->is_blocked || client->state == CLIENT_CLOSING) {
         return;
@@ -68,7 +68,7 @@ void client_commit(struct client *client, const uint8_t *end)
 
     metrics_count(client->hub->metrics, METRIC_SENT(*(end - size) >> 4));
     client->answer_size += size;
-    mark_dirty(client);
+    client_mark_dirty(client);
 }
 
 unsigned client_interest(const struct client *client)
@@ -106,11 +106,19 @@ static void set_blocked(struct client *client, bool is_blocked)
     client_update_interest(client);
 }
 
+static void drop_output(struct client *client)
+{
+    output_deinit(&client->output, &client->hub->pool);
+    if (client->is_staged && client->facts->stream) {
+        stream_drop(client->facts->stream, &client->hub->pool);
+    }
+}
+
 /* False: the socket takes no more, or is broken. */
-static bool write_once(struct client *client)
+static bool write_once(struct client *client, struct output *output)
 {
     struct iovec vector[VECTOR_CAP];
-    unsigned len = output_vector(&client->output, vector, VECTOR_CAP);
+    unsigned len = output_vector(output, vector, VECTOR_CAP);
     size_t wanted = 0;
     ssize_t size;
 
@@ -125,13 +133,13 @@ static bool write_once(struct client *client)
     }
     if (size < 0 && size != -EAGAIN && size != -EINTR) {
         /* The read side tells the end, in order with what the peer has still sent. */
-        output_deinit(&client->output, &client->hub->pool);
+        drop_output(client);
         set_blocked(client, false);
         return false;
     }
     if (size > 0) {
         metrics_add(client->hub->metrics, METRIC_BYTES_SENT, (uint64_t)size);
-        output_consume(&client->output, &client->hub->pool, (size_t)size);
+        output_consume(output, &client->hub->pool, (size_t)size);
     }
     if (size > 0 && client->is_held) {
         /* Of one that is not read, the keep alive sees that it reads. */
@@ -144,14 +152,31 @@ static bool write_once(struct client *client)
     return true;
 }
 
+/* Output that waits for its CONNACK stays plain, and what the stages say leaves. */
+static bool write_sealed(struct client *client)
+{
+    struct stream *stream = client->facts->stream;
+
+    return stream && client_seal(client) && !output_is_empty(stream_wire(stream)) &&
+           write_once(client, stream_wire(stream));
+}
+
+static bool write_some(struct client *client)
+{
+    if (unlikely(client->is_staged)) {
+        return write_sealed(client);
+    }
+    return !client->is_unwelcome && write_once(client, &client->output);
+}
+
 void client_flush(struct client *client)
 {
     if (client->state != CLIENT_CLOSING && !client->has_failed) {
         list_remove(&client->link);
     }
-    while (!output_is_empty(&client->output) && !client->is_unwelcome && write_once(client)) {
+    while (client_has_output(client) && write_some(client)) {
     }
-    if (output_is_empty(&client->output)) {
+    if (!client_has_output(client)) {
         client->answer_size = 0;
         set_blocked(client, false);
     }
@@ -163,7 +188,7 @@ void client_flush(struct client *client)
 void client_welcome(struct client *client)
 {
     client->is_unwelcome = false;
-    mark_dirty(client);
+    client_mark_dirty(client);
 }
 
 /* Packets */
@@ -359,7 +384,7 @@ static void put_publish(struct client *client, const struct publication *publica
     }
     metrics_count(hub->metrics, METRIC_PUBLISH_SENT);
     metrics_add(hub->metrics, METRIC_PUBLISH_BYTES_SENT, parts->payload.len);
-    mark_dirty(client);
+    client_mark_dirty(client);
 }
 
 static enum peer_verdict peer_publish(struct client *client, const struct publication *publication,

@@ -45,8 +45,11 @@ static struct step *find_step(const struct reload *reload, const struct server_l
     return NULL;
 }
 
-static int make_listener(struct reload *reload, const struct changes *changes, unsigned index)
+/* What its files hold may have changed although their names did not: with TLS it is a new one. */
+static int make_listener(struct reload *reload, const struct reload_params *params, unsigned index)
 {
+    const struct changes *changes = params->changes;
+    struct stage_source *tls = params->tls ? params->tls[index] : NULL;
     struct server_snapshot *next = &reload->snapshot;
     const struct listener_settings *settings = &next->settings->listeners[index];
     struct server_listener *before =
@@ -55,7 +58,7 @@ static int make_listener(struct reload *reload, const struct changes *changes, u
             : server_get_listener(reload->server, changes->listeners[index]);
     int r = 0;
 
-    if (before && !changes->renews[index]) {
+    if (before && !changes->renews[index] && !tls) {
         next->listeners[index] = server_listener_ref(before);
     } else {
         r = server_listener_new(
@@ -64,6 +67,7 @@ static int make_listener(struct reload *reload, const struct changes *changes, u
                 .settings = settings,
                 .before = before,
                 .worker_len = server_worker_len(reload->server),
+                .tls = tls,
             },
             &next->listeners[index]);
     }
@@ -74,7 +78,7 @@ static int make_listener(struct reload *reload, const struct changes *changes, u
     return r;
 }
 
-static int make_listeners(struct reload *reload, const struct changes *changes)
+static int make_listeners(struct reload *reload, const struct reload_params *params)
 {
     unsigned before_len = server_settings(reload->server)->listener_len;
     unsigned len = reload->snapshot.settings->listener_len;
@@ -91,7 +95,7 @@ static int make_listeners(struct reload *reload, const struct changes *changes)
     }
     reload->snapshot.listener_len = len;
     for (unsigned i = 0; i < len && r == 0; i++) {
-        r = make_listener(reload, changes, i);
+        r = make_listener(reload, params, i);
     }
     return r;
 }
@@ -188,7 +192,7 @@ int reload_new(struct server *server, const struct reload_params *params,
     reload->snapshot.settings = settings_ref(params->next);
     reload->limits = server_core_limits(server, params->next);
     reload->on_passed = params->on_passed;
-    r = make_listeners(reload, params->changes);
+    r = make_listeners(reload, params);
     if (r == 0) {
         r = make_all_opened(reload, params);
     }

@@ -24,7 +24,8 @@ struct reload_params {
     const struct changes *changes;
     const struct reload_socket *sockets; /* descriptors stay the caller's */
     unsigned socket_len;
-    void (*on_passed)(void); /* on a worker: main is to look */
+    struct stage_source **tls; /* as for server_new(), newly loaded */
+    void (*on_passed)(void);   /* on a worker: main is to look */
 };
 
 /* -ENOMEM: nothing has changed. */

@@ -125,7 +125,7 @@ void server_snapshot_deinit(struct server_snapshot *snapshot)
 }
 
 /* Before the workers are there. */
-static int make_listeners(struct server *server, unsigned worker_len)
+static int make_listeners(struct server *server, const struct server_params *params)
 {
     unsigned len = server->settings->listener_len;
     int r = 0;
@@ -140,7 +140,8 @@ static int make_listeners(struct server *server, unsigned worker_len)
             &(struct server_listener_params){
                 .terms = server->settings,
                 .settings = &server->settings->listeners[i],
-                .worker_len = worker_len,
+                .worker_len = params->worker_len,
+                .tls = params->tls ? params->tls[i] : NULL,
             },
             &server->listeners[i]);
     }
@@ -165,7 +166,7 @@ static int make_parts(struct server *server, const struct server_params *params)
     if (!server->hubs) {
         return -ENOMEM;
     }
-    r = make_listeners(server, params->worker_len);
+    r = make_listeners(server, params);
     for (unsigned i = 0; i < params->worker_len && r == 0; i++) {
         r = hub_new(server, server->group, server->core, i, &server->hubs[i]);
         if (server->hubs[i]) {

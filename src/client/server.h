@@ -31,7 +31,9 @@ struct server_params {
     unsigned long file_limit; /* files that the process may open; 0: unknown */
     struct hash_key hash_key;
     struct server_budgets budgets;
-    struct store store; /* of all workers */
+    struct store store;        /* of all workers */
+    struct stage_source **tls; /* one or NULL for each listener, of which references are taken;
+                                  NULL: none at all */
 };
 
 int server_new(const struct server_params *params, struct server **server_out) MUST_CHECK;

@@ -56,6 +56,7 @@ int server_listener_new(const struct server_listener_params *params,
     listener->settings = params->settings;
     listener->terms = settings_ref(params->terms);
     listener->mount = slice_of_text(mount ? mount : "");
+    listener->tls = stage_source_ref(params->tls);
     atomic_init(&listener->refs, 1);
     *listener_out = listener;
     return 0;
@@ -74,6 +75,7 @@ struct server_listener *server_listener_unref(struct server_listener *listener)
     if (listener && atomic_fetch_sub_explicit(&listener->refs, 1, memory_order_acq_rel) == 1) {
         places_unref(listener->places);
         settings_unref(listener->terms);
+        stage_source_unref(listener->tls);
         memory_free(listener);
     }
     return NULL;

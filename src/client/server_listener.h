@@ -11,6 +11,7 @@
 
 #include "config/settings.h"
 #include "metrics/metrics.h"
+#include "net/stream.h"
 
 /*
  * Connections of one listener, with whichever options they came, and what it has counted since it
@@ -26,8 +27,9 @@ struct server_places {
 /* Immutable and counted: one for the server while it is in force, one for each connection. */
 struct server_listener {
     const struct listener_settings *settings; /* part of the terms */
-    struct settings *terms; /* of what a client is told or keeps, these options hold for it */
-    struct slice mount;     /* its mount_point; empty: none */
+    struct settings *terms;   /* of what a client is told or keeps, these options hold for it */
+    struct slice mount;       /* its mount_point; empty: none */
+    struct stage_source *tls; /* NULL: none */
     struct server_places *places;
     _Atomic uint32_t refs;
 };
@@ -36,6 +38,7 @@ struct server_listener_params {
     struct settings *terms;                   /* a reference is taken */
     const struct listener_settings *settings; /* part of them */
     const struct server_listener *before;     /* the same until now; NULL: it opens */
+    struct stage_source *tls;                 /* NULL: none; a reference is taken */
     unsigned worker_len;
 };
 

@@ -139,6 +139,12 @@ struct settings_http {
     unsigned proxy_len;
 };
 
+/* Files and rules of a listener's TLS; none of them, and it has no TLS. */
+struct settings_tls {
+    const char *certfile;
+    const char *keyfile;
+};
+
 /* What becomes of a message for a client whose queue is full. */
 enum settings_queue_policy {
     SETTINGS_QUEUE_DROP_NEWEST,
@@ -173,6 +179,7 @@ struct listener_settings {
     struct settings_proxy proxy;
     struct settings_http http;
     struct settings_certificates certificates;
+    struct settings_tls tls;
     const struct report_place *places; /* as in the settings; its beginning is that of `listener` */
 };
 

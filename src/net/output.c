@@ -260,3 +260,27 @@ void output_consume(struct output *output, struct output_pool *pool, size_t size
         chunk_free(chunk, pool);
     }
 }
+
+static unsigned chunk_len(const struct output *output)
+{
+    unsigned len = 0;
+
+    for (const struct output_chunk *chunk = output->head; chunk; chunk = chunk->next) {
+        len++;
+    }
+    return len;
+}
+
+void output_leave(const struct output *output, struct output_pool *pool)
+{
+    pool->used_len -= chunk_len(output);
+    pool->size -= output->size;
+    pool->packet_len -= output->packet_len;
+}
+
+void output_enter(const struct output *output, struct output_pool *pool)
+{
+    pool->used_len += chunk_len(output);
+    pool->size += output->size;
+    pool->packet_len += output->packet_len;
+}

@@ -70,3 +70,7 @@ unsigned output_vector(const struct output *output, struct iovec *vector, unsign
 
 /* `size` bytes have left. */
 void output_consume(struct output *output, struct output_pool *pool, size_t size);
+
+/* Before the output goes to another worker, and when it has come: what waits is counted there. */
+void output_leave(const struct output *output, struct output_pool *pool);
+void output_enter(const struct output *output, struct output_pool *pool);

@@ -123,11 +123,11 @@ class Broker:
 
     # ---- clients ----
 
-    def open(self, version=4, address=None, source=None, name=""):
-        """A connection on which nothing was sent yet."""
+    def open(self, version=4, address=None, source=None, name="", tls=None):
+        """A connection on which nothing was sent yet; but `tls` begins with that."""
         client = Client(address or self.address, version, source, name)
         self.clients.append(client)
-        return client
+        return client.start_tls(tls) if tls else client
 
     def open_web(self, version=4, address=None, source=None, name="", wrap=None):
         """The same of a client that will ask for WebSocket; `wrap` puts TLS around its socket."""
@@ -149,7 +149,7 @@ class Broker:
         return client
 
     def connect(self, client_id=None, version=4, code=0, address=None, source=None, session=None,
-                before=b"", lasting=False, **fields):
+                before=b"", lasting=False, tls=None, **fields):
         """
         A client whose CONNECT was answered. `session` says whether one must be present, `lasting`
         asks for one that outlives the connection.
@@ -161,7 +161,7 @@ class Broker:
             if version == 5:
                 fields["properties"] = {"session_expiry_interval": 3600,
                                         **fields.get("properties", {})}
-        client = self.open(version, address, source, client_id)
+        client = self.open(version, address, source, client_id, tls)
         client.send(before + wire.connect(client_id, version, **fields))
         client.connack = client.expect("CONNACK", code=code)
         if session is not None:

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 
-from . import wire
+from . import tls, wire
 
 # How long something that must come may take, seconds: generous, since sanitizers are slow.
 PATIENCE = float(os.environ.get("NIGHTJAR_TESTS_PATIENCE", "8"))
@@ -48,6 +48,12 @@ class Client:
     def local(self):
         """ADDRESS:PORT of our side, as the server's log writes it."""
         return "%s:%d" % self.socket.getsockname()[:2]
+
+    def start_tls(self, rules, name="localhost", session=None):
+        """From here on everything goes through TLS."""
+        self.socket = tls.Socket(self.socket, rules, name, session)
+        self.socket.handshake()
+        return self
 
     # ---- sending ----
 

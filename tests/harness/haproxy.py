@@ -32,7 +32,10 @@ class HAProxy:
         self.folder.mkdir()
         places = Places({**places, "dir": str(self.folder)})
         config = self.folder / "haproxy.cfg"
-        config.write_text((GLOBAL + defaults + text).format_map(places))
+        if defaults is None:  # a whole file, as it is
+            config.write_text(text.replace("/run/haproxy/admin.sock", str(self.folder / "stats")))
+        else:
+            config.write_text((GLOBAL + defaults + text).format_map(places))
         checked = subprocess.run(["haproxy", "-c", "-q", "-f", str(config)], capture_output=True,
                                  check=False)
         assert checked.returncode == 0, checked.stderr.decode()

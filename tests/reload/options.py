@@ -11,8 +11,9 @@ import subprocess
 
 import pytest
 
-from harness import proxy, wire
+from harness import proxy, tls, wire
 from harness.broker import binary
+from harness.certificates import Authority
 from harness.process import wait_until
 
 pytestmark = pytest.mark.nightjar("2.0 reloads less, and not as a whole")
@@ -614,6 +615,33 @@ def connection_messages(broker):
     broker.connect("unheard", 4).disconnect()
     broker.reload()
     assert "unheard" not in broker.log()
+
+
+# ---- TLS ----
+
+PAIR = "certfile {dir}/server.crt\nkeyfile {dir}/server.key"
+
+
+def begins_tls(broker):
+    """Who comes later speaks TLS, and who is there goes on without."""
+    authority = Authority(broker.folder)
+    authority.server()
+    before = broker.connect("a", 5)
+    yield
+    broker.connect("b", 5, tls=tls.context(authority.certificate)).ping()
+    before.ping()
+    broker.open(5).send(wire.connect("c", 5))
+    broker.expect_line(r".* disconnected: TLS: wrong version number\.")
+
+
+@case("", PAIR)
+def certfile(broker):
+    yield from begins_tls(broker)
+
+
+@case("", PAIR)
+def keyfile(broker):
+    yield from begins_tls(broker)
 
 
 # ---- all of them ----

@@ -1,0 +1,144 @@
+#pragma once
+
+/*
+ * Stream
+ *
+ * What stands between a socket and the bytes of MQTT: stages, from the socket upwards, such as TLS
+ * and WebSocket. A stage opens what came from below and seals what goes down; none of them reads or
+ * writes a socket. A plain connection has no stream. Owner: the worker of its connection, and it
+ * moves along with that.
+ */
+
+#include "net/output.h"
+
+#include <stdatomic.h>
+
+#define STREAM_STAGES_MAX 2
+
+/* The most bytes that are opened at once, what a stage has kept of earlier ones not counted. */
+#define STREAM_READ_MAX 16384
+
+/* What a stage may open that many to: the rest of a TLS record may have waited inside. */
+#define STREAM_PLAIN_CAP (2 * STREAM_READ_MAX + 1024)
+
+/* A stage seals no more while so much of its own waits. */
+#define STREAM_WIRE_HIGH ((uint32_t)64 * 1024)
+
+/* Room to put pieces together in before they are sealed: one TLS record. */
+#define STREAM_GATHER_CAP 16384
+
+/* What is found out about the bytes from below. */
+enum stage_verdict {
+    STAGE_OK,
+    STAGE_END,   /* the peer has closed this stage in good order */
+    STAGE_FAILED /* nothing that comes behind means anything */
+};
+
+/* What a call may use of its worker: `plain` and `gather` are the same for all connections, so
+ * nothing stays in them beyond it. */
+struct stage_io {
+    struct output_pool *pool;
+    uint8_t *plain;   /* STREAM_PLAIN_CAP: where a stage that can't open in place opens to */
+    uint8_t *gather;  /* STREAM_GATHER_CAP */
+    uint64_t now_ms;  /* of the loop's clock */
+    const char *text; /* out, beside STAGE_FAILED: why; for ever */
+};
+
+struct stage;
+
+struct stage_ops {
+    const char *name; /* in front of why it failed; NULL: the text stands for itself */
+
+    /*
+     * Takes all of `*bytes`, which lie in memory of the worker that may be written to, and leaves
+     * there what they hold for the stage above: in the same place, or in io->plain. What is
+     * incomplete it keeps. What it answers by itself goes into its wire.
+     */
+    enum stage_verdict (*open)(struct stage *stage, struct slice *bytes, struct stage_io *io);
+
+    /* Takes from the front of `above` and appends to its wire, until that is above
+     * STREAM_WIRE_HIGH. Only while it is ready. -errno: the connection is of no more use. */
+    int (*seal)(struct stage *stage, struct output *above, struct stage_io *io);
+
+    /* Whether its handshake is over: nothing passes it before. */
+    bool (*is_ready)(const struct stage *stage);
+
+    /* The last that we say, into its wire; at most once. `is_failed`: its own answer to what failed
+     * it stands there already. */
+    void (*end)(struct stage *stage, bool is_failed, struct stage_io *io);
+
+    /* Frees it; its wire is empty by then. */
+    void (*free)(struct stage *stage);
+};
+
+/* The first member of every stage; `ops` is set by whoever makes it, and the rest is zero. */
+struct stage {
+    const struct stage_ops *ops;
+    struct output wire; /* for the stage below, or the socket */
+};
+
+struct stream {
+    struct stage *stages[STREAM_STAGES_MAX]; /* from the socket upwards */
+    uint8_t len;
+    uint8_t verdict; /* enum stage_verdict, of the stage that failed or ended first */
+    bool has_ended;  /* our last was said */
+    const char *name;
+    const char *text; /* why it failed */
+};
+
+/* Without stages. -ENOMEM. */
+int stream_new(struct stream **stream_out) MUST_CHECK;
+
+/* The stage is the stream's: on top of those that are there. */
+void stream_push(struct stream *stream, struct stage *stage);
+
+/* Accepts NULL. */
+struct stream *stream_free(struct stream *stream, struct output_pool *pool);
+
+/*
+ * Opens what came from the socket, all of it: `*bytes` becomes what is for MQTT. `verdict` tells
+ * whether more can come; what is in `*bytes` came before the end. The bytes in front of `*bytes`,
+ * as many as there are in front of both places of struct stage_io, may be written to afterwards.
+ */
+void stream_open(struct stream *stream, struct slice *bytes, struct stage_io *io);
+
+/* Takes from the front of `plain` as much as the stages may hold. -errno. */
+int stream_seal(struct stream *stream, struct output *plain, struct stage_io *io) MUST_CHECK;
+
+/* When all is sealed that should be: the last words of every stage. */
+void stream_end(struct stream *stream, struct stage_io *io);
+
+/* What is to be written to the socket. */
+static inline struct output *stream_wire(const struct stream *stream)
+{
+    return &stream->stages[0]->wire;
+}
+
+/* Bytes that wait in all stages. */
+size_t stream_size(const struct stream *stream);
+
+/* Lets go of what waits. */
+void stream_drop(struct stream *stream, struct output_pool *pool);
+
+/* Between the pools of two workers: what waits is no more counted here, is counted here. */
+void stream_leave(const struct stream *stream, struct output_pool *pool);
+void stream_enter(const struct stream *stream, struct output_pool *pool);
+
+/*
+ * Makes a listener's stages of one kind: with TLS, what certificates and keys became. Immutable and
+ * counted; any thread.
+ */
+struct stage_source {
+    const struct stage_source_ops *ops;
+    _Atomic uint32_t refs; /* 1 from whoever makes it */
+};
+
+struct stage_source_ops {
+    /* For a connection that this worker accepted. -errno. */
+    int (*make)(struct stage_source *source, unsigned worker, struct stage **stage_out);
+    void (*free)(struct stage_source *source);
+};
+
+/* Accept NULL. */
+struct stage_source *stage_source_ref(struct stage_source *source);
+struct stage_source *stage_source_unref(struct stage_source *source);

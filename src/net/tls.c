@@ -1,0 +1,456 @@
+#include "net/tls.h"
+
+#include "base/memory.h"
+
+#include <openssl/bio.h>
+#include <openssl/conf.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/*
+ * OpenSSL never sees a socket: it reads from the bytes at hand and writes into the stage's wire. A
+ * record that is not complete it keeps itself, and gives its buffers back when there is none.
+ *
+ * Its memory is counted with ours, so that memory_limit sees it, but never refused: OpenSSL does
+ * not get over a failed allocation in every place. Who is let in is asked before instead.
+ */
+
+/* Owner: main. */
+struct tls_library {
+    BIO_METHOD *method;
+    unsigned worker_len;
+    OSSL_LIB_CTX *contexts[];
+};
+
+/* Immutable and counted. */
+struct tls_source {
+    struct stage_source source;
+    const BIO_METHOD *method;
+    unsigned worker_len;
+    SSL_CTX *contexts[]; /* one for each worker */
+};
+
+/* Owner: its stream. */
+struct tls_stage {
+    struct stage stage;
+    SSL *ssl;
+    bool is_ready;
+    struct slice in;     /* in a call: what was not read yet */
+    struct stage_io *io; /* in a call */
+};
+
+/* Memory */
+
+static void *count_alloc(size_t size, const char *file, int line)
+{
+    bool was_exempt = memory_exempt(true);
+    void *memory = size > 0 ? memory_alloc(size) : NULL;
+
+    (void)file;
+    (void)line;
+    memory_exempt(was_exempt);
+    return memory;
+}
+
+static void *count_resize(void *memory, size_t size, const char *file, int line)
+{
+    bool was_exempt = memory_exempt(true);
+    void *resized = memory_resize(memory, size);
+
+    (void)file;
+    (void)line;
+    memory_exempt(was_exempt);
+    return resized;
+}
+
+static void count_free(void *memory, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    memory_free(memory);
+}
+
+/* What OpenSSL calls for bytes */
+
+static int bio_read(BIO *bio, char *to, int size)
+{
+    struct tls_stage *tls = BIO_get_data(bio);
+    size_t len = MIN(tls->in.len, (size_t)size);
+
+    BIO_clear_retry_flags(bio);
+    if (len == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(to, tls->in.data, len);
+    tls->in = slice_skip(tls->in, len);
+    return (int)len;
+}
+
+static int bio_write(BIO *bio, const char *bytes, int size)
+{
+    struct tls_stage *tls = BIO_get_data(bio);
+    struct output *wire = &tls->stage.wire;
+    uint8_t *at = output_reserve(wire, tls->io->pool, (size_t)size);
+
+    if (!at) {
+        return -1;
+    }
+    memcpy(at, bytes, (size_t)size);
+    output_commit(wire, tls->io->pool, at + size, false);
+    return size;
+}
+
+static long bio_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static BIO_METHOD *make_method(void)
+{
+    BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stage");
+
+    if (!method || !BIO_meth_set_read(method, bio_read) || !BIO_meth_set_write(method, bio_write) ||
+        !BIO_meth_set_ctrl(method, bio_control)) {
+        BIO_meth_free(method);
+        return NULL;
+    }
+    return method;
+}
+
+/* The stage */
+
+static struct tls_stage *tls_of(const struct stage *stage)
+{
+    return CONTAINER_OF((struct stage *)(uintptr_t)stage, struct tls_stage, stage);
+}
+
+static void begin_call(struct tls_stage *tls, struct slice in, struct stage_io *io)
+{
+    ERR_clear_error();
+    tls->in = in;
+    tls->io = io;
+}
+
+/* What OpenSSL made of the last call that brought nothing. */
+static enum stage_verdict judge(const struct tls_stage *tls, int result, struct stage_io *io)
+{
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ: return STAGE_OK;
+    case SSL_ERROR_ZERO_RETURN: return STAGE_END;
+    default: break;
+    }
+    io->text = ERR_reason_error_string(ERR_peek_error());
+    if (!io->text) {
+        io->text = "out of memory";
+    }
+    return STAGE_FAILED;
+}
+
+static enum stage_verdict tls_open(struct stage *stage, struct slice *bytes, struct stage_io *io)
+{
+    struct tls_stage *tls = tls_of(stage);
+    size_t size = 0;
+    int result = 1;
+
+    assert(bytes->len <= STREAM_READ_MAX);
+    begin_call(tls, *bytes, io);
+    if (!tls->is_ready) {
+        result = SSL_accept(tls->ssl);
+        tls->is_ready = result == 1;
+    }
+    while (result > 0) {
+        assert(size < STREAM_PLAIN_CAP);
+        result = SSL_read(tls->ssl, io->plain + size, (int)(STREAM_PLAIN_CAP - size));
+        size += result > 0 ? (size_t)result : 0;
+    }
+    *bytes = slice_of(io->plain, size);
+    return judge(tls, result, io);
+}
+
+/* What lies in small pieces goes into one record. */
+static struct slice gather(const struct output *above, uint8_t *room)
+{
+    struct iovec vector[64];
+    unsigned len = output_vector(above, vector, ARRAY_LEN(vector));
+    size_t size = 0;
+
+    assert(len > 0);
+    if (vector[0].iov_len >= STREAM_GATHER_CAP) {
+        return slice_of(vector[0].iov_base, STREAM_GATHER_CAP);
+    }
+    for (unsigned i = 0; i < len && size < STREAM_GATHER_CAP; i++) {
+        size_t part = MIN(vector[i].iov_len, STREAM_GATHER_CAP - size);
+
+        memcpy(room + size, vector[i].iov_base, part);
+        size += part;
+    }
+    return slice_of(room, size);
+}
+
+static int tls_seal(struct stage *stage, struct output *above, struct stage_io *io)
+{
+    struct tls_stage *tls = tls_of(stage);
+
+    while (!output_is_empty(above) && stage->wire.size <= STREAM_WIRE_HIGH) {
+        struct slice piece = gather(above, io->gather);
+        int result;
+
+        begin_call(tls, slice_of(NULL, 0), io);
+        result = SSL_write(tls->ssl, piece.data, (int)piece.len);
+        if (result <= 0) {
+            return -ENOMEM;
+        }
+        output_consume(above, io->pool, (size_t)result);
+    }
+    return 0;
+}
+
+static bool tls_is_ready(const struct stage *stage)
+{
+    return tls_of(stage)->is_ready;
+}
+
+/* An alert that says what is wrong was written when it was found. */
+static void tls_end(struct stage *stage, bool is_failed, struct stage_io *io)
+{
+    struct tls_stage *tls = tls_of(stage);
+
+    if (tls->is_ready && !is_failed) {
+        begin_call(tls, slice_of(NULL, 0), io);
+        SSL_shutdown(tls->ssl);
+    }
+}
+
+static void tls_free(struct stage *stage)
+{
+    struct tls_stage *tls = tls_of(stage);
+
+    assert(output_is_empty(&stage->wire));
+    SSL_free(tls->ssl);
+    memory_free(tls);
+}
+
+static const struct stage_ops stage_ops = {
+    .name = "TLS",
+    .open = tls_open,
+    .seal = tls_seal,
+    .is_ready = tls_is_ready,
+    .end = tls_end,
+    .free = tls_free,
+};
+
+/* The source */
+
+static struct tls_source *source_of(struct stage_source *source)
+{
+    return CONTAINER_OF(source, struct tls_source, source);
+}
+
+static int make_stage(struct stage_source *source, unsigned worker, struct stage **stage_out)
+{
+    struct tls_source *tls_source = source_of(source);
+    struct tls_stage *tls = memory_alloc_zero(1, sizeof(*tls));
+    BIO *bio;
+
+    assert(worker < tls_source->worker_len);
+    if (!tls) {
+        return -ENOMEM;
+    }
+    tls->stage.ops = &stage_ops;
+    tls->ssl = SSL_new(tls_source->contexts[worker]);
+    bio = tls->ssl ? BIO_new(tls_source->method) : NULL;
+    if (!bio) {
+        tls_free(&tls->stage);
+        return -ENOMEM;
+    }
+    BIO_set_data(bio, tls);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(tls->ssl, bio, bio);
+    SSL_set_accept_state(tls->ssl);
+    *stage_out = &tls->stage;
+    return 0;
+}
+
+static void free_source(struct stage_source *source)
+{
+    struct tls_source *tls_source = source_of(source);
+
+    for (unsigned i = 0; i < tls_source->worker_len; i++) {
+        SSL_CTX_free(tls_source->contexts[i]);
+    }
+    memory_free(tls_source);
+}
+
+static const struct stage_source_ops source_ops = {
+    .make = make_stage,
+    .free = free_source,
+};
+
+static PRINTF_LIKE(3, 4) int fail(struct tls_error *error, const char *option, const char *format,
+                                  ...)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_error());
+    va_list arguments;
+    size_t len;
+
+    error->option = option;
+    va_start(arguments, format);
+    vsnprintf(error->text, sizeof(error->text), format, arguments);
+    va_end(arguments);
+    len = strlen(error->text);
+    if (reason) {
+        snprintf(error->text + len, sizeof(error->text) - len, " (%s)", reason);
+    }
+    return TLS_WRONG;
+}
+
+/* Nobody is there to type one. */
+static int no_password(char *room, int size, int is_writing, void *context)
+{
+    (void)room;
+    (void)size;
+    (void)is_writing;
+    (void)context;
+    return -1;
+}
+
+static void set_rules(SSL_CTX *context)
+{
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                  SSL_MODE_ENABLE_PARTIAL_WRITE);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_default_passwd_cb(context, no_password);
+}
+
+static int load_certificate(SSL_CTX *context, const struct settings_tls *settings,
+                            struct tls_error *error)
+{
+    if (SSL_CTX_use_certificate_chain_file(context, settings->certfile) != 1) {
+        return fail(error, "certfile", "Unable to load server certificate \"%s\". Check certfile.",
+                    settings->certfile);
+    }
+    if (SSL_CTX_use_PrivateKey_file(context, settings->keyfile, SSL_FILETYPE_PEM) != 1) {
+        return fail(error, "keyfile", "Unable to load server key file \"%s\". Check keyfile.",
+                    settings->keyfile);
+    }
+    if (SSL_CTX_check_private_key(context) != 1) {
+        return fail(error, "keyfile", "Server certificate/key are inconsistent: \"%s\".",
+                    settings->keyfile);
+    }
+    return TLS_OK;
+}
+
+static int make_context(const struct tls_library *library, unsigned worker,
+                        const struct settings_tls *settings, struct tls_error *error,
+                        SSL_CTX **context_out)
+{
+    SSL_CTX *context = SSL_CTX_new_ex(library->contexts[worker], NULL, TLS_server_method());
+
+    *context_out = context;
+    if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION)) {
+        return -ENOMEM;
+    }
+    set_rules(context);
+    return load_certificate(context, settings, error);
+}
+
+bool tls_is_wanted(const struct listener_settings *settings)
+{
+    return settings->tls.certfile || settings->tls.keyfile;
+}
+
+static int check_files(const struct settings_tls *settings, struct tls_error *error)
+{
+    if (!settings->keyfile) {
+        return fail(error, "certfile", "certfile needs keyfile.");
+    }
+    if (!settings->certfile) {
+        return fail(error, "keyfile", "keyfile needs certfile.");
+    }
+    return TLS_OK;
+}
+
+int tls_source_new(struct tls_library *library, const struct listener_settings *settings,
+                   struct tls_error *error, struct stage_source **source_out)
+{
+    size_t size = library->worker_len * sizeof(SSL_CTX *);
+    struct tls_source *source = memory_alloc_zero(1, sizeof(*source) + size);
+    int r;
+
+    if (!source) {
+        return -ENOMEM;
+    }
+    source->source.ops = &source_ops;
+    atomic_init(&source->source.refs, 1);
+    source->method = library->method;
+    source->worker_len = library->worker_len;
+    ERR_clear_error();
+    r = check_files(&settings->tls, error);
+    for (unsigned i = 0; i < library->worker_len && r == 0; i++) {
+        r = make_context(library, i, &settings->tls, error, &source->contexts[i]);
+    }
+    if (r != 0) {
+        stage_source_unref(&source->source);
+        return r;
+    }
+    *source_out = &source->source;
+    return TLS_OK;
+}
+
+/* The library */
+
+/* The machine's own rules for all that use OpenSSL, where there are any. */
+static bool load_rules(OSSL_LIB_CTX *context)
+{
+    char *path = CONF_get1_default_config_file();
+    bool is_good = path && (access(path, R_OK) < 0 || OSSL_LIB_CTX_load_config(context, path) == 1);
+
+    OPENSSL_free(path);
+    return is_good;
+}
+
+int tls_library_new(unsigned worker_len, struct tls_library **library_out)
+{
+    CLEANUP(tls_library_free) struct tls_library *library = NULL;
+
+    /* Only before OpenSSL has taken any itself. */
+    CRYPTO_set_mem_functions(count_alloc, count_resize, count_free);
+    library = memory_alloc_zero(1, sizeof(*library) + worker_len * sizeof(library->contexts[0]));
+    if (!library) {
+        return -ENOMEM;
+    }
+    library->worker_len = worker_len;
+    library->method = make_method();
+    if (!library->method) {
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < worker_len; i++) {
+        library->contexts[i] = OSSL_LIB_CTX_new();
+        if (!library->contexts[i] || !load_rules(library->contexts[i])) {
+            return -ENOMEM;
+        }
+    }
+    *library_out = TAKE(library);
+    return 0;
+}
+
+struct tls_library *tls_library_free(struct tls_library *library)
+{
+    if (library) {
+        for (unsigned i = 0; i < library->worker_len; i++) {
+            OSSL_LIB_CTX_free(library->contexts[i]);
+        }
+        BIO_meth_free(library->method);
+        memory_free(library);
+    }
+    return NULL;
+}

@@ -1,0 +1,40 @@
+#pragma once
+
+/*
+ * TLS
+ *
+ * The stage that speaks TLS as a server, with OpenSSL 3. What a listener was given is loaded once,
+ * for every worker apart: OpenSSL takes locks in whatever two threads share. It is used by any
+ * worker, and made by main.
+ */
+
+#include "config/settings.h"
+#include "net/stream.h"
+
+struct tls_library;
+
+/* One for the process, before there are listeners. -errno. */
+int tls_library_new(unsigned worker_len, struct tls_library **library_out) MUST_CHECK;
+
+/* After all that was made with it. */
+struct tls_library *tls_library_free(struct tls_library *library);
+
+enum tls_verdict {
+    TLS_OK,
+    TLS_WRONG /* an option or the file that it names */
+};
+
+/* What is wrong: a sentence without its end, and where to look. */
+struct tls_error {
+    const char *option;
+    char text[512];
+};
+
+/* Whether a listener with these settings speaks TLS. */
+bool tls_is_wanted(const struct listener_settings *settings);
+
+/* Loads what the settings name. The verdict, with `error`; -errno. Main. */
+int tls_source_new(struct tls_library *library, const struct listener_settings *settings,
+                   struct tls_error *error, struct stage_source **source_out) MUST_CHECK;
+
+DEFINE_CLEANUP(struct tls_library *, tls_library_free)
