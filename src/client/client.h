@@ -16,6 +16,7 @@
 #include "loop/worker.h"
 #include "metrics/metrics.h"
 #include "mqtt/decode.h"
+#include "net/forwarded.h"
 #include "net/output.h"
 #include "net/proxy.h"
 #include "net/stream.h"
@@ -195,7 +196,14 @@ void client_input_free(struct client *client);
 bool client_is_put_off(const struct client *client);
 void client_go_on(struct client *client);
 
+/* Its request for an upgrade was answered; a proxy's may tell whose it is. False: who that is may
+ * not come in. */
+bool client_on_upgrade(struct client *client, const struct stage_io *io);
+
 /* wire.c: of clients that are staged */
+
+/* Whose word about the client's address is taken from HTTP. */
+struct forwarded_trust client_forwarders(const struct client *client);
 
 /* What the bytes of the socket hold for MQTT takes their place. False: the client is lost. */
 bool client_open(struct client *client, struct slice *bytes);

@@ -120,7 +120,7 @@ static const struct option_choice protocol_choices[] = {
     {"agent",                        SETTINGS_PROTOCOL_AGENT},
     {"websockets",SETTINGS_PROTOCOL_WEBSOCKETS},
     {"http_api",             SETTINGS_PROTOCOL_LATER, true},
-    {0                   },
+    {0                       },
 };
 
 static const struct option_choice keyform_choices[] = {

@@ -9,6 +9,7 @@
  * moves along with that.
  */
 
+#include "base/address.h"
 #include "net/output.h"
 
 #include <stdatomic.h>
@@ -34,6 +35,9 @@ enum stage_verdict {
     STAGE_FAILED /* nothing that comes behind means anything */
 };
 
+/* What became of a request to speak another protocol from now on. */
+enum stage_upgrade { STAGE_NOT_ASKED, STAGE_UPGRADED, STAGE_NOT_UPGRADED };
+
 /* What a call may use of its worker: `plain` and `gather` are the same for all connections, so
  * nothing stays in them beyond it. */
 struct stage_io {
@@ -42,6 +46,11 @@ struct stage_io {
     uint8_t *gather;  /* STREAM_GATHER_CAP */
     uint64_t now_ms;  /* of the loop's clock */
     const char *text; /* out, beside STAGE_FAILED: why; for ever */
+
+    /* Out, of a stage that is asked for an upgrade. */
+    uint8_t upgrade;     /* enum stage_upgrade */
+    bool has_peer;       /* it was told who the client is */
+    struct address peer; /* who */
 };
 
 struct stage;

@@ -89,6 +89,7 @@ static enum stage_verdict refuse(struct websocket_stage *stage, enum http_status
     char answer[HTTP_REFUSAL_CAP];
     size_t len = http_format_refusal(answer, status, text);
 
+    io->upgrade = STAGE_NOT_UPGRADED;
     /* Without memory for it, it is just closed. */
     (void)say(stage, slice_of(answer, len), slice_of(NULL, 0), io);
     return fail(io, text);
@@ -111,18 +112,15 @@ static enum stage_verdict upgrade(struct websocket_stage *stage,
     }
     stage->handshake = handshake_free(stage->handshake);
     stage->is_open = true;
+    io->upgrade = STAGE_UPGRADED;
     return STAGE_OK;
 }
 
 static void find_peer(const struct websocket_rules *rules, const struct http_request *request,
                       struct stage_io *io)
 {
-    io->peer = rules->peer;
-    io->has_peer = true;
-    if (forwarded_trusts(&rules->proxies, &rules->peer) &&
-        !forwarded_find(request, &rules->proxies, &io->peer)) {
-        io->peer = rules->peer;
-    }
+    io->has_peer = forwarded_trusts(&rules->proxies, &rules->peer) &&
+                   forwarded_find(request, &rules->proxies, &io->peer);
 }
 
 static enum stage_verdict answer(struct websocket_stage *stage, const struct http_request *request,
@@ -134,6 +132,7 @@ static enum stage_verdict answer(struct websocket_stage *stage, const struct htt
     find_peer(rules, request, io);
     websocket_answer(request, rules->origins, &answer);
     if (answer.is_foreign_origin) {
+        io->upgrade = STAGE_NOT_UPGRADED;
         return fail(io, answer.text);
     }
     return answer.status == HTTP_SWITCHING_PROTOCOLS
