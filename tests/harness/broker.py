@@ -129,20 +129,20 @@ class Broker:
         self.clients.append(client)
         return client.start_tls(tls) if tls else client
 
-    def open_web(self, version=4, address=None, source=None, name="", wrap=None):
-        """The same of a client that will ask for WebSocket; `wrap` puts TLS around its socket."""
-        client = WebSocketClient(address or self.address, version, source, name, wrap=wrap)
+    def open_web(self, version=4, address=None, source=None, name="", tls=None, before=b""):
+        """The same of a client that will ask for WebSocket, behind bytes that come before TLS."""
+        client = WebSocketClient(address or self.address, version, source, name)
         self.clients.append(client)
-        return client
+        if before:
+            client.send_raw(before)
+        return client.start_tls(tls) if tls else client
 
-    def connect_web(self, client_id=None, version=4, address=None, wrap=None, before=b"",
-                    headers=None, **fields):
+    def connect_web(self, client_id=None, version=4, address=None, tls=None, before=b"",
+                    headers=None, source=None, **fields):
         """A client of WebSocket whose CONNECT was answered."""
         if client_id is None:
             client_id = f"client-{next(self._numbers)}"
-        client = self.open_web(version, address, None, client_id, wrap)
-        if before:
-            client.send_raw(before)
+        client = self.open_web(version, address, source, client_id, tls, before)
         client.upgrade(**headers or {})
         client.send(wire.connect(client_id, version, **fields))
         client.connack = client.expect("CONNACK", code=0)

@@ -56,10 +56,8 @@ def request(path="/mqtt", key=KEY, protocol="mqtt", version="13", method="GET", 
 
 
 class WebSocketClient(Client):
-    def __init__(self, *given, wrap=None, **fields):
+    def __init__(self, *given, **fields):
         super().__init__(*given, **fields)
-        if wrap:
-            self.socket = wrap(self.socket)
         self.raw = b""
         self.is_upgraded = False
         self.controls = []  # (opcode, payload) of what came
