@@ -186,6 +186,15 @@ try() {
     echo "On a bare Debian 12: $command works."
 }
 
+try_tls() {
+    local setup publish
+    setup=$(readme_command tls-setup)
+    publish=$(readme_command tls-publish)
+    echo "On a bare Debian 12: TLS through HAProxy, as README says"
+    enter 1200 bare_tls.sh "$setup" "$publish"
+    echo "On a bare Debian 12: TLS through HAProxy works."
+}
+
 only=
 case "${1:-} ${2:-}" in
 " ") ;;
@@ -207,6 +216,7 @@ make_base
 make_root
 if [ "$only" != test ]; then
     try run 1200
+    try_tls
 fi
 if [ "$only" != run ]; then
     try test 5400

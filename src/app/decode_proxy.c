@@ -149,6 +149,9 @@ static int decode(struct slice bytes, FILE *out)
         fprintf(out, "not whole: %zu bytes, and the header goes on\n", bytes.len);
         return 1;
     }
+    if (verdict == PROXY_REFUSED && proxy_refusal(parser) == PROXY_REFUSAL_MEMORY) {
+        return -ENOMEM;
+    }
     if (verdict == PROXY_REFUSED) {
         fprintf(out, "refused: %s (at byte %zu of %zu)\n",
                 proxy_refusal_word(proxy_refusal(parser)), used, bytes.len);

@@ -91,8 +91,8 @@ struct client {
     bool is_unkept : 1;     /* not read: too much waits for the store */
     bool is_pending : 1;    /* CONNECT has not come: in the hub's list of these */
     bool is_counted : 1;    /* among the connections of its address */
-    bool is_vouched : 1;    /* its user name is that of a certificate */
     bool is_staged : 1;     /* its bytes go through the stages of a stream */
+    bool is_vouched : 1;    /* its user name is that of a certificate */
     bool is_held;           /* not read: it does not read our answers */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */
 

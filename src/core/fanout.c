@@ -19,6 +19,9 @@
 
 #define FIRST_TARGETS 16
 
+/* Looking at so many targets for a session that is merged costs as much as one delivery. */
+#define TARGETS_OF_A_DELIVERY 8u
+
 /* A list, or one session. */
 struct fanout_target {
     struct subscriber_list *list; /* NULL: `single` */
@@ -193,7 +196,7 @@ void fanout_serve(struct shard *shard, struct publication *publication, struct s
         fanout_go_on(shard);
         return;
     }
-    shard->budget -= (unsigned)MIN(walk.total, (uint64_t)shard->budget);
+    shard_charge_many(shard, walk.total);
     serve_at_once(&walk);
 }
 
@@ -238,6 +241,7 @@ static void deliver_merged(struct shard *shard, struct publication *publication,
         return;
     }
     session->merged = fanout->serial;
+    shard_charge_many(shard, (fanout->len - fanout->at) / TARGETS_OF_A_DELIVERY);
     merge_init(&merge, session, publication);
     for (uint32_t i = fanout->at; i < fanout->len; i++) {
         struct subscriber *row = row_of(session, &fanout->targets[i]);
@@ -270,7 +274,7 @@ static bool serve_one(struct shard *shard, struct publication *publication)
     } else if (row->session) {
         session_deliver(shard, row->session, publication, row, target->node);
     }
-    shard->budget--;
+    shard_charge(shard);
     return target->list != NULL;
 }
 

@@ -346,7 +346,8 @@ static inline void fixture_iterate(struct fixture *fixture, unsigned worker)
     fanout_go_on(shard);
     fixture_drain(fixture, worker);
     store_collect(shard);
-    while ((timer = wheel_pop(&shard->wheel, &budget)) != NULL) {
+    shard_share_budget(shard);
+    while (shard->budget > 0 && (timer = wheel_pop(&shard->wheel, &budget)) != NULL) {
         assert_int_equal(timer->kind, SHARD_TIMER_SESSION);
         shard_on_timer(shard, timer);
     }
@@ -362,7 +363,8 @@ static inline bool fixture_has_work(const struct fixture *fixture)
         const struct fixture_worker *worker = &fixture->workers[i];
 
         if (fixture_queue_len(&worker->pending) || fixture_queue_len(&worker->mailbox) ||
-            shard_has_work(worker->shard) || rcu_waiting(&worker->shard->reader)) {
+            shard_has_work(worker->shard) || wheel_has_due(&worker->shard->wheel) ||
+            rcu_waiting(&worker->shard->reader)) {
             return true;
         }
     }

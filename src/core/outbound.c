@@ -279,16 +279,6 @@ void outbound_finish(struct outbound *outbound, struct delivery *delivery)
     pop_done(outbound);
 }
 
-bool outbound_has_shared(const struct outbound *outbound)
-{
-    for (uint32_t i = 0; i < outbound->len; i++) {
-        if (delivery_at(outbound, i)->share) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void outbound_each(const struct outbound *outbound, outbound_look_fn look, void *context)
 {
     for (uint32_t i = 0; i < outbound->len; i++) {

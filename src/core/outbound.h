@@ -128,9 +128,6 @@ struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id);
 /* Lets go of what a delivery holds. */
 void delivery_let_go(struct delivery *delivery);
 
-/* Whether any delivery is a group's. */
-bool outbound_has_shared(const struct outbound *outbound);
-
 /* Looks at all that are not over, in order. */
 typedef void (*outbound_look_fn)(void *context, const struct delivery *delivery);
 void outbound_each(const struct outbound *outbound, outbound_look_fn look, void *context);

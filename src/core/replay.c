@@ -426,12 +426,16 @@ void replay_stop(struct shard *shard, struct session *session, uint32_t node)
     }
 }
 
-void replay_stop_all(struct shard *shard, struct session *session)
+unsigned replay_stop_some(struct shard *shard, struct session *session, unsigned max)
 {
+    unsigned len = 0;
+
     assert_owner(shard->worker);
-    while (session->replays) {
+    for (; len < max && session->replays; len++) {
         stop_one(CONTAINER_OF(session->replays->all.next, struct replay, link));
+        shard_charge(shard);
     }
+    return len;
 }
 
 void replay_resume(struct shard *shard, struct session *session)

@@ -33,9 +33,11 @@ int replay_start(struct shard *shard, struct session *session,
 bool replay_holds_back(const struct shard *shard, const struct session *session, uint32_t node,
                        uint64_t retained_number);
 
-/* The subscription at this node is gone, or all of the session's are. */
+/* The subscription at this node is gone. */
 void replay_stop(struct shard *shard, struct session *session, uint32_t node);
-void replay_stop_all(struct shard *shard, struct session *session);
+
+/* The session is over: stops up to so many, and answers how many. */
+unsigned replay_stop_some(struct shard *shard, struct session *session, unsigned max);
 
 /* The session's peer has room again. */
 void replay_resume(struct shard *shard, struct session *session);

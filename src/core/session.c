@@ -13,9 +13,16 @@
 /*
  * Life of a session: connected, then perhaps away (its timer waits for the will's delay or the
  * expiry, whichever is first), then over. A session that is over is out of the table of ids at
- * once, so that its id may be used again, and is freed when its subscriptions are removed (in
- * slices) and no fan-out holds it.
+ * once, so that its id may be used again. What it has left goes in slices, however much that is:
+ * replays, then subscriptions, then its queue. It is freed when all that is gone and no fan-out
+ * holds it.
+ *
+ * A queue is sent in slices, too. What comes while one is under way goes behind it as behind any
+ * queue.
  */
+
+/* Of a session that ends so much goes at once: as a rule that is all. */
+#define GONE_AT_ONCE 16u
 
 struct slice session_id(const struct session *session)
 {
@@ -93,7 +100,7 @@ static int session_new(struct shard *shard, struct slice id, uint64_t hash,
     }
     memcpy(session->id, id.data, id.len);
     session->id_len = (uint16_t)id.len;
-    list_init(&session->ended);
+    list_init(&session->in_shard);
     wheel_timer_init(&session->timer, SHARD_TIMER_SESSION);
     r = table_add(&shard->sessions, &session->link, hash);
     if (r < 0) {
@@ -175,7 +182,7 @@ void session_count_waiting(struct shard *shard, struct session *session)
 static void session_free_if_unused(struct session *session)
 {
     if (session->is_over && session->subscriptions.len == 0 && session->pins == 0 &&
-        !list_is_linked(&session->ended)) {
+        !list_is_linked(&session->in_shard)) {
         /* Room may have been made for a subscription that then came to nothing. */
         subscriptions_deinit(&session->subscriptions);
         memory_free(session);
@@ -206,47 +213,63 @@ void session_end(struct shard *shard, struct session *session)
     table_remove(&shard->sessions, &session->link);
     give_place(shard->core);
     wheel_disarm(&session->timer);
-    replay_stop_all(shard, session);
-    if (!outbound_has_shared(&session->outbound)) {
-        outbound_deinit(&session->outbound);
-    }
     inbound_deinit(&session->inbound);
     session->will = message_unref(session->will);
-    list_push(&shard->ended, &session->ended);
-    session_clean_up(shard, MIN(shard->limits.cleanup_budget, 16u));
+    list_remove(&session->in_shard);
+    list_push(&shard->ended, &session->in_shard);
+    shard_charge(shard);
+    session_clean_up(shard, MIN(shard->limits.cleanup_budget, GONE_AT_ONCE), GONE_AT_ONCE);
 }
 
-/* Not before the session has left its groups. Answers what is left of the budget. */
-static unsigned hand_on_deliveries(struct shard *shard, struct session *session, unsigned budget)
+/* What a clean-up may still do. */
+struct cleanup {
+    unsigned removals;
+    unsigned deliveries;
+};
+
+static void remove_subscriptions(struct shard *shard, struct session *session, struct cleanup *left)
+{
+    uint32_t cursor = 0;
+
+    for (; left->removals > 0 && session->subscriptions.len > 0; left->removals--) {
+        router_remove(shard, session, subscriptions_any(&session->subscriptions, &cursor));
+        shard_charge(shard);
+    }
+}
+
+/* Not before the session has left its groups. */
+static void let_go_of_queue(struct shard *shard, struct session *session, struct cleanup *left)
 {
     struct delivery delivery;
 
-    for (; budget > 0 && outbound_pop(&session->outbound, &delivery); budget--) {
+    while (left->deliveries > 0 && left->removals > 0 &&
+           outbound_pop(&session->outbound, &delivery)) {
+        left->deliveries--;
+        left->removals -= delivery.share != NULL;
         share_hand_on(shard, &delivery);
+        shard_charge(shard);
     }
     if (session->outbound.len == 0) {
         outbound_deinit(&session->outbound);
     }
-    return budget;
 }
 
-void session_clean_up(struct shard *shard, unsigned budget)
+void session_clean_up(struct shard *shard, unsigned removals, unsigned deliveries)
 {
-    while (!list_is_empty(&shard->ended)) {
-        struct session *session = CONTAINER_OF(shard->ended.next, struct session, ended);
-        uint32_t cursor = 0;
+    struct cleanup left = {removals, deliveries};
 
-        for (; budget > 0 && session->subscriptions.len > 0; budget--) {
-            router_remove(shard, session, subscriptions_any(&session->subscriptions, &cursor));
+    while (!list_is_empty(&shard->ended)) {
+        struct session *session = CONTAINER_OF(shard->ended.next, struct session, in_shard);
+
+        left.removals -= replay_stop_some(shard, session, left.removals);
+        remove_subscriptions(shard, session, &left);
+        if (!session->replays && session->subscriptions.len == 0) {
+            let_go_of_queue(shard, session, &left);
         }
-        if (session->subscriptions.len > 0) {
+        if (session->replays || session->subscriptions.len > 0 || session->outbound.len > 0) {
             return;
         }
-        budget = hand_on_deliveries(shard, session, budget);
-        if (session->outbound.len > 0) {
-            return;
-        }
-        list_remove(&session->ended);
+        list_remove(&session->in_shard);
         session_free_if_unused(session);
     }
 }
@@ -271,6 +294,7 @@ void shard_on_timer(struct shard *shard, struct wheel_timer *timer)
     bool is_over = session->expires_at <= now;
 
     assert_owner(shard->worker);
+    shard_charge(shard);
     if (session->will && (is_over || session->will_at <= now) && send_will(shard, session) < 0) {
         wheel_arm(&shard->wheel, timer, now + 1);
     } else if (is_over) {
@@ -294,6 +318,7 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
     assert(session->client);
 
     session->client = NULL;
+    list_remove(&session->in_shard);
     session->expires_at = deadline_of(shard, session->expiry_interval);
     /* DISCONNECT may have changed the interval: to 0, and the session ends below. */
     keep_begin(shard, session);
@@ -372,8 +397,8 @@ int session_connect(struct shard *shard, struct client *client,
 {
     uint64_t hash = hash_bytes(&shard->core->key, request->client_id);
     struct session *old = session_find(shard, request->client_id, hash);
-    bool resumes =
-        old && !request->clean_start && old->expiry_interval != 0 && !has_expired(shard, old);
+    bool expired = old && has_expired(shard, old);
+    bool resumes = old && !request->clean_start && old->expiry_interval != 0 && !expired;
     struct session *session = old;
     int r;
 
@@ -398,6 +423,7 @@ int session_connect(struct shard *shard, struct client *client,
         }
     }
     if (old && !resumes) {
+        metrics_add(shard->metrics, METRIC_SESSIONS_EXPIRED, expired);
         session_end(shard, old);
     }
     attach(shard, session, client, request);
@@ -474,15 +500,30 @@ static bool pump_one(struct shard *shard, struct session *session, const struct 
     return delivery->qos > 0;
 }
 
+/* False: there is nothing left to pay with, and the session goes on later. */
+static bool pay_for_next(struct shard *shard, struct session *session)
+{
+    if (shard->budget > 0) {
+        shard->budget--;
+        return true;
+    }
+    if (!list_is_linked(&session->in_shard)) {
+        list_push(&shard->sending, &session->in_shard);
+    }
+    return false;
+}
+
 void session_pump(struct shard *shard, struct session *session)
 {
     struct outbound *outbound = &session->outbound;
     struct delivery *delivery;
+    bool is_paid = true;
     uint16_t packet_id;
 
     while (session->client && !is_window_full(shard, session) &&
            (delivery = outbound_next(outbound, session->window, &packet_id)) != NULL &&
-           !keep_holds(session, delivery)) {
+           !keep_holds(session, delivery) && (is_paid || pay_for_next(shard, session))) {
+        is_paid = false;
         if (pump_one(shard, session, delivery, packet_id)) {
             outbound_sent(outbound);
             continue;
@@ -491,6 +532,27 @@ void session_pump(struct shard *shard, struct session *session)
                     delivery->qos > 0 ? packet_id : 0);
         outbound_skip(outbound);
     }
+}
+
+/* Who is not through goes behind those that wait. */
+void session_go_on(struct shard *shard)
+{
+    struct list_link waiting;
+    struct list_link *link;
+
+    list_init(&waiting);
+    list_splice(&waiting, &shard->sending);
+    while (shard->budget > 0 && (link = list_pop(&waiting)) != NULL) {
+        struct session *session = CONTAINER_OF(link, struct session, in_shard);
+
+        shard_charge(shard);
+        session_pump(shard, session);
+        if (!list_is_linked(&session->in_shard)) {
+            session_on_room(shard, session);
+        }
+    }
+    list_splice(&waiting, &shard->sending);
+    list_splice(&shard->sending, &waiting);
 }
 
 /* Only the broker publishes there. */

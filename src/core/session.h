@@ -35,8 +35,8 @@ struct session {
     struct subscriptions subscriptions;
     struct membership *membership; /* NULL: in no group */
     struct message *will;
-    struct replays *replays; /* NULL: none */
-    struct list_link ended;  /* in the shard's list, once the session is over */
+    struct replays *replays;   /* NULL: none */
+    struct list_link in_shard; /* in the list of those that go on sending, or are over */
     struct wheel_timer timer;
     uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
     uint32_t will_delay;      /* seconds */
@@ -149,8 +149,14 @@ static inline bool session_hides(const struct session *session, struct slice top
 /* Whether what is delivered now goes out at once. The session has a client. */
 bool session_has_room(const struct shard *shard, const struct session *session);
 
-/* Sends what the window allows. */
+/*
+ * Sends what the window allows, as far as the budget reaches: the first delivery is paid for by
+ * what let it go, each further one is charged. The rest goes on by itself.
+ */
 void session_pump(struct shard *shard, struct session *session);
+
+/* Goes on with what the budget did not reach. */
+void session_go_on(struct shard *shard);
 
 /* A value of the retained tree that has not expired, for a subscription of this session. */
 void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,
@@ -179,8 +185,12 @@ void session_count_waiting(struct shard *shard, struct session *session);
 /* The session is over: forgotten by its id at once, freed in slices. */
 void session_end(struct shard *shard, struct session *session);
 
-/* Removes subscriptions of ended sessions; frees those that have none left. */
-void session_clean_up(struct shard *shard, unsigned budget);
+/*
+ * Goes on freeing what ended sessions have left, in the order of their ends: so many removals (a
+ * subscription, a replay, a delivery that goes to another member of its group) and so many
+ * deliveries. A new session with the id of one is another one.
+ */
+void session_clean_up(struct shard *shard, unsigned removals, unsigned deliveries);
 
 /* Fan-outs hold sessions over iterations. */
 void session_pin(struct session *session);

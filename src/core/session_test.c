@@ -146,6 +146,25 @@ static void test_expiry_can_change_at_the_end(void **state)
     }
 }
 
+/* Its timer waits for those of others: who comes first ends it, and that is an expiry, too. */
+static void test_expiry_that_a_connection_finds(void **state)
+{
+    (void)state;
+    for (unsigned clean_start = 0; clean_start < 2; clean_start++) {
+        struct fixture *fixture = fixture_new(1, NULL);
+        struct client *client = connect_with(fixture, "a", 1, 0, 0);
+        struct session_request request = {.clean_start = clean_start, .expiry_interval = 1};
+
+        fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+        fixture->now_ms += 5000;
+        shard_begin(shard_of(fixture), fixture->now_ms);
+        client = fixture_client(fixture, 0, "a");
+        assert_int_equal(fixture_connect(client, &request), SESSION_CREATED);
+        assert_int_equal(metrics_get(shard_of(fixture)->metrics, METRIC_SESSIONS_EXPIRED), 1);
+        fixture_free(fixture);
+    }
+}
+
 /* The new will is not sent when the old one's time comes. */
 static void test_coming_back_stops_the_clock(void **state)
 {
@@ -191,6 +210,200 @@ static void test_large_session_ends_in_slices(void **state)
     fixture_settle(fixture);
     fixture_expect(again, "");
     assert_int_equal(tree_len(fixture->core->router.tree), 0);
+    fixture_free(fixture);
+}
+
+static uint64_t count_of(struct fixture *fixture, enum metric metric)
+{
+    return metrics_get(shard_of(fixture)->metrics, metric);
+}
+
+/* A client that has gone, for whom so many messages wait. */
+static struct session *leave_queue(struct fixture *fixture, const char *id, unsigned len,
+                                   uint8_t qos)
+{
+    struct client *client = connect_with(fixture, id, 100, 0, 0);
+    struct session *session = client->session;
+
+    fixture_subscribe(client, "t", qos);
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    for (unsigned i = 1; i <= len; i++) {
+        shard_begin(shard_of(fixture), fixture->now_ms);
+        fixture_publish(fixture, 0, "t", i, qos);
+    }
+    assert_int_equal(outbound_waiting(&session->outbound), len);
+    return session;
+}
+
+/* The next session with the id has nothing of it, and no part in its end. */
+static void test_long_queue_is_freed_in_slices(void **state)
+{
+    struct fixture *fixture = fixture_with_queue(0);
+    struct client *again = fixture_client(fixture, 0, "a");
+    struct session_request request = {.clean_start = true, .expiry_interval = 100};
+
+    (void)state;
+    leave_queue(fixture, "a", 350, 1);
+    assert_int_equal(count_of(fixture, METRIC_AWAY_PACKETS), 350);
+    shard_begin(shard_of(fixture), fixture->now_ms);
+    assert_int_equal(fixture_connect(again, &request), SESSION_CREATED);
+    assert_int_equal(count_of(fixture, METRIC_AWAY_PACKETS), 0);
+    fixture_subscribe(again, "t", 1);
+    for (unsigned left = 334; left > 100; left -= 100) {
+        assert_int_equal(count_of(fixture, METRIC_STORED_MESSAGES), left);
+        assert_true(shard_has_work(shard_of(fixture)));
+        fixture_iterate(fixture, 0);
+    }
+    fixture_publish(fixture, 0, "t", 1000, 1);
+    fixture_settle(fixture);
+    fixture_expect(again, "1000q1@1");
+    assert_int_equal(count_of(fixture, METRIC_STORED_MESSAGES), 1);
+    assert_false(shard_has_work(shard_of(fixture)));
+    fixture_free(fixture);
+}
+
+/* An end costs, so many at once are more than an iteration does. */
+static void test_many_sessions_end_in_slices(void **state)
+{
+    struct fixture *fixture = fixture_with_queue(0);
+    char id[8];
+
+    (void)state;
+    for (unsigned i = 0; i < 300; i++) {
+        struct client *client;
+
+        snprintf(id, sizeof(id), "%u", i);
+        client = connect_with(fixture, id, 1, 0, 0);
+        fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    }
+    fixture->now_ms += 10000;
+    for (unsigned left = 300; left > 0;) {
+        uint64_t before = count_of(fixture, METRIC_SESSIONS_EXPIRED);
+        uint64_t ended;
+
+        fixture_iterate(fixture, 0);
+        ended = count_of(fixture, METRIC_SESSIONS_EXPIRED) - before;
+        assert_in_range(ended, 1, 100);
+        left -= (unsigned)ended;
+    }
+    assert_int_equal(shard_of(fixture)->sessions.len, 0);
+    fixture_free(fixture);
+}
+
+/* Each walks when its session ends. */
+static void test_replays_stop_in_slices(void **state)
+{
+    struct fixture *fixture = fixture_with_queue(0);
+    struct client *client = fixture_connected(fixture, 0, "a");
+    struct session *session = client->session;
+    char filter[16];
+
+    (void)state;
+    fixture_retain(fixture, 0, "r", 1, 0);
+    fixture_settle(fixture);
+    client->pending = SIZE_MAX;
+    for (unsigned i = 0; i < 50; i++) {
+        snprintf(filter, sizeof(filter), "%u/#", i);
+        fixture_subscribe(client, filter, 0);
+    }
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    for (unsigned left = 40; left > 0; left -= 10) {
+        assert_int_equal(shard_of(fixture)->replay_table.len, left);
+        assert_int_equal(session->subscriptions.len, 50);
+        fixture_iterate(fixture, 0);
+    }
+    fixture_settle(fixture);
+    assert_int_equal(fixture_subscriptions(fixture->core), 0);
+    fixture_free(fixture);
+}
+
+/* So many come in this iteration, in order. */
+static void expect_numbers(struct client *client, uint32_t first, uint32_t len)
+{
+    assert_int_equal(client->sent_len, len);
+    for (uint32_t i = 0; i < len; i++) {
+        assert_int_equal(client->sent[i].number, first + i);
+    }
+    client->sent_len = 0;
+}
+
+/* What comes live meanwhile is behind it. */
+static void test_long_queue_is_sent_in_slices(void **state)
+{
+    (void)state;
+    for (uint8_t qos = 0; qos <= 2; qos++) {
+        struct core_limits limits = {
+            .delivery_budget = 100, .at_once = 64, .cleanup_budget = 10, .queue_plain = true};
+        struct fixture *fixture = fixture_new(1, &limits);
+        struct session *session = leave_queue(fixture, "a", 350, qos);
+        struct client *client = fixture_client(fixture, 0, "a");
+
+        shard_begin(shard_of(fixture), fixture->now_ms);
+        assert_int_equal(fixture_connect(client, &(struct session_request){.expiry_interval = 100}),
+                         SESSION_RESUMED);
+        expect_numbers(client, 1, 101);
+        fixture_publish(fixture, 0, "t", 351, qos);
+        expect_numbers(client, 102, 1);
+        assert_true(shard_has_work(shard_of(fixture)));
+        fixture_iterate(fixture, 0);
+        expect_numbers(client, 103, 100);
+        fixture_iterate(fixture, 0);
+        fixture_iterate(fixture, 0);
+        expect_numbers(client, 203, 149);
+        assert_int_equal(outbound_queued(&session->outbound), 0);
+        assert_false(shard_has_work(shard_of(fixture)));
+        fixture_free(fixture);
+    }
+}
+
+/* Two that come back are served in turns. What was published for the second came to both. */
+static void test_long_queues_take_turns(void **state)
+{
+    struct fixture *fixture = fixture_with_queue(0);
+    struct client *clients[2];
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        leave_queue(fixture, i ? "b" : "a", 250, 1);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        shard_of(fixture)->budget = 0;
+        clients[i] = connect_with(fixture, i ? "b" : "a", 100, 0, 0);
+    }
+    assert_int_equal(clients[0]->sent_len + clients[1]->sent_len, 2);
+    fixture_iterate(fixture, 0);
+    expect_numbers(clients[0], 1, 101);
+    expect_numbers(clients[1], 1, 1);
+    fixture_iterate(fixture, 0);
+    expect_numbers(clients[0], 102, 0);
+    expect_numbers(clients[1], 2, 100);
+    fixture_settle(fixture);
+    assert_int_equal(clients[0]->sent_len, 500 - 101);
+    expect_numbers(clients[1], 102, 149);
+    fixture_free(fixture);
+}
+
+/* Whoever leaves in the middle of it finds the rest when he comes back. */
+static void test_leaving_a_queue_in_the_middle(void **state)
+{
+    struct fixture *fixture = fixture_with_queue(0);
+    struct session *session = leave_queue(fixture, "a", 250, 1);
+    struct client *client;
+
+    (void)state;
+    shard_begin(shard_of(fixture), fixture->now_ms);
+    client = connect_with(fixture, "a", 100, 0, 0);
+    expect_numbers(client, 1, 101);
+    for (unsigned i = 1; i <= 101; i++) {
+        shard_of(fixture)->budget = 0;
+        assert_int_equal(session_on_puback(shard_of(fixture), session, (uint16_t)i), ACK_OK);
+    }
+    expect_numbers(client, 102, 101);
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    fixture_settle(fixture);
+    client = connect_with(fixture, "a", 100, 0, 0);
+    fixture_settle(fixture);
+    expect_numbers(client, 102, 149);
     fixture_free(fixture);
 }
 
@@ -794,8 +1007,15 @@ int main(void)
         cmocka_unit_test(test_connecting_again),
         cmocka_unit_test(test_expiry_is_never_early),
         cmocka_unit_test(test_expiry_can_change_at_the_end),
+        cmocka_unit_test(test_expiry_that_a_connection_finds),
         cmocka_unit_test(test_coming_back_stops_the_clock),
         cmocka_unit_test(test_large_session_ends_in_slices),
+        cmocka_unit_test(test_long_queue_is_freed_in_slices),
+        cmocka_unit_test(test_many_sessions_end_in_slices),
+        cmocka_unit_test(test_replays_stop_in_slices),
+        cmocka_unit_test(test_long_queue_is_sent_in_slices),
+        cmocka_unit_test(test_long_queues_take_turns),
+        cmocka_unit_test(test_leaving_a_queue_in_the_middle),
         cmocka_unit_test(test_no_memory_to_connect),
         cmocka_unit_test(test_so_many_sessions_and_no_more),
         cmocka_unit_test(test_places_come_back),

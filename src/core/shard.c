@@ -94,6 +94,7 @@ struct shard *shard_new(struct core *core, unsigned worker, const struct peer_op
     mpsc_init(&shard->kept);
     list_init(&shard->replays);
     table_init(&shard->replay_table);
+    list_init(&shard->sending);
     list_init(&shard->ended);
     list_init(&shard->filling);
     share_dealt_init(&shard->dealt, core->worker_len);
@@ -135,7 +136,7 @@ void shard_clear(struct shard *shard)
         session->is_kept = false;
         session_end(shard, session);
     }
-    session_clean_up(shard, UINT32_MAX);
+    session_clean_up(shard, UINT32_MAX, UINT32_MAX);
     assert(list_is_empty(&shard->ended));
 }
 
@@ -166,23 +167,25 @@ void shard_begin(struct shard *shard, uint64_t now_ms)
     wheel_advance(&shard->wheel, shard_now(shard));
 }
 
-/* Fan-outs and the mailbox come first, but never so that replays stand still. */
+/* Fan-outs and the mailbox come first, but never so that the others stand still. */
 void shard_go_on(struct shard *shard)
 {
     const struct core_limits *limits = &shard->limits;
 
     shard_share_budget(shard);
+    session_go_on(shard);
+    shard_share_budget(shard);
     replay_go_on(shard);
-    session_clean_up(shard, limits->cleanup_budget);
+    session_clean_up(shard, limits->cleanup_budget, limits->delivery_budget);
     membership_go_on(shard);
     sweep_go_on(shard, limits->cleanup_budget);
 }
 
 bool shard_has_work(const struct shard *shard)
 {
-    return fanout_is_active(&shard->fanout) || !list_is_empty(&shard->replays) ||
-           !list_is_empty(&shard->ended) || !list_is_empty(&shard->filling) ||
-           sweep_is_under_way(&shard->sweep);
+    return fanout_is_active(&shard->fanout) || !list_is_empty(&shard->sending) ||
+           !list_is_empty(&shard->replays) || !list_is_empty(&shard->ended) ||
+           !list_is_empty(&shard->filling) || sweep_is_under_way(&shard->sweep);
 }
 
 /* What an entry of the mailbox holds: one reference of the message, and perhaps a count of a ticket

@@ -34,9 +34,10 @@ struct core_limits {
     bool queue_plain;         /* keep QoS 0, too, for durable sessions whose client is away */
     bool merges;              /* overlapping subscriptions of a session get one copy together */
     bool upgrade_qos;         /* deliver at the QoS of the subscription, even above the message's */
-    unsigned delivery_budget; /* deliveries and replayed values per iteration */
+    unsigned delivery_budget; /* deliveries and replayed values per iteration; and those that are
+                                 freed of ended sessions */
     unsigned at_once;         /* so few subscribers are served even when the budget is used up */
-    unsigned cleanup_budget;  /* per iteration: subscriptions removed of ended sessions, and
+    unsigned cleanup_budget;  /* per iteration: removals of ended sessions (session_clean_up()), and
                                  retained topics looked at by a sweep */
     uint32_t sweep_interval_s; /* between sweeps for expired retained values; 0 = none */
     uint32_t max_sessions;     /* of all workers, connected or not; 0 = no bound */
@@ -85,7 +86,8 @@ struct shard {
     struct list_link replays; /* of sessions that can go on with theirs now */
     struct sweep sweep;       /* of the retained tree; one worker's only */
     struct census_cursor census;
-    struct list_link ended;   /* sessions that still have subscriptions to remove */
+    struct list_link sending; /* sessions whose queue the budget did not reach */
+    struct list_link ended;   /* sessions that have something left to be freed */
     struct list_link filling; /* memberships without room, since this iteration or the last */
     uint32_t iteration;
     struct share_dealt dealt;
@@ -148,14 +150,21 @@ static inline void shard_charge(struct shard *shard)
     shard->budget -= shard->budget > 0;
 }
 
+/* The same, of so many. */
+static inline void shard_charge_many(struct shard *shard, uint64_t len)
+{
+    shard->budget -= (unsigned)MIN(len, (uint64_t)shard->budget);
+}
+
 /* Whatever came before, a quarter of the budget is left for what comes now. */
 static inline void shard_share_budget(struct shard *shard)
 {
     shard->budget = MAX(shard->budget, shard->limits.delivery_budget / 4 + 1);
 }
 
-/* Goes on with replays, the cleaning up of ended sessions and the sweep of retained values, as far
- * as the budget reaches. The fan-out comes first in an iteration, by itself: fanout_go_on(). */
+/* Goes on with queues that are sent, replays, the cleaning up of ended sessions and the sweep of
+ * retained values, as far as the budget reaches. The fan-out comes first in an iteration, by
+ * itself: fanout_go_on(). */
 void shard_go_on(struct shard *shard);
 
 /* Whether something is left that needs another iteration soon. */

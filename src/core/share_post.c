@@ -22,6 +22,9 @@
 
 #define FIRST_TURNS 1u
 
+/* Looking at so many deliveries costs as much as one that is made. */
+#define LOOKS_OF_A_DELIVERY 16u
+
 /* Members looked at that can't take a message, before it is handed on. */
 #define PROBE_MAX 8u
 
@@ -411,6 +414,7 @@ void share_withdraw(struct shard *shard, struct session *session, struct share *
     if (keep_begin_drops(shard, session, &hold) < 0) {
         return;
     }
+    shard_charge_many(shard, session->outbound.len / LOOKS_OF_A_DELIVERY);
     outbound_withdraw(&session->outbound, share, hand_on_withdrawn, &leaver);
     session_count_waiting(shard, session);
     if (leaver.len > 0) {

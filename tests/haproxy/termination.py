@@ -72,16 +72,16 @@ class World:
         self.address = ("127.0.0.1", self.front)
         self.haproxy = start_haproxy(haproxy + "\n", {
             "port": self.broker.port, "front": self.front, "certs": certs,
-            "client_ca": self.client_ca.certificate})
+            "client_ca": self.client_ca.cert})
 
     def trusting(self, pair=None):
         """What the clients of mosquitto need to know."""
-        known = ["--cafile", str(self.server_ca.certificate)]
+        known = ["--cafile", str(self.server_ca.cert)]
         return known + (["--cert", str(pair.cert), "--key", str(pair.key)] if pair else [])
 
     def link(self, pair=None, source=None, version=None):
         """A TLS connection to HAProxy."""
-        context = ssl.create_default_context(cafile=self.server_ca.certificate)
+        context = ssl.create_default_context(cafile=self.server_ca.cert)
         if pair:
             context.load_cert_chain(pair.cert, pair.key)
         if version:
@@ -137,8 +137,8 @@ def test_who_may_comes_in(setup, version, workers):
 
 @pytest.mark.workers
 def test_paho(setup, workers):
-    with Paho(setup.address, 5, "reader", tls=(setup.server_ca.certificate, setup.pair)) as reader, \
-            Paho(setup.address, 4, "writer", tls=(setup.server_ca.certificate, setup.pair)) as writer:
+    with Paho(setup.address, 5, "reader", tls=(setup.server_ca.cert, setup.pair)) as reader, \
+            Paho(setup.address, 4, "writer", tls=(setup.server_ca.cert, setup.pair)) as writer:
         reader.subscribe("t", qos=1)
         writer.publish("t", b"x" * 100_000, qos=1)
         assert len(reader.message().payload) == 100_000

@@ -1,74 +1,71 @@
 """
-Authorities, certificates and keys, made by openssl while the tests run: none is kept anywhere.
-
-An authority is a folder; what it signs lies beside it: NAME.crt and NAME.key.
+Certificates for one scenario, by openssl: an authority, and whom it vouches for. Nothing of them
+outlives the scenario's folder.
 """
 
-import itertools
 import pathlib
 import subprocess
-import typing
 
-NUMBERS = itertools.count(1)
+EXTENSIONS = {
+    "ca": "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n",
+    "server": "basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\n"
+              "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n",
+    "client": "basicConstraints=CA:FALSE\nextendedKeyUsage=clientAuth\n",
+}
 
 
-def openssl(*arguments, folder):
-    done = subprocess.run(["openssl", *map(str, arguments)], cwd=folder, capture_output=True,
-                          timeout=60, check=False)
-    assert done.returncode == 0, f"openssl {arguments}: {done.stderr.decode()}"
+def openssl(*arguments):
+    done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
     return done.stdout
 
 
-class Pair(typing.NamedTuple):
-    """A certificate and its key."""
+class Pair:
+    """A certificate, its key, and both in one file as HAProxy wants them."""
 
-    cert: pathlib.Path
-    key: pathlib.Path
+    def __init__(self, folder, name):
+        self.cert, self.key, self.both = (folder / f"{name}.{end}" for end in ("crt", "key", "pem"))
 
-    @property
-    def both(self):
-        """In one file, as HAProxy wants them."""
-        path = self.cert.with_suffix(".pem")
-        path.write_bytes(self.cert.read_bytes() + self.key.read_bytes())
-        return path
+    def join(self):
+        self.both.write_bytes(self.cert.read_bytes() + self.key.read_bytes())
+        return self
 
     def der(self):
-        return openssl("x509", "-in", self.cert, "-outform", "DER", folder=self.cert.parent)
+        return openssl("x509", "-in", self.cert, "-outform", "DER")
 
 
 class Authority:
-    """Signs certificates; `parent` signs its own, else it does that itself."""
+    """`subject`s are as openssl's -subj has them: /O=Plant/CN=meter."""
 
-    def __init__(self, folder, name="ca", parent=None):
+    def __init__(self, folder, name="ca"):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.name, self.revoked = name, []
-        self.certificate, self.key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
-        self.make(name, f"/CN=Authority {name}", parent or self,
-                  "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n")
+        self.pair = self._new(name)
+        self._sign(self.pair, f"/CN={name}", "ca", "-key", self.pair.key)
+        self.cert = self.pair.cert
 
-    def make(self, name, subject, signer, extensions, days=30, key_type="ec"):
-        """NAME.crt and NAME.key."""
-        kind = {"ec": ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-                "rsa": ["-newkey", "rsa:2048"]}[key_type]
-        request, rules = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
-        rules.write_text(extensions)
-        openssl("req", "-new", "-nodes", *kind, "-keyout", self.folder / f"{name}.key", "-out",
-                request, "-utf8", "-subj", subject, folder=self.folder)
-        signed = ["-signkey", self.folder / f"{name}.key"] if signer.key == \
-            self.folder / f"{name}.key" else ["-CA", signer.certificate, "-CAkey", signer.key]
-        openssl("x509", "-req", "-in", request, "-out", self.folder / f"{name}.crt", "-days", days,
-                "-set_serial", 1000 + next(NUMBERS), "-extfile", rules, *signed,
-                folder=self.folder)
-        request.unlink()
-        rules.unlink()
-        return Pair(self.folder / f"{name}.crt", self.folder / f"{name}.key")
+    def _new(self, name):
+        pair = Pair(self.folder, name)
+        openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
+                "-out", pair.key)
+        return pair
 
-    def server(self, name="server", **options):
-        """For localhost and the addresses of loopback."""
-        return self.make(name, f"/CN={name}", self, "subjectAltName=DNS:localhost,DNS:*.test,"
-                         "IP:127.0.0.1,IP:::1\nextendedKeyUsage=serverAuth\n", **options)
+    def _sign(self, pair, subject, kind, *by):
+        request = self.folder / "request"
+        extensions = self.folder / "extensions"
+        extensions.write_text(EXTENSIONS[kind])
+        openssl("req", "-new", "-utf8", "-key", pair.key, "-subj", subject, "-out", request)
+        openssl("x509", "-req", "-in", request, "-out", pair.cert, "-days", 2, "-sha256",
+                "-extfile", extensions, *by)
 
-    def client(self, name="client", subject=None, **options):
-        return self.make(name, subject or f"/CN={name}", self, "extendedKeyUsage=clientAuth\n",
-                         **options)
+    def _issue(self, name, subject, kind):
+        pair = self._new(name)
+        self._sign(pair, subject, kind, "-CA", self.cert, "-CAkey", self.pair.key,
+                   "-CAcreateserial")
+        return pair.join()
+
+    def server(self, name="server"):
+        return self._issue(name, f"/CN={name}", "server")
+
+    def client(self, name="client", subject=None):
+        return self._issue(name, subject or f"/CN={name}", "client")

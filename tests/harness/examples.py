@@ -44,16 +44,16 @@ class Example:
     def known(self, pair=None):
         """What the clients of mosquitto need to know to speak TLS."""
         certificate = ["--cert", str(pair.cert), "--key", str(pair.key)] if pair else []
-        return ["--cafile", str(self.authority.certificate), *certificate]
+        return ["--cafile", str(self.authority.cert), *certificate]
 
     def _adapt(self, text):
         for port in PORTS:
             text = re.sub(rf"(?<![\d.]){port}\b", lambda _: str(self.at(port)), text)
         for path, ours in (("/etc/haproxy/certs", self.folder / "certs"),
-                           ("/etc/haproxy/client-ca.crt", self.authority.certificate),
+                           ("/etc/haproxy/client-ca.crt", self.authority.cert),
                            ("/etc/nightjar/server.crt", self.server.cert),
                            ("/etc/nightjar/server.key", self.server.key),
-                           ("/etc/nightjar/client-ca.crt", self.authority.certificate),
+                           ("/etc/nightjar/client-ca.crt", self.authority.cert),
                            ("/run/nightjar", self.folder)):
             text = text.replace(path, str(ours))
         return text

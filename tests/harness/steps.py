@@ -25,6 +25,9 @@ proxy_protocol_trusted 127.0.0.1
 listener {port5} 127.0.0.1
 enable_proxy_protocol 2
 use_subject_as_username true
+listener {port6} 127.0.0.1
+enable_proxy_protocol 2
+use_identity_as_username true
 listener {port3} 127.0.0.1
 allow_anonymous true
 mount_point {dir}/mounted/
@@ -286,10 +289,11 @@ def certificate():
 
 
 def vouched_for(bench):
-    """The user name is that of the certificate in the header."""
-    facts = proxy.tlv(0x20, b"\7\0\0\0\0" + proxy.tlv(0x28, certificate()))
-    bench.connect(address=("127.0.0.1", bench.broker.places["port5"]),
-                  before=proxy.client("198.51.100.7", 999, facts))
+    """The user name is that of the certificate in the header, or the name there."""
+    for port, told in (("port5", proxy.tlv(0x28, certificate())), ("port6", proxy.tlv(0x22, b"x"))):
+        facts = proxy.tlv(0x20, b"\7\0\0\0\0" + told)
+        bench.connect(address=("127.0.0.1", bench.broker.places[port]),
+                      before=proxy.client("198.51.100.7", 999, facts))
 
 
 def crowded(bench):

@@ -65,9 +65,9 @@ def test_the_block_with_tls_works(name, start_broker, start_haproxy, tmp_path, w
     (certs / "server.pem").write_bytes(authority.server().both.read_bytes())
     broker = start_broker(block(broker_block, front, back), places={"port": back})
     text = block(haproxy_block, front, back).replace("/etc/haproxy/certs", str(certs))
-    start_haproxy(text.replace("/etc/haproxy/client-ca.crt", str(authority.certificate)),
+    start_haproxy(text.replace("/etc/haproxy/client-ca.crt", str(authority.cert)),
                   {"port": back, "front": front}, defaults="")
-    known = ["--cafile", str(authority.certificate)]
+    known = ["--cafile", str(authority.cert)]
     if is_mutual:
         known += ["--cert", str(meter.cert), "--key", str(meter.key)]
     with Sub(("127.0.0.1", front), 5, *known, "-i", "reader", "-t", "t", source="127.0.0.9") as sub:

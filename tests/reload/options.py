@@ -628,7 +628,7 @@ def begins_tls(broker):
     authority.server()
     before = broker.connect("a", 5)
     yield
-    broker.connect("b", 5, tls=tls.context(authority.certificate)).ping()
+    broker.connect("b", 5, tls=tls.context(authority.cert)).ping()
     before.ping()
     broker.open(5).send(wire.connect("c", 5))
     broker.expect_line(r".* disconnected: TLS: wrong version number\.")

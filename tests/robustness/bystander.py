@@ -191,6 +191,88 @@ def test_one_byte_at_a_time(start_broker, version, workers):
         bystander.expect("PUBLISH", payload=b"x" * 100)
 
 
+QUEUED = 100_000
+UNBOUND = DEFAULT + """max_queued_messages 0
+max_inflight_messages 0
+queue_qos0_messages true
+sys_interval 1
+"""
+
+
+def leave_queue(broker, version, qos):
+    """
+    Client "away" has gone, and so many messages wait for it; answers them as they come when it is
+    back.
+    """
+    def message(number):
+        return wire.publish("queue", b"%d" % number, qos, number % 65535 + 1 if qos else None,
+                            version=version)
+
+    away = broker.connect("away", version, lasting=True)
+    away.subscribe("queue", qos=qos)
+    away.disconnect()
+    publisher = broker.connect("publisher", version)
+    for start in range(0, QUEUED, 1000):
+        publisher.send(*map(message, range(start, start + 1000)))
+        for _ in range(1000 if qos else 0):
+            publisher.expect("PUBACK")
+        publisher.ping()
+    return b"".join(map(message, range(QUEUED)))
+
+
+def open_again(broker, version, clean):
+    """Client "away" has sent its CONNECT, and is not answered yet."""
+    client = broker.open(version, name="away")
+    lasting = {"session_expiry_interval": 1000} if version == 5 and not clean else None
+    client.send(wire.connect("away", version, clean, properties=lasting))
+    return client
+
+
+@pytest.mark.laborious
+def test_a_long_queue_that_is_sent(start_broker, version, workers):
+    """
+    All come, in order and what is live behind them. Where they came at once, the bystander waited
+    for forty milliseconds.
+    """
+    broker = start_broker(UNBOUND)
+    bystander = broker.connect("bystander", version)
+    queue = leave_queue(broker, version, 0)
+    with stopped(broker):
+        away = open_again(broker, version, clean=False)
+        bystander.send(wire.pingreq())
+        begun = time.monotonic()
+    bystander.expect("PINGRESP")
+    print(f"answered after {(time.monotonic() - begun) * 1000:.1f} ms")
+    away.expect("CONNACK", session_present=True)
+    bystander.publish("queue", "live")
+    bystander.ping()
+    away.expect_bytes(queue + wire.publish("queue", b"live", version=version))
+    away.ping()
+
+
+@pytest.mark.laborious
+def test_a_long_queue_that_ends(start_broker, version, workers):
+    """
+    The next session with the id is there at once, and has nothing of it; the memory comes back.
+    """
+    broker = start_broker(UNBOUND)
+    bystander = broker.connect("bystander", version)
+    leave_queue(broker, version, 1)
+    with stopped(broker):
+        again = open_again(broker, version, clean=True)
+        bystander.send(wire.pingreq())
+        begun = time.monotonic()
+    bystander.expect("PINGRESP")
+    print(f"answered after {(time.monotonic() - begun) * 1000:.1f} ms")
+    again.expect("CONNACK", session_present=False)
+    again.subscribe("queue", qos=1)
+    bystander.publish("queue", "live", qos=1)
+    again.expect_message("queue", "live")
+    bystander.subscribe("$SYS/broker/store/messages/count")
+    while int(bystander.expect("PUBLISH").payload) > QUEUED // 10:
+        pass
+
+
 @pytest.mark.laborious
 def test_many_subscriptions(start_broker, version, workers):
     """

@@ -19,13 +19,13 @@ def secure(start_broker, authority):
 
 @pytest.fixture
 def rules(authority):
-    return tls.context(authority.certificate)
+    return tls.context(authority.cert)
 
 
 @pytest.mark.nightjar("the options as 2.1 words them")
 @pytest.mark.workers
 def test_mosquitto_clients(secure, authority, version, workers):
-    trust = ["--cafile", str(authority.certificate)]
+    trust = ["--cafile", str(authority.cert)]
     address = ("localhost", secure.port)
     with Sub(address, version, "-t", "a/#", "-q", "1", "-v", *trust) as sub:
         pub(address, version, "-t", "a/x", "-m", "1", *trust)
@@ -73,7 +73,7 @@ def test_a_message_cut_at_every_byte(secure, rules, version, workers):
 @pytest.mark.parametrize("level", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_both_ways_to_go(secure, authority, level):
     """We hear a close_notify, and say one."""
-    rules = tls.context(authority.certificate, version=level)
+    rules = tls.context(authority.cert, version=level)
     client = secure.connect("c", 5, tls=rules)
     assert client.socket.tls.version() == level.name.replace("_", ".")
     client.send(wire.disconnect())
