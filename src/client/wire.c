@@ -1,4 +1,3 @@
-#include "base/memory.h"
 #include "client/client.h"
 #include "client/hub.h"
 #include "net/websocket_stage.h"
@@ -93,6 +92,9 @@ bool client_open(struct client *client, struct slice *bytes)
     }
     stream_open(facts->stream, bytes, &io);
     if (io.upgrade != STAGE_NOT_ASKED && !client_on_upgrade(client, &io)) {
+        /* It is closed as whoever is refused when it comes: without a word. */
+        stream_drop(facts->stream, &client->hub->pool);
+        facts->stream->has_ended = true;
         return false;
     }
     if (stream_size(facts->stream) > ANSWERS_MAX) {

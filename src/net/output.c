@@ -206,9 +206,12 @@ void output_move(struct output *to, struct output *from, struct output_pool *poo
 {
     while (size > 0) {
         struct output_chunk *chunk = from->head;
-        uint32_t part = chunk->end - chunk->begin;
-        uint32_t packet_len = chunk->packet_len;
+        uint32_t packet_len;
+        uint32_t part;
 
+        assert(chunk);
+        packet_len = chunk->packet_len;
+        part = chunk->end - chunk->begin;
         assert(part <= size && !is_too_much(to, part));
         from->head = chunk->next;
         from->tail = from->head ? from->tail : NULL;

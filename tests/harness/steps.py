@@ -11,7 +11,7 @@ import resource
 import signal
 import tempfile
 
-from . import proxy, wire
+from . import proxy, websocket, wire
 from .certificates import Authority
 
 # Every kind of listener and destination; what is grown early is small.
@@ -35,6 +35,12 @@ defer_accept true
 listener 0 {dir}/s
 allow_anonymous true
 max_topic_alias_broker 20
+listener {port9} 127.0.0.1
+allow_anonymous true
+protocol websockets
+websockets_origin http://a
+websockets_origin http://b
+forwarded_for_trusted 127.0.0.1
 max_inflight_messages 0
 max_connections_per_address 1000
 connect_rate_per_address 60000
@@ -296,6 +302,32 @@ def vouched_for(bench):
                       before=proxy.client("198.51.100.7", 999, facts))
 
 
+def web(bench):
+    """Inside WebSocket: a request and a ping in pieces, large messages, and who is refused."""
+    address = ("127.0.0.1", bench.broker.places["port9"])
+    topic = bench.name("web/")
+    peers = [bench.open_web(5, address) for _ in range(2)]
+    bench.serial += 1
+    stranger = f"198.52.{bench.serial // 250 % 250}.{bench.serial % 250}"
+    for each in peers:
+        each.send_raw(websocket.request(Origin="http://b", X_Forwarded_For=stranger), pieces=90,
+                      delay=0.002)
+        each.expect_upgrade()
+        each.send(wire.connect(bench.name("w"), 5), wire.subscribe(1, (topic, 1), version=5))
+        each.expect("CONNACK", code=0)
+        each.expect("SUBACK")
+    peers[0].send_raw(websocket.frame(b"in pieces", websocket.PING), pieces=[8], delay=0.005)
+    peers[0].expect_pong(b"in pieces")
+    peers[0].send(wire.publish(topic, bytes(100_000), 1, 2, version=5))
+    expect_all(peers[0], "PUBACK", "PUBLISH")
+    expect_all(peers[1], "PUBLISH")
+    peers[0].send(wire.disconnect())
+    for data in (websocket.request(protocol="x"), websocket.request(Origin="http://x"), b"\x10\x0c"):
+        peer = bench.open_web(5, address)
+        peer.send_raw(data)
+        bench.wait(lambda: peer.ended(0.01), "left hanging")
+
+
 def crowded(bench):
     """No descriptor is left: who comes is closed, and the reserve is filled again."""
     broker = bench.broker
@@ -399,6 +431,6 @@ def merged(bench):
 
 
 RUN = [version_3, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
-       groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, vouched_for, mounted, by_path,
+       groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, web, vouched_for, mounted, by_path,
        queued, survey, published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from harness import proxy, tls, wire
+from harness import proxy, tls, websocket, wire
 from harness.broker import binary
 from harness.certificates import Authority
 from harness.process import wait_until
@@ -530,6 +530,54 @@ def proxy_protocol_subject_tlv(broker):
     yield
     broker.connect("y", 4, before=TOLD).ping()
     broker.expect_line(r"New client connected from .* as y \(.*, u'CN=subject'\)\.")
+
+
+# ---- WebSocket ----
+
+WEB = "listener {port} 127.0.0.1\nprotocol websockets\nallow_anonymous true\n"
+
+
+@case("", "packet_buffer_size 300", WEB)
+def packet_buffer_size(broker):
+    long = {"X": "y" * 300}
+    client = broker.connect_web("x", headers=long)
+    yield
+    refused = broker.open_web()
+    refused.send_raw(websocket.request(**long)[:300])
+    assert refused.read_answer()[0] == 431
+    client.ping()
+
+
+@case("", "max_http_headers 6", WEB)
+def max_http_headers(broker):
+    client = broker.connect_web("x", headers={"X": "y"})
+    yield
+    refused = broker.open_web()
+    refused.send_raw(websocket.request(X="y"))
+    assert refused.read_answer()[0] == 431
+    broker.connect_web("y").ping()
+    client.ping()
+
+
+@case("websockets_origin http://a", "websockets_origin http://b\nwebsockets_origin http://c", WEB)
+def websockets_origin(broker):
+    client = broker.connect_web("x", headers={"Origin": "http://a"})
+    yield
+    refused = broker.open_web()
+    refused.send_raw(websocket.request(Origin="http://a"))
+    refused.expect_close()
+    broker.connect_web("y", headers={"Origin": "http://c"}).ping()
+    client.ping()
+
+
+@case("", "forwarded_for_trusted 127.0.0.1", WEB)
+def forwarded_for_trusted(broker):
+    told = {"X-Forwarded-For": "192.0.2.7"}
+    broker.connect_web("x", headers=told)
+    assert "192.0.2.7" not in broker.log()
+    yield
+    broker.connect_web("y", headers=told)
+    broker.expect_line(r"New client connected from 192\.0\.2\.7:0 as y .*")
 
 
 # ---- the log ----

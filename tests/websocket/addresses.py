@@ -39,12 +39,13 @@ def test_behind_a_proxy_with_tls(start_broker, authority, version, workers):
     broker = start_broker(BEHIND + f"certfile {authority.folder}/server.crt\n"
                           f"keyfile {authority.folder}/server.key\n")
     client = broker.connect_web("x", version, before=proxy.client("2001:db8::9", 2222),
-                                tls=tls.context(authority.certificate))
+                                tls=tls.context(authority.cert))
     client.subscribe("t", qos=1)
     client.send(wire.publish("t", b"x" * 40_000, 1, 5, version=version))
     assert {client.expect_any().kind for _ in range(2)} == {"PUBACK", "PUBLISH"}
     broker.expect_line(r"New client connected from 2001:db8::9:2222 as x .*")
-    client.disconnect()
+    client.send(wire.disconnect())
+    client.expect_close_frame(1000)
 
 
 def test_no_header_no_upgrade(start_broker):

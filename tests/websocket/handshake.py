@@ -83,6 +83,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.holds("3.1.1: MQTT-6.0.0-3", "5.0: MQTT-6.0.0-3")
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(web, name):
     status, data = REFUSED[name]

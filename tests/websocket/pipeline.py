@@ -19,7 +19,7 @@ def web(request, start_broker, authority):
     """Plain, and over TLS."""
     files = f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"
     broker = start_broker(WEB + (files if request.param == "wss" else ""))
-    broker.tls = tls.context(authority.certificate) if request.param == "wss" else None
+    broker.tls = tls.context(authority.cert) if request.param == "wss" else None
     return broker
 
 
