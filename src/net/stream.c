@@ -49,7 +49,7 @@ void stream_open(struct stream *stream, struct slice *bytes, struct stage_io *io
         struct stage *stage = stream->stages[i];
 
         io->text = NULL;
-        note(stream, stage, stage->ops->open(stage, bytes, io), io);
+        note(stream, stage, stage->ops->unseal(stage, bytes, io), io);
     }
 }
 

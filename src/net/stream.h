@@ -4,8 +4,8 @@
  * Stream
  *
  * What stands between a socket and the bytes of MQTT: stages, from the socket upwards, such as TLS
- * and WebSocket. A stage opens what came from below and seals what goes down; none of them reads or
- * writes a socket. A plain connection has no stream. Owner: the worker of its connection, and it
+ * and WebSocket. A stage unseals what came from below and seals what goes down; none of them reads
+ * or writes a socket. A plain connection has no stream. Owner: the worker of its connection, and it
  * moves along with that.
  */
 
@@ -63,7 +63,7 @@ struct stage_ops {
      * there what they hold for the stage above: in the same place, or in io->plain. What is
      * incomplete it keeps. What it answers by itself goes into its wire.
      */
-    enum stage_verdict (*open)(struct stage *stage, struct slice *bytes, struct stage_io *io);
+    enum stage_verdict (*unseal)(struct stage *stage, struct slice *bytes, struct stage_io *io);
 
     /* Takes from the front of `above` and appends to its wire, until that is above
      * STREAM_WIRE_HIGH. Only while it is ready. -errno: the connection is of no more use. */

@@ -121,7 +121,7 @@ static void shift_free(struct stage *stage)
 
 static const struct stage_ops shift_ops = {
     .name = "Shift",
-    .open = shift_open,
+    .unseal = shift_open,
     .seal = shift_seal,
     .is_ready = shift_is_ready,
     .end = shift_end,

@@ -239,7 +239,7 @@ static void tls_free(struct stage *stage)
 
 static const struct stage_ops stage_ops = {
     .name = "TLS",
-    .open = tls_open,
+    .unseal = tls_open,
     .seal = tls_seal,
     .is_ready = tls_is_ready,
     .end = tls_end,

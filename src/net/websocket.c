@@ -150,7 +150,7 @@ void websocket_deinit(struct websocket *websocket)
 static enum websocket_verdict fail(struct websocket_event *event, enum websocket_code code,
                                    const char *text)
 {
-    *event = (struct websocket_event){.code = code, .text = text};
+    *event = (struct websocket_event){.code = (uint16_t)code, .text = text};
     return WEBSOCKET_FAILED;
 }
 
