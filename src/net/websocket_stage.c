@@ -311,7 +311,7 @@ static void on_free(struct stage *base)
 
 static const struct stage_ops ops = {
     .name = "WebSocket",
-    .open = on_open,
+    .unseal = on_open,
     .seal = on_seal,
     .is_ready = is_ready,
     .end = on_end,
