@@ -258,6 +258,8 @@ static enum stage_verdict on_open(struct stage *base, struct slice *bytes, struc
 
     if (!stage->is_open) {
         verdict = open_head(stage, bytes, io);
+        /* What is left of it, or stands behind it, is nothing that MQTT may see. */
+        bytes->len = verdict == STAGE_OK ? bytes->len : 0;
     }
     if (verdict == STAGE_OK && bytes->len > 0) {
         verdict = open_frames(stage, bytes, io);

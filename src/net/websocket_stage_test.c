@@ -188,7 +188,7 @@ static const struct exchange exchanges[] = {
     {BYTES(HEAD(PROTOCOL) "\x82\x81" MASK "a\x81\x81" MASK "b\x82\x81" MASK "c"),
      BYTES(UPGRADED "\x88\x02\x03\xeb"),                                                                                            "a",    STAGE_FAILED},
     {BYTES(HEAD(PROTOCOL) "\x82\x01z"),                                                         BYTES(UPGRADED "\x88\x02\x03\xea"), "",     STAGE_FAILED},
-    {BYTES(HEAD("")),
+    {BYTES(HEAD("") "\x82\x81" MASK "a"),
      BYTES("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n"
            "Content-Length: 32\r\n\r\nno protocol that is served here\n"),
      "",                                                                                                                                    STAGE_FAILED},
