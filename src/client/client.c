@@ -7,6 +7,7 @@
 #include "client/hub.h"
 #include "client/login.h"
 #include "client/trust.h"
+#include "client/web.h"
 #include "net/socket.h"
 
 #include <stdio.h>
@@ -132,6 +133,8 @@ static struct client *client_new(struct hub *hub, struct server_listener *listen
     client->max_packet_size = UINT32_MAX;
     client->is_staged =
         listener->tls || listener->settings->protocol == SETTINGS_PROTOCOL_WEBSOCKETS;
+    client->is_web = listener->settings->protocol == SETTINGS_PROTOCOL_HTTP_API;
+    client->is_known = client->is_web;
     list_init(&client->link);
     wheel_timer_init(&client->timer, HUB_TIMER_CLIENT);
     list_init(&client->in_hub);
@@ -365,14 +368,17 @@ static void check_keep_alive(struct client *client)
  * CONNECT what there is of its own time. */
 static void check_deadline(struct client *client)
 {
+    uint64_t deadline_ms = client->facts->deadline_ms;
     enum client_state before = (enum client_state)client->state;
 
     client_read(client);
-    if (client->state != before) {
+    if (client->state != before || client->facts->deadline_ms != deadline_ms) {
         return;
     }
     if (before == CLIENT_PROXY) {
         client_refuse_header(client, PROXY_REFUSAL_TIMEOUT);
+    } else if (client->is_web) {
+        web_on_timer(client);
     } else {
         client_lose(client, "no CONNECT in time");
     }

@@ -92,8 +92,10 @@ struct client {
     bool is_pending : 1;    /* CONNECT has not come: in the hub's list of these */
     bool is_counted : 1;    /* among the connections of its address */
     bool is_staged : 1;     /* its bytes go through the stages of a stream */
+    bool is_web : 1;        /* it speaks HTTP, and will never be more: client/web.h */
+    bool is_finishing : 1;  /* closed when what it was answered has left */
     bool is_vouched : 1;    /* its user name is that of a certificate */
-    bool is_held;           /* not read: it does not read our answers */
+    bool is_held : 1;       /* not read: it does not read our answers */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */
 
     struct wheel_timer timer;
@@ -188,6 +190,10 @@ void client_close(struct client *client);
 /* Something can be read. */
 void client_read(struct client *client);
 
+/* Bytes that are to be looked at again when more has come, or in the next iteration. */
+void client_keep(struct client *client, struct slice bytes);
+void client_put_off(struct client *client, struct slice bytes);
+
 /* Bytes that came with CONNECT are handled as if just read. */
 void client_take(struct client *client, struct slice bytes);
 void client_input_free(struct client *client);
@@ -219,6 +225,7 @@ void client_end_stream(struct client *client);
 
 /* Of any client: whether something of it is still to be written. */
 bool client_has_output(const struct client *client);
+size_t client_output_size(const struct client *client);
 
 /* output.c */
 

@@ -5,6 +5,8 @@
 #include "client/hub.h"
 #include "client/lines.h"
 #include "client/survey.h"
+#include "client/web.h"
+#include "loop/clock.h"
 
 /* Immutable while workers run, but for the counts of connections. Owner: main. */
 struct server {
@@ -19,6 +21,7 @@ struct server {
     _Atomic uint32_t connection_len; /* of all listeners */
     struct door door;
     struct lines *lines; /* of the log; NULL: not published */
+    uint64_t start_ms;
 };
 
 const struct server_budgets server_budgets_default = {
@@ -185,6 +188,8 @@ int server_new(const struct server_params *params, struct server **server_out)
     if (!server) {
         return -ENOMEM;
     }
+    web_api_init();
+    server->start_ms = clock_now_ms();
     server->settings = settings_ref(params->settings);
     server->budgets = params->budgets;
     r = make_parts(server, params);
@@ -281,6 +286,11 @@ int server_survey(struct server *server, struct survey *survey)
 int server_publish(struct server *server, struct bulletin *bulletin)
 {
     return bulletin_publish(server->group, bulletin);
+}
+
+uint64_t server_uptime_s(const struct server *server)
+{
+    return (clock_now_ms() - server->start_ms) / 1000;
 }
 
 void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN])

@@ -75,10 +75,17 @@ static int begin(struct client *client)
     return r;
 }
 
+size_t client_output_size(const struct client *client)
+{
+    const struct stream *stream = client->is_staged ? client->facts->stream : NULL;
+
+    return client->output.size + (stream ? stream_size(stream) : 0);
+}
+
 bool client_has_output(const struct client *client)
 {
     return !output_is_empty(&client->output) ||
-           (client->is_staged && client->facts->stream && stream_size(client->facts->stream) > 0);
+           (client->is_staged && client_output_size(client) > 0);
 }
 
 bool client_open(struct client *client, struct slice *bytes)

@@ -96,7 +96,7 @@ enum settings_protocol {
     SETTINGS_PROTOCOL_MQTT,
     SETTINGS_PROTOCOL_AGENT,      /* HAProxy's agent-check: one line, and the end */
     SETTINGS_PROTOCOL_WEBSOCKETS, /* MQTT inside */
-    SETTINGS_PROTOCOL_LATER       /* one that is not supported yet: refused where it is read */
+    SETTINGS_PROTOCOL_HTTP_API    /* health, figures, files */
 };
 
 enum settings_domain { SETTINGS_DOMAIN_ANY, SETTINGS_DOMAIN_IPV4, SETTINGS_DOMAIN_IPV6 };
@@ -137,6 +137,8 @@ struct settings_http {
     unsigned origin_len;
     struct address_range *proxies; /* whose X-Forwarded-For is believed */
     unsigned proxy_len;
+    const char *folder; /* of files to serve; NULL: none */
+    uint64_t file_size_max;
 };
 
 /* Files and rules of a listener's TLS; none of them, and it has no TLS. */

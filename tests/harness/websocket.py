@@ -69,13 +69,17 @@ class WebSocketClient(Client):
 
     def read_answer(self):
         """Status, headers in order and text of an answer of HTTP."""
+        status, headers, _ = self.read_head()
+        size = int(dict(headers).get("Content-Length", 0))
+        return status, headers, self.read_raw(lambda: size if len(self.raw) >= size else None)
+
+    def read_head(self):
+        """The same without a text."""
         head = self.read_raw(lambda: self.raw.index(b"\r\n\r\n") + 4
                              if b"\r\n\r\n" in self.raw else None).decode()
         first, *lines = head[:-4].split("\r\n")
         headers = [tuple(line.split(": ", 1)) for line in lines]
-        size = int(dict(headers).get("Content-Length", 0))
-        return int(first.split()[1]), headers, self.read_raw(
-            lambda: size if len(self.raw) >= size else None)
+        return int(first.split()[1]), headers, b""
 
     def read_raw(self, measure):
         """As many bytes as `measure` says once it says so."""
