@@ -252,7 +252,7 @@ bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
     }
     pending_begin(client);
     if (listener->settings->defer_accept) {
-        client_read(client);
+        client_on_readable(client);
     }
     return true;
 }
@@ -331,7 +331,7 @@ void client_on_event(struct client *client, unsigned bits)
         return;
     }
     if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client_is_stopped(client)) {
-        client_read(client);
+        client_on_readable(client);
     } else if ((bits & POLLER_HANGUP) != 0) {
         client_lose(client, "connection closed by client");
     }
@@ -371,7 +371,11 @@ static void check_deadline(struct client *client)
     uint64_t deadline_ms = client->facts->deadline_ms;
     enum client_state before = (enum client_state)client->state;
 
-    client_read(client);
+    if (client->is_queued) {
+        client_take_turn(client->pause);
+    } else {
+        client_read(client);
+    }
     if (client->state != before || client->facts->deadline_ms != deadline_ms) {
         return;
     }
@@ -390,6 +394,7 @@ void client_on_timer(struct client *client)
     case CLIENT_READY: check_keep_alive(client); break;
     case CLIENT_PROXY:
     case CLIENT_FRESH: check_deadline(client); break;
+    case CLIENT_LEAVING: client_close(client); break;
     default: break;
     }
 }

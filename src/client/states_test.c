@@ -12,15 +12,16 @@ struct expected {
     const char *packets;
 };
 
-#define LETTERS "pfmrc"
+#define LETTERS "pfmrlc"
 
 /* clang-format off */
 static const struct expected table[] = {
     {CLIENT_PROXY,   "proxy",   "fc", ""},
     {CLIENT_FRESH,   "fresh",   "mc", "CONNECT"},
     {CLIENT_MOVING,  "moving",  "rc", ""},
-    {CLIENT_READY,   "ready",   "c",
+    {CLIENT_READY,   "ready",   "lc",
      "PUBLISH PUBACK PUBREC PUBREL PUBCOMP SUBSCRIBE UNSUBSCRIBE PINGREQ DISCONNECT"},
+    {CLIENT_LEAVING, "leaving", "c",  ""},
     {CLIENT_CLOSING, "closing", "",   ""},
 };
 /* clang-format on */

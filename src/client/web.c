@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "client/drain.h"
 #include "client/hub.h"
 #include "loop/clock.h"
 #include "net/http_answer.h"
@@ -181,6 +182,8 @@ static void answer_ready(const struct client *client, struct web_answer *answer)
 {
     if (worker_group_is_stopping(server_group(client->hub->server))) {
         say(answer, HTTP_UNAVAILABLE, "stopping\n");
+    } else if (server_drain(client->hub->server) != DRAIN_NONE) {
+        say(answer, HTTP_UNAVAILABLE, "draining\n");
     } else if (memory_is_short()) {
         say(answer, HTTP_UNAVAILABLE, "short of memory\n");
     } else {

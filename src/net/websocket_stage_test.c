@@ -30,7 +30,7 @@ struct fixture {
     struct websocket_rules rules;
     struct address peer; /* that a stage has told */
     bool has_peer;
-    uint8_t upgrade;
+    enum stage_upgrade upgrade;
     size_t data_len;
     size_t wire_len;
     uint8_t data[BYTES_CAP];

@@ -65,6 +65,8 @@ enable_proxy_protocol 2
 proxy_protocol_trusted 127.0.0.1
 listener {port3} localhost
 mount_point x/
+certfile {tls}/server.crt
+keyfile {tls}/server.key
 allow_anonymous true
 pid_file {dir}/pid
 log_dest stderr
