@@ -14,6 +14,7 @@ import tempfile
 from . import proxy, tls, websocket, wire
 from .broker import server_folder
 from .certificates import Authority
+from .client import Closed
 
 # Every kind of listener and destination; what is grown early is small.
 CONFIG = """
@@ -49,6 +50,10 @@ protocol websockets
 websockets_origin http://a
 websockets_origin http://b
 forwarded_for_trusted 127.0.0.1
+listener {port10} 127.0.0.1
+allow_anonymous true
+protocol http_api
+http_dir {dir}
 max_inflight_messages 0
 max_connections_per_address 1000
 connect_rate_per_address 60000
@@ -363,6 +368,31 @@ def secured(bench):
         peer.socket.say_end()
 
 
+def api(bench):
+    """Requests of HTTP: figures, a large file, one in pieces, several at once, and what is refused."""
+    (bench.broker.folder / "file.html").write_bytes(bytes(300_000))
+    address = ("127.0.0.1", bench.broker.places["port10"])
+    end = b" HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    def ask(data, status, **fields):
+        peer = bench.open_web(5, address)
+        peer.send_raw(data, **fields)
+        got = peer.read_answer()[0]
+        if got == 503:
+            raise Closed("refused for want of memory")
+        assert got == status, got
+        return peer
+
+    for path in (b"livez", b"readyz", b"api/v1/version", b"api/v1/listeners", b"api/v1/systree",
+                 b"file.html"):
+        ask(b"GET /" + path + end, 200)
+    ask(b"GET /livez" + end, 200, pieces=20, delay=0.002)
+    peer = ask((b"GET /livez" + end) * 2, 200)
+    assert peer.read_answer()[0] == 200
+    ask(b"GET /none" + end, 404)
+    ask(b"POST /" + end, 405)
+
+
 def crowded(bench):
     """No descriptor is left: who comes is closed, and the reserve is filled again."""
     broker = bench.broker
@@ -466,7 +496,7 @@ def merged(bench):
 
 
 RUN = [version_3, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
-       groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, web, vouched_for,
+       groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, web, api, vouched_for,
        secured, mounted, by_path,
        queued, survey, published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]

@@ -5,6 +5,7 @@ A listener of protocol http_api: whether the broker lives and is ready, and Mosq
 import base64
 import http.client
 import json
+import signal
 
 import pytest
 
@@ -185,6 +186,16 @@ def test_clients_live_beside_it(start_broker, workers):
         assert webs[n % 8].get("/api/v1/systree")[0] == 200
         client.publish("t", b"%d" % n)
         client.expect_message("t", b"%d" % n)
+
+
+@pytest.mark.workers
+def test_draining(start_broker, workers):
+    """Alive, and not ready for more."""
+    broker = start_broker("drain_delay 30\n" + API)
+    web = Web(broker)
+    broker.signal(signal.SIGRTMIN + 1)
+    wait_until(lambda: web.get("/readyz")[::2] == (503, "draining\n"))
+    assert web.get("/livez")[0] == 200
 
 
 def test_haproxy_checks_it(start_broker, start_haproxy):

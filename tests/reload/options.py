@@ -625,6 +625,34 @@ def forwarded_for_trusted(broker):
     broker.expect_line(r"New client connected from 192\.0\.2\.7:0 as y .*")
 
 
+# ---- HTTP ----
+
+def files(broker, status, after):
+    """What a file of 2,000 bytes is answered with, before and after."""
+    for name in ("www", "other"):
+        (broker.folder / name).mkdir()
+    (broker.folder / "www/x").write_bytes(b"y" * 2000)
+    for expected in (status, after):
+        client = broker.open_web(address=("127.0.0.1", broker.places["port2"]))
+        client.send_raw(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read_answer()[0] == expected
+        if expected == status:
+            yield
+
+
+API = OPEN + "listener {port2} 127.0.0.1\nprotocol http_api\n"
+
+
+@case("http_dir {dir}/www", "http_dir {dir}/other", API)
+def http_dir(broker):
+    yield from files(broker, 200, 404)
+
+
+@case("http_dir {dir}/www", "http_dir {dir}/www\nhttp_max_file_size 1999", API)
+def http_max_file_size(broker):
+    yield from files(broker, 200, 403)
+
+
 # ---- the log ----
 
 @case("", "log_dest stderr\nlog_dest file {dir}/one")
