@@ -1,18 +1,239 @@
 #include "access/access.h"
 
+#include "access/acl.h"
+#include "access/files.h"
+#include "access/passwords.h"
+#include "base/memory.h"
+
+#include <stdatomic.h>
+
+/* Immutable and counted. */
+struct access {
+    struct passwords *passwords; /* NULL: names are not asked for */
+    struct acl *acl;             /* NULL: there are no rules */
+    _Atomic uint32_t refs;
+};
+
+/* Loading */
+
+static const struct report_place *place_of(const struct settings *settings,
+                                           const struct listener_settings *listener,
+                                           const struct access_file *file)
+{
+    const struct report_place *own = option_place(listener->places, file->listener_option);
+
+    return own->line != 0 ? own : option_place(settings->places, file->option);
+}
+
+static int load_passwords(const struct settings *settings, const struct listener_settings *listener,
+                          const struct report *report, struct passwords **passwords_out)
+{
+    static const struct access_file file = {"password file", "password_file",
+                                            "listener_password_file"};
+    struct passwords_request request = {
+        .path = listener->password_file,
+        .limits = {settings->access.password_iterations_max, settings->access.password_memory_max},
+        .report = report,
+    };
+    char *text = NULL;
+    int r;
+
+    if (!request.path) {
+        return ACCESS_LOADED;
+    }
+    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report, &text,
+                         &request.text);
+    if (r == 0) {
+        r = passwords_parse(&request, passwords_out);
+    }
+    access_file_free(text, request.text);
+    return r;
+}
+
+static int load_acl(const struct settings *settings, const struct listener_settings *listener,
+                    const struct report *report, struct acl **acl_out)
+{
+    static const struct access_file file = {"ACL file", "acl_file", "listener_acl_file"};
+    struct acl_request request = {.path = listener->acl_file, .report = report};
+    char *text = NULL;
+    int r;
+
+    if (!request.path) {
+        return ACCESS_LOADED;
+    }
+    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report, &text,
+                         &request.text);
+    if (r == 0) {
+        r = acl_parse(&request, acl_out);
+    }
+    access_file_free(text, request.text);
+    return r;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool has_files(const struct listener_settings *listener)
+{
+    return listener->password_file || listener->acl_file;
+}
+
+static bool has_same_files(const struct listener_settings *a, const struct listener_settings *b)
+{
+    return is_same_text(a->password_file, b->password_file) &&
+           is_same_text(a->acl_file, b->acl_file);
+}
+
+static int load_one(const struct settings *settings, const struct listener_settings *listener,
+                    const struct report *report, struct access **access_out)
+{
+    struct access *access = memory_alloc_zero(1, sizeof(*access));
+    int r;
+
+    *access_out = access;
+    if (!access) {
+        return -ENOMEM;
+    }
+    atomic_init(&access->refs, 1);
+    r = load_passwords(settings, listener, report, &access->passwords);
+    return r == ACCESS_LOADED ? load_acl(settings, listener, report, &access->acl) : r;
+}
+
+/* Listeners with the same files share them. */
+static int load(const struct settings *settings, unsigned index, const struct report *report,
+                struct access_set *set)
+{
+    const struct listener_settings *listener = &settings->listeners[index];
+
+    if (!has_files(listener)) {
+        return ACCESS_LOADED;
+    }
+    for (unsigned i = 0; i < index; i++) {
+        if (set->accesses[i] && has_same_files(&settings->listeners[i], listener)) {
+            set->accesses[index] = access_ref(set->accesses[i]);
+            return ACCESS_LOADED;
+        }
+    }
+    return load_one(settings, listener, report, &set->accesses[index]);
+}
+
+int access_load(const struct settings *settings, const struct report *report,
+                struct access_set *set_out)
+{
+    struct access_set set = {.len = settings->listener_len};
+    int r = 0;
+
+    set.accesses = memory_alloc_zero(MAX(set.len, 1u), sizeof(struct access *));
+    if (!set.accesses) {
+        r = -ENOMEM;
+    }
+    for (unsigned i = 0; i < set.len && r == 0; i++) {
+        r = load(settings, i, report, &set);
+    }
+    if (r != 0) {
+        access_set_deinit(&set);
+    }
+    if (r == -ENOMEM) {
+        report_line(report, LOG_ERROR, "Error: Out of memory for the files of users.");
+    }
+    *set_out = set;
+    return r;
+}
+
+void access_set_deinit(struct access_set *set)
+{
+    for (unsigned i = 0; set->accesses && i < set->len; i++) {
+        access_unref(set->accesses[i]);
+    }
+    memory_free(set->accesses);
+    *set = (struct access_set){0};
+}
+
+struct access *access_ref(struct access *access)
+{
+    if (access) {
+        atomic_fetch_add_explicit(&access->refs, 1, memory_order_relaxed);
+    }
+    return access;
+}
+
+struct access *access_unref(struct access *access)
+{
+    if (access && atomic_fetch_sub_explicit(&access->refs, 1, memory_order_acq_rel) == 1) {
+        passwords_free(access->passwords);
+        acl_free(access->acl);
+        memory_free(access);
+    }
+    return NULL;
+}
+
+/* Connecting */
+
+static const struct passwords *passwords_of(const struct access *access)
+{
+    return access ? access->passwords : NULL;
+}
+
+static enum access_verdict anonymous(const struct access_request *request)
+{
+    return request->listener->allow_anonymous ? ACCESS_YES : ACCESS_NO;
+}
+
 /*
  * With nothing that could check a name, any name passes where anonymous clients do: Mosquitto does
- * the same.
+ * the same. Where names are known, one that is not is refused even so.
  */
-enum mqtt_reason access_connect(const struct access_request *request)
+enum access_verdict access_connect(const struct access_request *request)
 {
-    return request->is_vouched_for || request->listener->allow_anonymous ? MQTT_SUCCESS
-                                                                         : MQTT_NOT_AUTHORIZED;
+    const struct passwords *passwords = passwords_of(request->access);
+
+    if (request->is_vouched_for) {
+        return ACCESS_YES;
+    }
+    if (!request->has_username || !passwords) {
+        return anonymous(request);
+    }
+    return request->has_password && passwords_len(passwords) > 0 ? ACCESS_ASK : ACCESS_NO;
+}
+
+struct access_question access_question(const struct access *access, struct slice username)
+{
+    const struct passwords *passwords = passwords_of(access);
+    struct passwords_entry entry;
+
+    assert(passwords);
+    if (passwords_find(passwords, username, &entry)) {
+        return (struct access_question){entry.password, true, entry.credential};
+    }
+    return (struct access_question){.password = passwords_decoy(passwords, username)};
+}
+
+bool access_still_may(const struct access_request *request, uint64_t credential)
+{
+    const struct passwords *passwords = passwords_of(request->access);
+    struct passwords_entry entry;
+
+    if (request->is_vouched_for) {
+        return true;
+    }
+    if (!request->has_username || !passwords) {
+        return anonymous(request) == ACCESS_YES;
+    }
+    return passwords_find(passwords, request->username, &entry) && entry.credential == credential;
 }
 
 bool access_may_refuse(const struct listener_settings *before, const struct listener_settings *now)
 {
     return before->allow_anonymous && !now->allow_anonymous;
+}
+
+/* Publishing and reading */
+
+const struct acl *access_acl(const struct access *access)
+{
+    return access ? access->acl : NULL;
 }
 
 static bool is_under(struct slice topic, const char *top)

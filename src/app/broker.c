@@ -1,5 +1,6 @@
 #include "app/broker.h"
 
+#include "access/verifier.h"
 #include "app/certificates.h"
 #include "app/drainer.h"
 #include "app/dump.h"
@@ -28,6 +29,8 @@
 /* Owner: main. */
 struct broker {
     struct settings *settings;
+    struct access_set access; /* until the server has it */
+    struct verifier *verifier;
     struct server *server;
     struct listening listening;
     struct certificates certificates;
@@ -75,8 +78,13 @@ static int watch_listener(struct broker *broker, unsigned index)
 
 static int open_listeners(struct broker *broker)
 {
-    int r = listening_open(broker->settings, &broker->listening);
+    struct activation passed = {0};
+    int r = activation_take(&passed);
 
+    if (r == 0) {
+        r = listening_open(broker->settings, &passed, &broker->listening);
+    }
+    activation_deinit(&passed);
     if (r < 0) {
         return r;
     }
@@ -183,6 +191,7 @@ static int open_server(struct broker *broker, const struct command_line *line)
 {
     struct server_params params = {
         .settings = broker->settings,
+        .access = &broker->access,
         .worker_len = broker->worker_len,
         .file_limit = broker->file_limit,
         .budgets = server_budgets_default,
@@ -195,9 +204,14 @@ static int open_server(struct broker *broker, const struct command_line *line)
         return -EINVAL;
     }
     hash_key_draw(&params.hash_key);
-    r = say_failed("make workers", server_new(&params, &broker->server));
+    r = verifier_new(&broker->verifier);
+    if (r == 0) {
+        params.verifier = broker->verifier;
+        r = server_new(&params, &broker->server);
+    }
+    access_set_deinit(&broker->access);
     certificates_unload(params.tls, broker->settings->listener_len);
-    return r;
+    return say_failed("make workers", r);
 }
 
 static int find_user(struct broker *broker)
@@ -292,6 +306,10 @@ static int start(struct broker *broker, const struct command_line *line)
     }
     r = logging_start(broker->settings);
     if (r == 0) {
+        r = say_failed("start the threads for passwords",
+                       verifier_start(broker->verifier, broker->settings->access.password_threads));
+    }
+    if (r == 0) {
         r = say_failed("start workers", start_workers(broker));
     }
     if (r < 0) {
@@ -308,12 +326,14 @@ static void finish(struct broker *broker)
     drainer_free(broker->drainer);
     dump_free(broker->dump);
     sys_free(broker->sys);
+    verifier_free(broker->verifier);
     server_free(broker->server);
     listening_close(&broker->listening);
     certificates_deinit(&broker->certificates);
     if (broker->has_pid_file) {
         process_remove_pid(broker->settings->process.pid_file);
     }
+    access_set_deinit(&broker->access);
     memory_free(broker->threads);
     settings_unref(broker->settings);
 }
@@ -385,14 +405,18 @@ static void run(struct broker *broker, struct daemon *daemon)
     stop_workers(broker);
 }
 
-int broker_run(const struct command_line *line, struct settings *settings, struct daemon *daemon)
+int broker_run(const struct command_line *line, struct settings *settings,
+               struct access_set *access, struct daemon *daemon)
 {
     struct broker broker = {
         .settings = settings,
+        .access = *access,
         .gate = PTHREAD_MUTEX_INITIALIZER,
         .certificates = CERTIFICATES_NONE,
     };
     int r;
+
+    *access = (struct access_set){0};
 
     signals_block();
     process_tune_memory();

@@ -7,6 +7,7 @@
  * takes everything down again.
  */
 
+#include "access/access.h"
 #include "app/command_line.h"
 #include "app/daemon.h"
 #include "config/settings.h"
@@ -18,6 +19,7 @@ enum exit_code {
     EXIT_CONFIG = 3 /* configuration or arguments */
 };
 
-/* Answers the exit code. The log is set up; the reference of the settings is taken. `daemon` hears
- * when the broker serves. */
-int broker_run(const struct command_line *line, struct settings *settings, struct daemon *daemon);
+/* Answers the exit code. The log is set up; the reference of the settings and what was loaded for
+ * them are taken. `daemon` hears when the broker serves. */
+int broker_run(const struct command_line *line, struct settings *settings,
+               struct access_set *access, struct daemon *daemon);

@@ -1,3 +1,4 @@
+#include "access/access.h"
 #include "app/broker.h"
 #include "app/certificates.h"
 #include "app/check.h"
@@ -120,7 +121,8 @@ static int prepare(void)
 }
 
 /* From here on everything is done by the process in the background, if there is to be one. */
-static int go_on(const struct command_line *line, struct settings **taken)
+static int go_on(const struct command_line *line, struct settings **taken,
+                 struct access_set *access)
 {
     struct settings *settings = *taken;
     struct daemon daemon = DAEMON_NONE;
@@ -138,13 +140,36 @@ static int go_on(const struct command_line *line, struct settings **taken)
     }
     say_start(line, settings);
     *taken = NULL;
-    return broker_run(line, settings, &daemon);
+    return broker_run(line, settings, access, &daemon);
+}
+
+static int read_all(const struct config_request *request, struct settings **settings_out,
+                    struct access_set *access_out)
+{
+    int r = config_read(request, settings_out);
+
+    if (r < 0) {
+        log_line(LOG_ERROR, "Error: %s.", strerror(-r));
+    }
+    return r == 0 ? access_load(*settings_out, &request->report, access_out) : r;
+}
+
+/* And what only a start would find out. */
+static int check(const struct settings *settings, const struct report *report)
+{
+    if (check_settings(settings, report) != CHECK_OK ||
+        certificates_check(settings, report) != CERTIFICATES_OK) {
+        return EXIT_CONFIG;
+    }
+    log_line(LOG_INFORMATION, "Configuration file is OK.");
+    return EXIT_OK;
 }
 
 static int run(const struct command_line *line)
 {
     struct config_request request;
     CLEANUP(settings_unref) struct settings *settings = NULL;
+    struct access_set access = {0};
     int r = prepare();
 
     if (r != EXIT_OK) {
@@ -152,25 +177,17 @@ static int run(const struct command_line *line)
     }
     command_line_request(line, &request);
     request.report = (struct report){.on_line = on_config_line};
-    r = config_read(&request, &settings);
+    r = read_all(&request, &settings, &access);
     if (r != 0) {
-        if (r < 0) {
-            log_line(LOG_ERROR, "Error: %s.", strerror(-r));
-        }
         if (line->command == COMMAND_RUN) {
             logging_say_life(LOG_EVENT_BROKER_TERMINATING, "terminating");
         }
         return r < 0 ? EXIT_START : EXIT_CONFIG;
     }
-    if (line->command == COMMAND_TEST_CONFIG) {
-        if (check_settings(settings, &request.report) != CHECK_OK ||
-            certificates_check(settings, &request.report) != CERTIFICATES_OK) {
-            return EXIT_CONFIG;
-        }
-        log_line(LOG_INFORMATION, "Configuration file is OK.");
-        return EXIT_OK;
-    }
-    return go_on(line, &settings);
+    r = line->command == COMMAND_TEST_CONFIG ? check(settings, &request.report)
+                                             : go_on(line, &settings, &access);
+    access_set_deinit(&access);
+    return r;
 }
 
 int main(int count, char **arguments)

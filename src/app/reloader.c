@@ -1,5 +1,6 @@
 #include "app/reloader.h"
 
+#include "access/access.h"
 #include "app/check.h"
 #include "app/logging.h"
 #include "app/sys.h"
@@ -26,6 +27,7 @@ struct line {
 /* What was made ahead. */
 struct attempt {
     struct settings *next;
+    struct access_set access; /* of these */
     struct changes changes;
     struct listening listening;
     struct stage_source **tls; /* one or NULL for each listener */
@@ -95,7 +97,14 @@ static int read_next(const struct reloader *reloader, struct attempt *attempt)
     command_line_request(reloader->params.line, &request);
     request.report = (struct report){.on_line = say};
     r = config_read(&request, &attempt->next);
-    return r == 0 ? check_reload(attempt->next, &request.report) : say_failed(r);
+    if (r == 0) {
+        r = check_reload(attempt->next, &request.report);
+    }
+    if (r == 0) {
+        /* Says by itself that there is no memory. */
+        return access_load(attempt->next, &request.report, &attempt->access);
+    }
+    return say_failed(r);
 }
 
 static int settle(const struct reloader *reloader, struct attempt *attempt)
@@ -139,6 +148,7 @@ static int make_reload(const struct reloader *reloader, struct attempt *attempt)
 {
     struct reload_params params = {
         .next = attempt->next,
+        .access = &attempt->access,
         .changes = &attempt->changes,
         .socket_len = count_opened(attempt),
         .tls = attempt->tls,
@@ -182,6 +192,7 @@ static void attempt_deinit(struct attempt *attempt)
     }
     logging_cancel(attempt->logging);
     listening_close(&attempt->listening);
+    access_set_deinit(&attempt->access);
     settings_unref(attempt->next);
 }
 

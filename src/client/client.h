@@ -25,6 +25,7 @@ struct aliases;
 struct hub;
 struct ack;
 struct login;
+struct verification;
 
 /* What an event's source is: the first member of everything that is given to a poller. */
 enum source_kind { SOURCE_LISTENER = 1, SOURCE_CLIENT, SOURCE_LINES };
@@ -61,7 +62,8 @@ struct client_facts {
     uint32_t ack_weight;              /* of all that wait, see client_pause_if_unkept() */
     char *username;
     struct slice *aliases; /* topics by alias - 1, each on the heap; NULL until one is used */
-    uint64_t deadline_ms;  /* for the header and CONNECT */
+    uint64_t deadline_ms;  /* for the header, CONNECT and the look at its password */
+    uint64_t credential;   /* that it was let in by: see access_still_may() */
 };
 
 /* Stands in the worker's list of those that wait for a mailbox, or in the hub's for handshakes.
@@ -188,6 +190,9 @@ struct slice client_reason_text(const struct client *client, enum mqtt_reason re
 /* Refuses a CONNECT: CONNACK and close. */
 void client_refuse(struct client *client, enum mqtt_reason reason);
 
+/* The same, because there is no room for it now; `text` as in "disconnected: TEXT.". */
+void client_refuse_busy(struct client *client, const char *text);
+
 /* What was promised can't be kept: nothing is acknowledged any more. */
 void client_fail_unkept(struct client *client);
 
@@ -257,7 +262,7 @@ void client_mark_dirty(struct client *client);
 /* Whether nothing is read from it for now. */
 static inline bool client_is_stopped(const struct client *client)
 {
-    return client->pause || client->is_held || client->is_unkept;
+    return client->pause || client->is_held || client->is_unkept || client->state == CLIENT_LOGIN;
 }
 
 /* What the poller is to watch the descriptor for. */
@@ -314,6 +319,29 @@ void client_arrive(struct client *client, struct slice rest);
  * listener has closed stays.
  */
 bool client_is_allowed(const struct client *client);
+
+/* verify.c */
+
+/*
+ * Has the password of a CONNECT looked at; the client waits for that in CLIENT_LOGIN. A verdict, or
+ * -ENOMEM: nothing is under way.
+ */
+enum verify_verdict {
+    VERIFY_ASKED,
+    VERIFY_FULL /* as many wait as may */
+};
+
+int verify_begin(struct client *client, struct access *access, struct slice given) MUST_CHECK;
+
+/* An answer that is about other files than hold now: the same once more. The verdict. */
+int verify_again(struct client *client, struct verification *verification,
+                 struct access *access) MUST_CHECK;
+
+/* Handles the answers that have come. */
+void verify_collect(struct hub *hub);
+
+/* connect.c: the answer. It is the client's to free or to ask again. */
+void client_on_verified(struct client *client, struct verification *verification);
 
 /* Its session is kept: what waits in the output may leave, CONNACK first. */
 void client_welcome(struct client *client);

@@ -3,6 +3,7 @@
 #include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/rights.h"
 #include "mqtt/encode.h"
 #include "net/proxy.h"
 
@@ -29,6 +30,7 @@ void client_close(struct client *client)
 static void leave_session(struct client *client, enum session_leave how)
 {
     if (client->session) {
+        rights_ensure(client);
         session_disconnect(client->hub->shard, TAKE(client->session), how);
     }
 }
@@ -98,7 +100,7 @@ struct slice client_reason_text(const struct client *client, enum mqtt_reason re
         {MQTT_UNSUPPORTED_PROTOCOL_VERSION,  "this listener does not accept this version of MQTT"            },
         {MQTT_CLIENT_ID_NOT_VALID,           "an empty client id is not accepted here"                       },
         {MQTT_BAD_AUTHENTICATION_METHOD,     "no authentication method is offered"                           },
-        {MQTT_SERVER_BUSY,                   "as many clients are known as may be"                           },
+        {MQTT_SERVER_BUSY,                   "as many clients are known, or wait to be let in, as may be"    },
         {MQTT_IMPLEMENTATION_SPECIFIC_ERROR, "the payload is larger than is accepted"                        },
         {MQTT_KEEP_ALIVE_TIMEOUT,            "nothing was heard for one and a half times the keep alive"     },
         {MQTT_TOPIC_NAME_INVALID,            "the topic is empty, has a wildcard, or is too long or too deep"},
@@ -232,7 +234,7 @@ void client_stop(struct client *client)
 
 /* Some refusals have no code in version 3, and some clients of 5.0 take nothing that long
  * [MQTT-3.1.2-24]: there it is just closed. */
-void client_refuse(struct client *client, enum mqtt_reason reason)
+static void refuse(struct client *client, enum mqtt_reason reason, const char *text)
 {
     struct mqtt_connack_out connack = {
         .version = client->version,
@@ -256,6 +258,17 @@ void client_refuse(struct client *client, enum mqtt_reason reason)
     if (at) {
         client_commit(client, at + mqtt_encode_connack(at, &connack));
     }
-    say_ended(client, LOG_EVENT_CLIENT_REFUSED, log_text(reason));
+    say_ended(client, LOG_EVENT_CLIENT_REFUSED, text);
     client_close(client);
+}
+
+void client_refuse(struct client *client, enum mqtt_reason reason)
+{
+    refuse(client, reason, log_text(reason));
+}
+
+/* Version 3 has a word for a server that is not there, and none for one that is busy. */
+void client_refuse_busy(struct client *client, const char *text)
+{
+    refuse(client, client->version < MQTT_5_0 ? MQTT_SERVER_UNAVAILABLE : MQTT_SERVER_BUSY, text);
 }

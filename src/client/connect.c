@@ -1,4 +1,4 @@
-#include "access/access.h"
+#include "access/verifier.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -10,6 +10,7 @@
 #include "client/hub.h"
 #include "client/login.h"
 #include "client/mount.h"
+#include "client/rights.h"
 #include "client/trace.h"
 #include "client/trust.h"
 #include "mqtt/encode.h"
@@ -25,6 +26,8 @@
 #define ASSIGNED_LEN   36
 #define ASSIGNED_TRIES 8192
 #define PREFIX_CAP     65
+
+#define TOO_MANY_LOGINS "too many wait to be let in"
 
 /* Client ids that we assign */
 
@@ -113,11 +116,11 @@ static bool is_text_wrong(const struct client *client, const struct mqtt_will *w
            will->properties.payload_format_indicator == 1 && !utf8_is_well_formed(will->payload);
 }
 
+/* Its form: whether the topic may be published to is asked when it is known who wants it. */
 static enum mqtt_reason check_will(const struct client *client, const struct mqtt_connect *connect)
 {
     uint32_t size_max = client->hub->settings->limits.message_size_limit;
     struct slice topic = connect->will.topic;
-    enum mqtt_reason reason;
 
     if (!connect->has_will) {
         return MQTT_SUCCESS;
@@ -137,8 +140,7 @@ static enum mqtt_reason check_will(const struct client *client, const struct mqt
     if (is_text_wrong(client, &connect->will)) {
         return MQTT_PAYLOAD_FORMAT_INVALID;
     }
-    reason = mount_topic(client, &topic);
-    return reason == MQTT_SUCCESS ? access_publish(topic) : reason;
+    return mount_topic(client, &topic);
 }
 
 /* Above the bound, or none at all where there is one. */
@@ -195,7 +197,6 @@ bool client_is_allowed(const struct client *client)
     const struct server_listener *now = hub_find_listener(client->hub, listener);
     const char *username = client->facts->username;
     struct access_request request = {
-        .client_id = client_id(client),
         .username = slice_of_text(username ? username : ""),
         .has_username = username != NULL,
         .is_vouched_for = client->is_vouched,
@@ -204,30 +205,23 @@ bool client_is_allowed(const struct client *client)
     if (!now || now == listener) {
         return true;
     }
+    request.access = now->access;
     request.listener = now->settings;
-    return access_connect(&request) == MQTT_SUCCESS;
+    return access_still_may(&request, client->facts->credential);
 }
 
 /* Who gives no name is no login. */
-static void count_login(const struct client *client, const struct access_request *request,
-                        enum mqtt_reason reason)
+static void count_login(const struct client *client, bool has_username, bool is_let_in)
 {
-    if (request->has_username) {
+    if (has_username) {
         metrics_count(client->hub->metrics,
-                      reason == MQTT_SUCCESS ? METRIC_BASIC_AUTH_SUCCESS : METRIC_BASIC_AUTH_FAIL);
+                      is_let_in ? METRIC_BASIC_AUTH_SUCCESS : METRIC_BASIC_AUTH_FAIL);
     }
 }
 
 static enum mqtt_reason check_connect(const struct client *client,
                                       const struct mqtt_connect *connect)
 {
-    struct access_request request = {
-        .listener = client->facts->listener->settings,
-        .client_id = connect->client_id,
-        .username = connect->username,
-        .has_username = connect->has_username,
-        .is_vouched_for = client->is_vouched,
-    };
     enum mqtt_reason reason = check_id(client, connect);
 
     if (reason == MQTT_SUCCESS &&
@@ -239,10 +233,6 @@ static enum mqtt_reason check_connect(const struct client *client,
         /* Version 3 can't be told another keep alive; the code is Mosquitto's. */
         hub_count(client->hub, client->facts->listener, METRIC_KEEP_ALIVE_REFUSED, 1);
         reason = MQTT_CLIENT_ID_NOT_VALID;
-    }
-    if (reason == MQTT_SUCCESS) {
-        reason = access_connect(&request);
-        count_login(client, &request, reason);
     }
     return reason == MQTT_SUCCESS ? check_will(client, connect) : reason;
 }
@@ -480,9 +470,63 @@ static void renew_terms(struct client *client)
     }
 }
 
+/* Who it is */
+
+static enum access_verdict ask(const struct client *client, const struct mqtt_connect *connect)
+{
+    const struct server_listener *listener = client->facts->listener;
+    struct access_request request = {
+        .access = listener->access,
+        .listener = listener->settings,
+        .username = connect->username,
+        .has_username = connect->has_username,
+        .has_password = connect->has_password,
+        .is_vouched_for = client->is_vouched,
+    };
+
+    return access_connect(&request);
+}
+
+static void turn_away(struct client *client, bool has_username)
+{
+    count_login(client, has_username, false);
+    client_refuse(client, MQTT_NOT_AUTHORIZED);
+}
+
+/* It is who it says; but its will must be one that somebody may publish. Whether it may is asked
+ * when the will is sent, as Mosquitto does. */
+static void let_in(struct client *client, struct slice rest)
+{
+    const struct message *will = client->facts->login->will;
+
+    count_login(client, client->facts->username != NULL, true);
+    if (will && access_publish(message_topic(will)) != MQTT_SUCCESS) {
+        client_refuse(client, MQTT_NOT_AUTHORIZED);
+        return;
+    }
+    go_home(client, rest);
+}
+
+/* What is behind CONNECT waits with it: nothing more is read. */
+static void have_verified(struct client *client, const struct mqtt_connect *connect,
+                          struct slice rest)
+{
+    int r = login_keep_rest(client->facts->login, rest);
+
+    if (r == 0) {
+        r = verify_begin(client, client->facts->listener->access, connect->password);
+    }
+    if (r < 0) {
+        refuse_without_memory(client);
+    } else if (r == VERIFY_FULL) {
+        client_refuse_busy(client, TOO_MANY_LOGINS);
+    }
+}
+
 void client_on_connect(struct client *client, struct slice body, struct slice rest)
 {
     struct mqtt_connect connect;
+    enum access_verdict verdict;
     enum mqtt_reason reason = mqtt_decode_connect(body, &connect);
 
     renew_terms(client);
@@ -515,12 +559,82 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
     }
     if (reason != MQTT_SUCCESS) {
         client_refuse(client, reason);
+        return;
+    }
+    verdict = ask(client, &connect);
+    if (verdict == ACCESS_NO) {
+        turn_away(client, connect.has_username);
     } else if (take_connect(client, &connect) < 0) {
         refuse_without_memory(client);
     } else if (!connack_fits(client)) {
         client_fail(client, MQTT_PACKET_TOO_LARGE);
+    } else if (verdict == ACCESS_ASK) {
+        have_verified(client, &connect, rest);
     } else {
-        go_home(client, rest);
+        let_in(client, rest);
+    }
+}
+
+/* Back from the verifier */
+
+/* What holds of its listener now; of one that has closed, what held. */
+static const struct server_listener *listener_now(const struct client *client)
+{
+    const struct server_listener *now = hub_find_listener(client->hub, client->facts->listener);
+
+    return now ? now : client->facts->listener;
+}
+
+/* It is watched for its end alone, and then by its home: from the beginning. */
+static void go_on(struct client *client)
+{
+    poller_remove(worker_poller(client->hub->worker), client->fd);
+    client->is_polled = false;
+    let_in(client, slice_of(NULL, 0));
+}
+
+/* The files have changed meanwhile. What holds now may not even ask. */
+static void ask_again(struct client *client, struct verification *verification)
+{
+    const struct server_listener *now = listener_now(client);
+    struct access_request request = {
+        .access = now->access,
+        .listener = now->settings,
+        .username = slice_of_text(client->facts->username),
+        .has_username = true,
+        .has_password = true,
+    };
+    enum access_verdict verdict = access_connect(&request);
+
+    if (verdict == ACCESS_ASK) {
+        if (verify_again(client, verification, now->access) == VERIFY_FULL) {
+            client_refuse_busy(client, TOO_MANY_LOGINS);
+        }
+        return;
+    }
+    verification_free(verification);
+    if (verdict == ACCESS_NO) {
+        turn_away(client, true);
+    } else {
+        go_on(client);
+    }
+}
+
+void client_on_verified(struct client *client, struct verification *verification)
+{
+    enum verification_answer answer = verification->answer;
+
+    if (verification->access != listener_now(client)->access) {
+        ask_again(client, verification);
+        return;
+    }
+    client->facts->credential =
+        answer == VERIFICATION_RIGHT ? verification->question.credential : 0;
+    verification_free(verification);
+    switch (answer) {
+    case VERIFICATION_RIGHT: go_on(client); break;
+    case VERIFICATION_WRONG: turn_away(client, true); break;
+    case VERIFICATION_FAILED: refuse_without_memory(client); break;
     }
 }
 
@@ -567,6 +681,16 @@ static uint32_t window_of(const struct client *client)
     return ours ? MIN(ours, theirs) : theirs;
 }
 
+/* A session that outlives its connection is asked for them without it, perhaps by later rules. */
+static int make_rights(const struct client *client, struct session_request *request)
+{
+    if (request->expiry_interval == 0 && !client->hub->shard->limits.asks_rights) {
+        return 0;
+    }
+    request->rights = rights_new(client);
+    return request->rights ? 0 : -ENOMEM;
+}
+
 static int open_session(struct client *client)
 {
     struct login *login = client->facts->login;
@@ -581,10 +705,15 @@ static int open_session(struct client *client)
         .will_expiry = login->will_expiry,
         .mount_len = (uint16_t)client->facts->listener->mount.len,
     };
-    int r = session_connect(client->hub->shard, client, &request, &client->session);
+    int r = make_rights(client, &request);
 
+    if (r == 0) {
+        r = session_connect(client->hub->shard, client, &request, &client->session);
+    }
     if (r == SESSION_CREATED || r == SESSION_RESUMED) {
         login->will = NULL;
+    } else {
+        rights_free(request.rights);
     }
     return r;
 }
@@ -702,7 +831,7 @@ void client_arrive(struct client *client, struct slice rest)
     say_connected(client);
     client->facts->login = NULL;
     session_start(client->hub->shard, client->session);
-    if (login->rest_len || client->is_staged) {
+    if (login->rest_len) {
         client_take(client, slice_of(login->rest, login->rest_len));
     }
     login_free(login);

@@ -213,6 +213,10 @@ static void let_in(struct client *client)
         client_refuse(client, MQTT_NOT_AUTHORIZED);
     } else {
         client_arrive(client, slice_of(NULL, 0));
+        if (client->is_staged && client->state == CLIENT_READY) {
+            /* Its stream may have ended behind what it brought along. */
+            client_check_stream(client);
+        }
     }
 }
 
@@ -286,6 +290,7 @@ static void go_on(void *context)
 {
     struct hub *hub = context;
 
+    verify_collect(hub);
     go_on_put_off(hub);
     go_on_handshakes(hub);
     go_on_arriving(hub);
@@ -411,8 +416,8 @@ static bool has_work(void *context)
     struct hub *hub = context;
 
     return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked ||
-           !list_is_empty(&hub->put_off) || !list_is_empty(&hub->arriving) ||
-           !list_is_empty(&hub->handshakes);
+           !mpsc_is_empty(&hub->answered) || !list_is_empty(&hub->put_off) ||
+           !list_is_empty(&hub->arriving) || !list_is_empty(&hub->handshakes);
 }
 
 static void on_stop(void *context)
@@ -540,6 +545,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     list_init(&hub->handshakes);
     list_init(&hub->dirty);
     list_init(&hub->closing);
+    mpsc_init(&hub->answered);
     table_init(&hub->open_pubrecs);
     output_pool_init(&hub->pool);
     return worker_new(group, hub->shard, &worker_ops, hub, &hub->worker);
@@ -563,6 +569,7 @@ struct hub *hub_free(struct hub *hub)
 {
     if (hub) {
         hub_free_worker(hub);
+        verify_collect(hub);
         if (hub->shard) {
             store_collect(hub->shard);
         }

@@ -7,6 +7,7 @@
  * sockets, the lists of those that have something to write or are to be closed.
  */
 
+#include "base/mpsc.h"
 #include "client/door.h"
 #include "client/server.h"
 #include "client/server_listener.h"
@@ -67,6 +68,7 @@ struct hub {
     bool has_shaken_hands;       /* in this iteration: the next one has to wait */
     struct list_link dirty;
     struct list_link closing;
+    struct mpsc answered;      /* verifications, by the verifier's threads */
     struct table open_pubrecs; /* that wait for the store, by session and packet id */
     struct output_pool pool;
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */
@@ -161,5 +163,6 @@ struct core_limits server_core_limits(const struct server *server, const struct 
 
 _Atomic uint32_t *server_connection_len(struct server *server);
 struct door *server_door(struct server *server);
+struct verifier *server_verifier(const struct server *server);
 struct core *server_core(const struct server *server);
 const struct settings *server_settings(const struct server *server);

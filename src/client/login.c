@@ -1,5 +1,6 @@
 #include "client/login.h"
 
+#include "access/verifier.h"
 #include "base/memory.h"
 #include "core/session.h"
 
@@ -34,9 +35,21 @@ int login_new(const struct mqtt_connect *connect, struct slice client_id, struct
     return 0;
 }
 
+/* The verifier has it: it comes back, and goes where it was asked, which must find nobody. */
+void login_drop_verification(struct login *login)
+{
+    struct verification *verification = TAKE(login->verification);
+
+    if (verification) {
+        verification->asker = NULL;
+        atomic_store_explicit(&verification->is_void, true, memory_order_relaxed);
+    }
+}
+
 struct login *login_free(struct login *login)
 {
     if (login) {
+        login_drop_verification(login);
         message_unref(login->will);
         memory_free(login->rest);
         memory_free(login);

@@ -10,6 +10,8 @@
 #include "core/message.h"
 #include "mqtt/decode.h"
 
+struct verification;
+
 /* Owner: its client. */
 struct login {
     struct message *will;
@@ -18,8 +20,9 @@ struct login {
     uint32_t expiry_interval; /* seconds; SESSION_NEVER */
     uint32_t rest_len;        /* bytes behind the CONNECT */
     uint8_t *rest;
-    uint16_t keep_alive;        /* as it was asked for */
-    uint16_t server_keep_alive; /* what it becomes; 0 = as asked for */
+    struct verification *verification; /* under way, and the verifier's; NULL: none is */
+    uint16_t keep_alive;               /* as it was asked for */
+    uint16_t server_keep_alive;        /* what it becomes; 0 = as asked for */
     uint16_t receive_maximum;
     uint16_t id_len;
     bool clean_start;
@@ -35,3 +38,6 @@ int login_new(const struct mqtt_connect *connect, struct slice client_id,
 struct login *login_free(struct login *login);
 
 int login_keep_rest(struct login *login, struct slice rest) MUST_CHECK;
+
+/* Nobody waits for the answer any more. */
+void login_drop_verification(struct login *login);

@@ -2,6 +2,7 @@
 #include "client/client.h"
 #include "client/hub.h"
 #include "client/mount.h"
+#include "client/rights.h"
 #include "client/trace.h"
 #include "mqtt/encode.h"
 #include "net/socket.h"
@@ -461,10 +462,17 @@ static size_t peer_pending(const struct client *client)
     return client->output.size;
 }
 
+static void peer_forget(struct rights *rights)
+{
+    rights_free(rights);
+}
+
 const struct peer_ops client_peer_ops = {
     .publish = peer_publish,
     .pubrel = peer_pubrel,
     .pending = peer_pending,
     .overflow = peer_overflow,
+    .may = rights_may,
+    .forget = peer_forget,
     .end = client_end,
 };

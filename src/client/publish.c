@@ -108,9 +108,19 @@ static enum mqtt_reason check_publish(struct client *client, struct mqtt_publish
     return reason == MQTT_SUCCESS ? mount_topic(client, &publish->topic) : reason;
 }
 
+static enum mqtt_reason check_rights(const struct client *client,
+                                     const struct mqtt_publish *publish, uint64_t topic_hash)
+{
+    struct message_parts parts = {.topic = publish->topic, .topic_hash = (uint32_t)topic_hash};
+
+    return shard_may(client->hub->shard, client->session, &parts, PEER_WRITE)
+               ? access_publish(publish->topic)
+               : MQTT_NOT_AUTHORIZED;
+}
+
 /* Errors of the message alone, which is dropped; the acknowledgement tells. */
 static enum mqtt_reason check_message(const struct client *client,
-                                      const struct mqtt_publish *publish)
+                                      const struct mqtt_publish *publish, uint64_t topic_hash)
 {
     const struct settings *settings = client->hub->settings;
     uint32_t size_max = settings->limits.message_size_limit;
@@ -126,7 +136,7 @@ static enum mqtt_reason check_message(const struct client *client,
         !utf8_is_well_formed(publish->payload)) {
         return MQTT_PAYLOAD_FORMAT_INVALID;
     }
-    return memory_is_short() ? MQTT_QUOTA_EXCEEDED : access_publish(publish->topic);
+    return memory_is_short() ? MQTT_QUOTA_EXCEEDED : check_rights(client, publish, topic_hash);
 }
 
 /* The packet's own memory may become the message, when topic and payload lie in it. */
@@ -140,7 +150,7 @@ static struct message *room_of(const struct client *client, const struct mqtt_pu
 }
 
 static int publish_message(struct client *client, const struct mqtt_publish *publish,
-                           struct ack *ack)
+                           uint64_t topic_hash, struct ack *ack)
 {
     struct hub *hub = client->hub;
     struct publication publication = {
@@ -154,7 +164,7 @@ static int publish_message(struct client *client, const struct mqtt_publish *pub
                     .qos = publish->qos,
                     .retain = publish->retain,
                     },
-        .topic_hash = shard_topic_hash(hub->shard, publish->topic),
+        .topic_hash = topic_hash,
         .ticket = ack_ticket(ack),
         .room = room_of(client, publish),
         .properties_cap = publish->properties.raw.len,
@@ -185,13 +195,14 @@ static enum mqtt_reason count_dropped(struct client *client, enum mqtt_reason re
 static enum mqtt_reason accept_publish(struct client *client, const struct mqtt_publish *publish,
                                        struct ack *ack)
 {
-    enum mqtt_reason reason = check_message(client, publish);
+    uint64_t topic_hash = shard_topic_hash(client->hub->shard, publish->topic);
+    enum mqtt_reason reason = check_message(client, publish, topic_hash);
     int r;
 
     if (reason != MQTT_SUCCESS) {
         return count_dropped(client, reason);
     }
-    r = publish_message(client, publish, ack);
+    r = publish_message(client, publish, topic_hash, ack);
     if (r < 0) {
         return count_dropped(client, MQTT_QUOTA_EXCEEDED);
     }

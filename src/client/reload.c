@@ -56,9 +56,10 @@ static int make_listener(struct reload *reload, const struct reload_params *para
         changes->listeners[index] == CHANGES_NONE
             ? NULL
             : server_get_listener(reload->server, changes->listeners[index]);
+    struct access *access = params->access ? params->access->accesses[index] : NULL;
     int r = 0;
 
-    if (before && !changes->renews[index] && !tls) {
+    if (before && !changes->renews[index] && !tls && before->access == access) {
         next->listeners[index] = server_listener_ref(before);
     } else {
         r = server_listener_new(
@@ -66,6 +67,7 @@ static int make_listener(struct reload *reload, const struct reload_params *para
                 .terms = next->settings,
                 .settings = settings,
                 .before = before,
+                .access = access,
                 .worker_len = server_worker_len(reload->server),
                 .tls = tls,
             },
@@ -73,7 +75,8 @@ static int make_listener(struct reload *reload, const struct reload_params *para
     }
     if (r == 0 && before) {
         find_step(reload, before)->now = next->listeners[index];
-        reload->rechecks |= access_may_refuse(before->settings, settings);
+        reload->rechecks |=
+            before->access != access || access_may_refuse(before->settings, settings);
     }
     return r;
 }
@@ -148,6 +151,7 @@ static void change_listeners(struct hub *hub, const struct reload *reload)
         link = link->next;
         if (step->now) {
             listener->shared = step->now;
+            server_places_turn(step->now->places, hub->shard->worker, step->now->access);
         } else {
             hub_remove_listener(listener);
         }

@@ -10,6 +10,7 @@
 
 #include "client/server.h"
 
+struct access_set;
 struct changes;
 struct reload;
 
@@ -20,7 +21,8 @@ struct reload_socket {
 };
 
 struct reload_params {
-    struct settings *next; /* settled: see config/changes.h. A reference is taken. */
+    struct settings *next;           /* settled: see config/changes.h. A reference is taken. */
+    const struct access_set *access; /* of these; references are taken; NULL: no files */
     const struct changes *changes;
     const struct reload_socket *sockets; /* descriptors stay the caller's */
     unsigned socket_len;

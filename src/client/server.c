@@ -21,8 +21,10 @@ struct server {
     unsigned listener_len;
     _Atomic uint32_t connection_len; /* of all listeners */
     struct door door;
-    struct lines *lines;   /* of the log; NULL: not published */
-    _Atomic uint8_t drain; /* enum drain_state */
+    struct lines *lines;       /* of the log; NULL: not published */
+    _Atomic uint8_t drain;     /* enum drain_state */
+    struct verifier *verifier; /* NULL: none */
+    bool asks_rights;          /* a listener has, or had, rules for topics */
     uint64_t start_ms;
 };
 
@@ -60,6 +62,11 @@ _Atomic uint32_t *server_connection_len(struct server *server)
     return &server->connection_len;
 }
 
+struct verifier *server_verifier(const struct server *server)
+{
+    return server->verifier;
+}
+
 struct door *server_door(struct server *server)
 {
     return &server->door;
@@ -87,6 +94,16 @@ struct server_listener *server_get_listener(const struct server *server, unsigne
     return server->listeners[index];
 }
 
+static bool has_rules(const struct settings *settings)
+{
+    bool has_any = false;
+
+    for (unsigned i = 0; i < settings->listener_len; i++) {
+        has_any |= settings->listeners[i].acl_file != NULL;
+    }
+    return has_any;
+}
+
 struct core_limits server_core_limits(const struct server *server, const struct settings *settings)
 {
     const struct settings_limits *limits = &settings->limits;
@@ -98,6 +115,7 @@ struct core_limits server_core_limits(const struct server *server, const struct 
         .queue_plain = limits->queue_qos0_messages,
         .merges = !settings->clients.allow_duplicate_messages,
         .upgrade_qos = limits->upgrade_outgoing_qos,
+        .asks_rights = server->asks_rights || has_rules(settings),
         .delivery_budget = server->budgets.deliveries,
         .search_steps = server->budgets.search_steps,
         .at_once = server->budgets.at_once,
@@ -115,6 +133,8 @@ void server_swap(struct server *server, struct server_snapshot *snapshot)
         .listener_len = server->listener_len,
     };
 
+    /* Clients of a listener that closes keep its rules. */
+    server->asks_rights |= snapshot->settings && has_rules(snapshot->settings);
     server->settings = snapshot->settings;
     server->listeners = snapshot->listeners;
     server->listener_len = snapshot->listener_len;
@@ -147,6 +167,7 @@ static int make_listeners(struct server *server, const struct server_params *par
             &(struct server_listener_params){
                 .terms = server->settings,
                 .settings = &server->settings->listeners[i],
+                .access = params->access ? params->access->accesses[i] : NULL,
                 .worker_len = params->worker_len,
                 .tls = params->tls ? params->tls[i] : NULL,
             },
@@ -195,7 +216,9 @@ int server_new(const struct server_params *params, struct server **server_out)
     web_api_init();
     server->start_ms = clock_now_ms();
     server->settings = settings_ref(params->settings);
+    server->asks_rights = has_rules(params->settings);
     server->budgets = params->budgets;
+    server->verifier = params->verifier;
     r = make_parts(server, params);
     if (r < 0) {
         server_free(server);

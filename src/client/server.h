@@ -12,7 +12,9 @@
 #include "loop/worker.h"
 #include "metrics/metrics.h"
 
+struct access_set;
 struct server;
+struct verifier;
 
 /* What an iteration may do at most, and where back pressure begins. */
 struct server_budgets {
@@ -32,9 +34,11 @@ struct server_params {
     unsigned long file_limit; /* files that the process may open; 0: unknown */
     struct hash_key hash_key;
     struct server_budgets budgets;
-    struct store store;        /* of all workers */
-    struct stage_source **tls; /* one or NULL for each listener, of which references are taken;
-                                  NULL: none at all */
+    struct store store;              /* of all workers */
+    const struct access_set *access; /* references are taken; NULL: no listener has files */
+    struct verifier *verifier;       /* borrowed; NULL: passwords are looked at on the workers */
+    struct stage_source **tls;       /* one or NULL for each listener, of which references are
+                                        taken; NULL: none at all */
 };
 
 int server_new(const struct server_params *params, struct server **server_out) MUST_CHECK;

@@ -4,38 +4,60 @@
 
 #include <string.h>
 
-static struct server_places *places_ref(struct server_places *places)
+struct server_places *server_places_ref(struct server_places *places)
 {
     atomic_fetch_add_explicit(&places->refs, 1, memory_order_relaxed);
     return places;
 }
 
-static void places_unref(struct server_places *places)
+static struct server_places *places_free(struct server_places *places)
+{
+    for (unsigned i = 0; places->accesses && i < places->worker_len; i++) {
+        access_unref(places->accesses[i]);
+    }
+    memory_free(places->accesses);
+    memory_free(places->metrics);
+    return memory_free(places);
+}
+
+void server_places_unref(struct server_places *places)
 {
     if (places && atomic_fetch_sub_explicit(&places->refs, 1, memory_order_acq_rel) == 1) {
         assert(places->len == 0);
-        memory_free(places->metrics);
-        memory_free(places);
+        places_free(places);
     }
 }
 
-static struct server_places *places_new(unsigned worker_len)
+static struct server_places *places_new(unsigned worker_len, struct access *access)
 {
-    struct server_places *places = memory_alloc(sizeof(*places));
+    struct server_places *places = memory_alloc_zero(1, sizeof(*places));
     size_t size = worker_len * sizeof(*places->metrics);
 
     if (!places) {
         return NULL;
     }
+    places->worker_len = worker_len;
     places->metrics = memory_alloc_aligned(size);
-    if (!places->metrics) {
-        return memory_free(places);
+    places->accesses = memory_alloc_zero(worker_len, sizeof(struct access *));
+    if (!places->metrics || !places->accesses) {
+        return places_free(places);
     }
     memset(places->metrics, 0, size);
-    places->worker_len = worker_len;
+    for (unsigned i = 0; i < worker_len; i++) {
+        places->accesses[i] = access_ref(access);
+    }
     atomic_init(&places->len, 0);
     atomic_init(&places->refs, 1);
     return places;
+}
+
+void server_places_turn(struct server_places *places, unsigned worker, struct access *access)
+{
+    struct access *before = places->accesses[worker];
+
+    assert(worker < places->worker_len);
+    places->accesses[worker] = access_ref(access);
+    access_unref(before);
 }
 
 int server_listener_new(const struct server_listener_params *params,
@@ -48,7 +70,8 @@ int server_listener_new(const struct server_listener_params *params,
     if (!listener) {
         return -ENOMEM;
     }
-    listener->places = before ? places_ref(before->places) : places_new(params->worker_len);
+    listener->places =
+        before ? server_places_ref(before->places) : places_new(params->worker_len, params->access);
     if (!listener->places) {
         memory_free(listener);
         return -ENOMEM;
@@ -56,6 +79,7 @@ int server_listener_new(const struct server_listener_params *params,
     listener->settings = params->settings;
     listener->terms = settings_ref(params->terms);
     listener->mount = slice_of_text(mount ? mount : "");
+    listener->access = access_ref(params->access);
     listener->tls = stage_source_ref(params->tls);
     atomic_init(&listener->refs, 1);
     *listener_out = listener;
@@ -73,7 +97,8 @@ struct server_listener *server_listener_ref(struct server_listener *listener)
 struct server_listener *server_listener_unref(struct server_listener *listener)
 {
     if (listener && atomic_fetch_sub_explicit(&listener->refs, 1, memory_order_acq_rel) == 1) {
-        places_unref(listener->places);
+        server_places_unref(listener->places);
+        access_unref(listener->access);
         settings_unref(listener->terms);
         stage_source_unref(listener->tls);
         memory_free(listener);

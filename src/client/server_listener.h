@@ -9,6 +9,7 @@
  * closed, until its last connection is gone.
  */
 
+#include "access/access.h"
 #include "config/settings.h"
 #include "metrics/metrics.h"
 #include "net/stream.h"
@@ -21,6 +22,8 @@ struct server_places {
     _Atomic uint32_t len;
     _Atomic uint32_t refs;
     unsigned worker_len;
+    struct access **accesses; /* that hold now, counted: each worker's own, which alone changes it
+                                 while it runs; NULL: it has no files */
     struct metrics_of_listener *metrics; /* a block for each worker, which alone writes there */
 };
 
@@ -29,6 +32,7 @@ struct server_listener {
     const struct listener_settings *settings; /* part of the terms */
     struct settings *terms;   /* of what a client is told or keeps, these options hold for it */
     struct slice mount;       /* its mount_point; empty: none */
+    struct access *access;    /* counted; NULL: it has no files */
     struct stage_source *tls; /* NULL: none */
     struct server_places *places;
     _Atomic uint32_t refs;
@@ -38,6 +42,7 @@ struct server_listener_params {
     struct settings *terms;                   /* a reference is taken */
     const struct listener_settings *settings; /* part of them */
     const struct server_listener *before;     /* the same until now; NULL: it opens */
+    struct access *access;                    /* a reference is taken; NULL: none */
     struct stage_source *tls;                 /* NULL: none; a reference is taken */
     unsigned worker_len;
 };
@@ -45,6 +50,12 @@ struct server_listener_params {
 /* -ENOMEM. */
 int server_listener_new(const struct server_listener_params *params,
                         struct server_listener **listener_out) MUST_CHECK;
+
+struct server_places *server_places_ref(struct server_places *places);
+void server_places_unref(struct server_places *places);
+
+/* On a worker: from now on these files hold for all of the listener's clients there. */
+void server_places_turn(struct server_places *places, unsigned worker, struct access *access);
 
 struct server_listener *server_listener_ref(struct server_listener *listener);
 struct server_listener *server_listener_unref(struct server_listener *listener);

@@ -5,6 +5,7 @@
 #include "client/client.h"
 #include "client/hub.h"
 #include "client/mount.h"
+#include "client/rights.h"
 #include "client/trace.h"
 #include "core/keep.h"
 #include "core/replay.h"
@@ -144,6 +145,15 @@ void client_send_codes(struct client *client, enum mqtt_packet_type type, uint16
     }
 }
 
+/* As Mosquitto, unless it is asked for: every subscription is taken, and what it brings is looked
+ * at.
+ */
+static bool may_subscribe(struct client *client, struct slice filter)
+{
+    return !client->hub->shard->limits.asks_rights ||
+           !client->hub->settings->access.acl_deny_subscribe || rights_cover(client, filter);
+}
+
 /* One filter; the answer is its code in SUBACK. */
 static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter *filter,
                                       const struct mqtt_subscribe *packet)
@@ -156,6 +166,9 @@ static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter 
 
     if (reason == MQTT_SUCCESS) {
         reason = check_filter(filter->filter, &target);
+    }
+    if (reason == MQTT_SUCCESS && !may_subscribe(client, target.filter)) {
+        reason = MQTT_NOT_AUTHORIZED;
     }
     if (reason != MQTT_SUCCESS) {
         return reason;

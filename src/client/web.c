@@ -147,34 +147,44 @@ static void say(struct web_answer *answer, enum http_status status, const char *
     answer->body = slice_of_text(text);
 }
 
-/* Basic (RFC 7617): the same chain as CONNECT's, under Mosquitto's client id. */
+/* Basic (RFC 7617): "NAME:PASSWORD". False: there is none that can be read. */
+static bool find_login(struct slice text, uint8_t secret[SECRET_CAP], struct slice *username_out)
+{
+    struct slice scheme = slice_of_text("Basic ");
+    const uint8_t *colon;
+    size_t len;
+
+    if (text.len < scheme.len || !http_is_equal(slice_of(text.data, scheme.len), "Basic ") ||
+        !base64_decode(slice_skip(text, scheme.len), true, secret, SECRET_CAP, &len)) {
+        return false;
+    }
+    colon = memchr(secret, ':', len);
+    if (!colon) {
+        return false;
+    }
+    *username_out = slice_of(secret, (size_t)(colon - secret));
+    return true;
+}
+
+/* As somebody may come in with CONNECT who needs no password. */
 static bool is_let_in(const struct client *client, const struct http_request *request)
 {
+    const struct server_listener *listener = client->facts->listener;
     struct access_request access = {
-        .listener = client->facts->listener->settings,
-        .client_id = slice_of_text("http-api"),
+        .access = listener->access,
+        .listener = listener->settings,
     };
     uint8_t secret[SECRET_CAP];
     struct slice text;
-    size_t len;
 
     if (http_has_one(request, "Authorization", &text)) {
-        const char *scheme = "Basic ";
-        const uint8_t *colon;
-
-        if (text.len < strlen(scheme) ||
-            !http_is_equal(slice_of(text.data, strlen(scheme)), scheme) ||
-            !base64_decode(slice_skip(text, strlen(scheme)), true, secret, sizeof(secret), &len)) {
-            return false;
-        }
-        colon = memchr(secret, ':', len);
-        if (!colon) {
-            return false;
-        }
         access.has_username = true;
-        access.username = slice_of(secret, (size_t)(colon - secret));
+        access.has_password = true;
+        if (!find_login(text, secret, &access.username)) {
+            return false;
+        }
     }
-    return access_connect(&access) == MQTT_SUCCESS;
+    return access_connect(&access) == ACCESS_YES;
 }
 
 /* Ready: whoever comes now will be served. */

@@ -78,6 +78,17 @@ static void inherit(struct listener_draft *draft, const struct settings *setting
     }
 }
 
+/* A file of one listener's own takes the place of the one for all. */
+static void inherit_files(struct listener_draft *draft, const struct settings *settings)
+{
+    if (!is_written(draft, "listener_password_file")) {
+        draft->settings.password_file = settings->access.password_file;
+    }
+    if (!is_written(draft, "listener_acl_file")) {
+        draft->settings.acl_file = settings->access.acl_file;
+    }
+}
+
 static const char *version_name(enum settings_proxy_version version)
 {
     static const char *const names[] = {"0", "1", "2", "any"};
@@ -280,6 +291,7 @@ int listeners_finish(struct listener_drafts *drafts, struct settings *settings)
     }
     for (struct listener_draft *draft = drafts->first; draft; draft = draft->next) {
         inherit(draft, settings);
+        inherit_files(draft, settings);
         if (settle_proxy(drafts->report, draft) != 0 ||
             refuse_silent_proxy(drafts->report, draft) != 0) {
             is_contradictory = true;
@@ -311,6 +323,8 @@ int listeners_add_loopback(struct settings *settings, const uint16_t *ports, uns
         listener->allow_anonymous = settings->clients.allow_anonymous;
         listener->allow_zero_length_clientid = settings->clients.allow_zero_length_clientid;
         listener->auto_id_prefix = settings->clients.auto_id_prefix;
+        listener->password_file = settings->access.password_file;
+        listener->acl_file = settings->access.acl_file;
         settings->listener_len++;
     }
     return 0;

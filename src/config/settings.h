@@ -99,6 +99,18 @@ struct settings_clients {
     bool check_payload_format;
 };
 
+/* The files that say who may do what, as each listener inherited them, and what they may ask for.
+ */
+struct settings_access {
+    const char *password_file; /* NULL: any name will do */
+    const char *acl_file;      /* NULL: everything may be done */
+    bool acl_deny_subscribe;   /* also SUBSCRIBE is asked about */
+    uint16_t password_threads;
+    uint32_t password_queue;
+    uint32_t password_iterations_max;
+    uint64_t password_memory_max; /* bytes */
+};
+
 /* What a listener speaks. */
 enum settings_protocol {
     SETTINGS_PROTOCOL_MQTT,
@@ -189,6 +201,8 @@ struct listener_settings {
     bool allow_zero_length_clientid;
     const char *auto_id_prefix;
     bool use_username_as_clientid;
+    const char *password_file;       /* NULL: none */
+    const char *acl_file;            /* NULL: none */
     const char *mount_point;         /* NULL: none */
     unsigned accept_versions;        /* bits of SETTINGS_VERSION() */
     uint16_t proxy_idle_timeout_s;   /* of the proxy in front; 0: not known */
@@ -210,6 +224,7 @@ struct settings {
     struct settings_limits limits;
     struct settings_clients clients;
     struct settings_drain drain;
+    struct settings_access access;
     bool is_local_only; /* no listener is configured: loopback only, everybody may come in */
     struct listener_settings *listeners;
     unsigned listener_len;

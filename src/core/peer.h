@@ -11,6 +11,9 @@
 #include "mqtt/reasons.h"
 
 struct client;
+struct rights;
+struct session;
+struct shard;
 
 /* How one delivery is written. */
 struct delivery_head {
@@ -25,8 +28,11 @@ enum peer_verdict {
     PEER_SENT = 1,
     PEER_BUSY,      /* the peer is behind, and this delivery may be dropped */
     PEER_TOO_LARGE, /* more than the peer accepts */
-    PEER_OUTSIDE    /* the topic is none that the peer can see */
+    PEER_OUTSIDE,   /* the topic is none that the peer can see */
+    PEER_DENIED     /* it may not read it any more; core's own */
 };
+
+enum peer_right { PEER_READ, PEER_WRITE };
 
 struct peer_ops {
     /* Encodes a PUBLISH into the peer's output. Never closes the peer at once. */
@@ -39,6 +45,16 @@ struct peer_ops {
 
     /* Its queue is full, and it is to be disconnected for that: not before the iteration's end. */
     void (*overflow)(struct client *client);
+
+    /*
+     * Whether the session's client, connected or not, may do that with a topic. Asked only with
+     * `asks_rights` in the limits.
+     */
+    bool (*may)(struct shard *shard, struct session *session, const struct message_parts *parts,
+                enum peer_right right);
+
+    /* Nobody asks for these any more: the session is over or has another client. */
+    void (*forget)(struct rights *rights);
 
     /* The session leaves this connection: tell the peer why and close it. */
     void (*end)(struct client *client, enum mqtt_reason reason);

@@ -118,6 +118,16 @@ static uint32_t deadline_of(const struct shard *shard, uint32_t interval)
                                      : wheel_deadline(shard->now_ms, (uint64_t)interval * 1000);
 }
 
+/* Rights */
+
+static void set_rights(struct shard *shard, struct session *session, struct rights *rights)
+{
+    if (session->rights) {
+        shard->peer->forget(session->rights);
+    }
+    session->rights = rights;
+}
+
 /* Wills */
 
 /* -ENOMEM: the will is still there. */
@@ -136,6 +146,12 @@ static int send_will(struct shard *shard, struct session *session)
     }
     publication_of(&publication, session->will,
                    shard_topic_hash(shard, message_topic(session->will)));
+    /* Who may not publish it any more has lost it. */
+    if (!shard_may(shard, session, &publication.parts, PEER_WRITE)) {
+        metrics_count(shard->metrics, METRIC_PUBLISH_REFUSED + MQTT_NOT_AUTHORIZED);
+        session->will = message_unref(session->will);
+        return 0;
+    }
     r = shard_publish(shard, &publication);
     if (r < 0) {
         return r;
@@ -215,6 +231,7 @@ void session_end(struct shard *shard, struct session *session)
     wheel_disarm(&session->timer);
     inbound_deinit(&session->inbound);
     session->will = message_unref(session->will);
+    set_rights(shard, session, NULL);
     list_remove(&session->in_shard);
     list_push(&shard->ended, &session->in_shard);
     shard_charge(shard);
@@ -376,6 +393,7 @@ static void attach(struct shard *shard, struct session *session, struct client *
     session->window = request->window;
     session->queue_policy = (uint8_t)request->queue_policy;
     session->mount_len = request->mount_len;
+    set_rights(shard, session, request->rights);
     session->expiry_interval = request->expiry_interval;
     session->expires_at = SESSION_NEVER;
     session->will = request->will;
@@ -467,6 +485,9 @@ static enum peer_verdict send_delivery(struct shard *shard, struct session *sess
     };
 
     publication_of(&publication, delivery->message, 0);
+    if (!shard_may(shard, session, &publication.parts, PEER_READ)) {
+        return PEER_DENIED;
+    }
     return shard->peer->publish(session->client, &publication, &head);
 }
 
@@ -496,6 +517,7 @@ static bool pump_one(struct shard *shard, struct session *session, const struct 
     case PEER_BUSY: metrics_count(shard->metrics, METRIC_DROPPED_BUSY); break;
     case PEER_TOO_LARGE: metrics_count(shard->metrics, METRIC_DROPPED_TOO_LARGE); return false;
     case PEER_OUTSIDE: metrics_count(shard->metrics, METRIC_DROPPED_OUTSIDE); return false;
+    case PEER_DENIED: metrics_count(shard->metrics, METRIC_DROPPED_DENIED); return false;
     }
     return delivery->qos > 0;
 }
@@ -611,6 +633,7 @@ static void deliver_now(struct shard *shard, struct session *session,
         break;
     case PEER_TOO_LARGE: metrics_count(shard->metrics, METRIC_DROPPED_TOO_LARGE); break;
     case PEER_OUTSIDE: metrics_count(shard->metrics, METRIC_DROPPED_OUTSIDE); break;
+    case PEER_DENIED: assert(false); break;
     }
 }
 
@@ -741,8 +764,19 @@ bool session_has_room(const struct shard *shard, const struct session *session)
            shard->peer->pending(session->client) < PENDING_HIGH;
 }
 
+/* Whether it may read this; what it may not does not wait for it either, and takes no room. */
+static bool may_read(struct shard *shard, struct session *session,
+                     const struct publication *publication)
+{
+    if (shard_may(shard, session, &publication->parts, PEER_READ)) {
+        return true;
+    }
+    metrics_count(shard->metrics, METRIC_DROPPED_DENIED);
+    return false;
+}
+
 /* Whether a subscription gets a publication that its filter matches. */
-static bool takes(const struct shard *shard, const struct session *session,
+static bool takes(struct shard *shard, struct session *session,
                   const struct publication *publication, const struct subscriber *subscriber,
                   uint32_t node)
 {
@@ -752,8 +786,11 @@ static bool takes(const struct shard *shard, const struct session *session,
         session_hides(session, publication->parts.topic, subscriber->options)) {
         return false;
     }
-    return publication->retained_number == 0 || !session->replays ||
-           !replay_holds_back(shard, session, node, publication->retained_number);
+    if (publication->retained_number != 0 && session->replays &&
+        replay_holds_back(shard, session, node, publication->retained_number)) {
+        return false;
+    }
+    return may_read(shard, session, publication);
 }
 
 static struct delivery_head head_of(const struct shard *shard,
@@ -822,7 +859,9 @@ void session_deliver_retained(struct shard *shard, struct session *session, stru
 
     if (!session_hides(session, message_topic(message), options)) {
         publication_of(&publication, message, 0);
-        deliver(shard, session, &publication, &head);
+        if (may_read(shard, session, &publication)) {
+            deliver(shard, session, &publication, &head);
+        }
     }
 }
 

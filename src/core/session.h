@@ -35,7 +35,8 @@ struct session {
     struct subscriptions subscriptions;
     struct membership *membership; /* NULL: in no group */
     struct message *will;
-    struct replays *replays;   /* NULL: none */
+    struct rights *rights;   /* what its client may do, as `client` sees it; NULL: not asked yet */
+    struct replays *replays; /* NULL: none */
     struct list_link in_shard; /* in the list of those that go on sending, or are over */
     struct wheel_timer timer;
     uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
@@ -68,10 +69,11 @@ struct session_request {
     uint32_t expiry_interval; /* seconds; 0 ends with the connection; SESSION_NEVER */
     uint32_t window;
     enum settings_queue_policy queue_policy;
-    struct message *will; /* NULL: none. Taken over on success. */
-    uint32_t will_delay;  /* seconds */
-    uint32_t will_expiry; /* seconds from its publication on; SESSION_NEVER */
-    uint16_t mount_len;   /* of what its client's topics have in front */
+    struct message *will;  /* NULL: none. Taken over on success. */
+    uint32_t will_delay;   /* seconds */
+    uint32_t will_expiry;  /* seconds from its publication on; SESSION_NEVER */
+    uint16_t mount_len;    /* of what its client's topics have in front */
+    struct rights *rights; /* NULL: none are known. Taken over on success. */
 };
 
 enum session_verdict {

@@ -34,6 +34,7 @@ struct core_limits {
         max_inflight_bytes;   /* nothing more is sent while so many are in flight; 0 = no bound */
     bool queue_plain;         /* keep QoS 0, too, for durable sessions whose client is away */
     bool merges;              /* overlapping subscriptions of a session get one copy together */
+    bool asks_rights;         /* what a session may read and write is asked for */
     bool upgrade_qos;         /* deliver at the QoS of the subscription, even above the message's */
     unsigned delivery_budget; /* deliveries and replayed values per iteration; and those that are
                                  freed of ended sessions */
@@ -211,6 +212,13 @@ int shard_publish(struct shard *shard, struct publication *publication) MUST_CHE
  */
 void shard_post(struct shard *shard, const struct publication *publication,
                 struct worker_set workers, const struct worker_set *matched);
+
+/* Whether a session's client may read such a message, or write it. */
+static inline bool shard_may(struct shard *shard, struct session *session,
+                             const struct message_parts *parts, enum peer_right right)
+{
+    return likely(!shard->limits.asks_rights) || shard->peer->may(shard, session, parts, right);
+}
 
 static inline uint64_t shard_topic_hash(const struct shard *shard, struct slice topic)
 {

@@ -177,12 +177,13 @@ struct offer {
     bool is_last; /* nobody is left that could take it: a member's own limits decide */
 };
 
-static bool can_take(const struct shard *shard, const struct share_member *member,
+static bool can_take(struct shard *shard, const struct share_member *member,
                      const struct offer *offer)
 {
     uint8_t qos = offer->publication->parts.qos;
 
-    if (session_hides(member->session, offer->publication->parts.topic, member->options)) {
+    if (session_hides(member->session, offer->publication->parts.topic, member->options) ||
+        !shard_may(shard, member->session, &offer->publication->parts, PEER_READ)) {
         return false;
     }
     return offer->is_last ? session_can_keep(shard, member->session, qos, member->options)

@@ -51,7 +51,8 @@ class Run:
 
     def fresh(self):
         self.finish()
-        self.bench = Bench(self.start_broker, self.text, self.points, workers=2)
+        self.bench = Bench(self.start_broker, self.text, self.points, workers=2,
+                           files=steps.FILES)
 
     def finish(self):
         if not self.bench:

@@ -58,7 +58,7 @@ class Places(dict):
 
 class Broker:
     def __init__(self, kind, folder, text=DEFAULT, workers=None, arguments=None, descriptors=None,
-                 ready=True, places=None, environment=None, prefix=()):
+                 ready=True, places=None, environment=None, prefix=(), files=None):
         self.kind, self.folder = kind, pathlib.Path(folder)
         self.places = Places(places or {}, dir=str(folder))
         self.is_mosquitto = kind == "mosquitto"
@@ -69,6 +69,8 @@ class Broker:
         self._numbers = itertools.count(1)
         command = [*prefix, binary(kind)]
         self.config = self.folder / "broker.conf"
+        for name, content in (files or {}).items():
+            (self.folder / name).write_text(content)
         if self.text is not None:
             self.config.write_text(self.text)
             command += ["-c", str(self.config)]

@@ -9,10 +9,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
-from . import wire
+from . import users, wire
 from .broker import Places, binary
 from .client import Client, Closed
 from .process import SANITIZER, wait_until
@@ -67,6 +68,8 @@ listener {port3} localhost
 mount_point x/
 certfile {tls}/server.crt
 keyfile {tls}/server.key
+password_file {dir}/passwords
+acl_file {dir}/rules
 allow_anonymous true
 pid_file {dir}/pid
 log_dest stderr
@@ -77,7 +80,8 @@ log_syslog_path {dir}/syslog
 log_timestamp_format %Y
 include_dir {dir}/more
 """ + SOCKET
-MORE = {"more/a.conf": "max_keepalive 600\n" + "# a long comment\n" * 600,
+MORE = {"passwords": users.password("anna"),
+        "rules": "topic #\npattern read %u/%c\nuser anna\ntopic #\n", "more/a.conf": "max_keepalive 600\n" + "# a long comment\n" * 600,
         "more/b.conf": "max_inflight_messages 30\n",
         "syslog": (socket.SOCK_DGRAM, True)}
 AGAIN = {"pid": "1", "file.log": "a line\n", "s": (socket.SOCK_STREAM, False),
@@ -86,6 +90,11 @@ SMALL = "listener {port} 127.0.0.1\nallow_anonymous true\n"
 
 CAPABLE = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
            "--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]
+
+PASSED = "listener {port} 127.0.0.1\nbind_interface lo\nallow_anonymous true\n" \
+         "listener 0 {dir}/passed\n"
+ACTIVATED = [sys.executable, str(pathlib.Path(__file__).with_name("activate.py")),
+             "127.0.0.1:{port}", "{dir}/passed", "--"]
 
 RECIPES = [
     Recipe("all options", PLAIN, files=MORE),
@@ -101,6 +110,7 @@ RECIPES = [
     Recipe("by number", SMALL, user="nobody", environment={"PUID": "65534", "PGID": "65534"}),
     Recipe("a number without a name", SMALL, user="nobody", environment={"PUID": "54321"}),
     Recipe("with a capability", SMALL, user="nobody", prefix=CAPABLE),
+    Recipe("with passed sockets", PASSED, prefix=ACTIVATED),
     Recipe("with clients", PLAIN, files=MORE, visit=visit),
 ]
 
@@ -154,7 +164,8 @@ class Launch:
 
     def start(self):
         self.prepare()
-        command = [*self.recipe.prefix, binary("nightjar"), *self.recipe.arguments]
+        prefix = [each.format_map(self.places) for each in self.recipe.prefix]
+        command = [*prefix, binary("nightjar"), *self.recipe.arguments]
         if self.config is not None:
             command += ["-c", str(self.folder / "broker.conf")]
         environment = {**os.environ, **self.points.environment, **self.recipe.environment}

@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 
-from . import proxy, wire
+from . import proxy, users, wire
 from .bench import Bench, Broken
 from .client import Closed
 from .failpoints import MEMORY
@@ -21,6 +21,8 @@ allow_anonymous true
 max_topic_alias %(aliases)d
 listener {port2} localhost
 allow_anonymous %(welcome)s
+password_file {dir}/%(name)s-passwords
+acl_file {dir}/rules
 enable_proxy_protocol any
 proxy_protocol_trusted 127.0.0.1
 listener %(port)s 127.0.0.1
@@ -47,6 +49,8 @@ include_dir FOLDER/%(name)s-more
 OLD = {"name": "old", "port": "{port3}", "aliases": 20, "welcome": "true", "keepalive": 500}
 NEW = {"name": "new", "port": "{port4}", "aliases": 5, "welcome": "false", "keepalive": 700}
 SIDES = (OLD, NEW)
+FILES = {"rules": "topic #\npattern read %u/%c\nuser anna\ntopic #\n",
+         **{f"{side['name']}-passwords": users.password("anna") for side in SIDES}}
 NOBODY = {0x87}  # is not welcome
 HEADER = proxy.client("192.0.2.9", 999)
 
@@ -101,7 +105,8 @@ class Reloads:
         """Another broker, with the old configuration."""
         self.finish()
         self.at = OLD
-        self.bench = Bench(self.start_broker, self.text(OLD), self.points, workers=2)
+        self.bench = Bench(self.start_broker, self.text(OLD), self.points, workers=2,
+                           files=FILES)
 
     def finish(self):
         if self.bench:

@@ -11,7 +11,7 @@ import resource
 import signal
 import tempfile
 
-from . import proxy, tls, websocket, wire
+from . import proxy, tls, users, websocket, wire
 from .broker import server_folder
 from .certificates import Authority
 from .client import Closed
@@ -34,7 +34,7 @@ listener {port3} 127.0.0.1
 allow_anonymous true
 mount_point {dir}/mounted/
 defer_accept true
-listener {port6} 127.0.0.1
+listener {port8} 127.0.0.1
 allow_anonymous true
 certfile {tls}/server.crt
 keyfile {tls}/server.key
@@ -43,6 +43,9 @@ use_identity_as_username true
 require_certificate true
 listener 0 {dir}/s
 allow_anonymous true
+listener {port6} 127.0.0.1
+listener_password_file {dir}/passwords
+listener_acl_file {dir}/rules
 max_topic_alias_broker 20
 listener {port9} 127.0.0.1
 allow_anonymous true
@@ -123,6 +126,40 @@ def moved_with_rest(bench):
         behind = wire.subscribe(1, (topic, 1), version=5) + \
             wire.publish(topic, b"x", 1, 2, version=5)
         expect_all(bench.connect(behind=behind), "SUBACK", "PUBACK", "PUBLISH")
+
+
+def login(bench):
+    """Passwords that are looked at, right and wrong, with what is behind CONNECT."""
+    address = ("127.0.0.1", bench.broker.places["port6"])
+    for _ in range(3):
+        topic = bench.name("login/")
+        peer = bench.connect(address=address, username="anna", password="anna-secret",
+                             behind=wire.subscribe(1, (topic, 1), version=5))
+        peer.expect("SUBACK")
+        peer = bench.open(4, address, bench.name("wrong-"))
+        peer.foreseen = {5}
+        peer.send(wire.connect(peer.name, 4, username="anna", password="wrong"))
+        assert peer.expect("CONNACK").code != 0
+
+
+def ruled(bench):
+    """Rules: what is allowed, what is not, for who is there and who is away."""
+    address = ("127.0.0.1", bench.broker.places["port6"])
+    anna = {"address": address, "username": "anna", "password": "anna-secret"}
+    name, topic = bench.name("away-"), bench.name("may/")
+    lasting = {"clean": False, "properties": {"session_expiry_interval": 300}, **anna}
+    peer = bench.connect(name, **lasting)
+    peer.subscribe("#", topic, "may/+", qos=1)
+    peer.disconnect()
+    giver = bench.connect(**anna, will=wire.Will("never", b"", 1))
+    giver.foreseen = {0x87, *giver.foreseen}
+    giver.publish(topic, b"yes", 1)
+    giver.publish("never", b"no", 1)
+    giver.close()
+    peer = bench.connect(name, **lasting)
+    peer.collect(3)
+    peer.disconnect()
+    bench.connect(name, **anna)
 
 
 def empty_id(bench):
@@ -351,7 +388,7 @@ def meter():
 
 def secured(bench):
     """TLS: whole and resumed handshakes, names, moves, and more than is sealed at once."""
-    address = ("127.0.0.1", bench.broker.places["port6"])
+    address = ("127.0.0.1", bench.broker.places["port8"])
     rules = tls.context(f"{server_folder()}/ca.crt", meter())
     session = None
     for n in range(4):
@@ -495,8 +532,12 @@ def merged(bench):
     taker.take_message()
 
 
-RUN = [version_3, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
-       groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, web, api, vouched_for,
+FILES = {"passwords": users.password("anna") + users.password("argon", "argon2id"),
+         "rules": "user anna\ntopic may/#\ntopic login/#\npattern %u/%c\n"}
+
+RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained,
+       filters, groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, web,
+       api, vouched_for,
        secured, mounted, by_path,
        queued, survey, published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]

@@ -45,7 +45,6 @@ def test_status(start_broker, line):
 
 
 NOT_YET = [
-    "password_file {dir}/passwords", "acl_file {dir}/acl",
     "connection bridge",
     "plugin {dir}/x.so",
 ]

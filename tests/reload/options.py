@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from harness import proxy, tls, websocket, wire
+from harness import proxy, tls, users, websocket, wire
 from harness.broker import binary
 from harness.certificates import Authority, openssl
 from harness.process import wait_until
@@ -738,6 +738,126 @@ def connection_messages(broker):
     assert "unheard" not in broker.log()
 
 
+# ---- who may do what ----
+
+def write_users(broker, *names, file="passwords", form="sha512-pbkdf2"):
+    (broker.folder / file).write_text("".join(users.password(each, form) for each in names))
+
+
+def refusal(broker, name, **fields):
+    """The code that this user gets."""
+    client = broker.open(4, name=name)
+    client.send(wire.connect(name, 4, username=name, password=f"{name}-secret", **fields))
+    return client.expect("CONNACK").code
+
+
+@case("", "password_file {dir}/passwords")
+def password_file(broker):
+    """Who came in with a name that nobody asked for has to come again."""
+    write_users(broker, "anna")
+    nobody = broker.connect("nobody", 5)
+    named = broker.connect("named", 5, username="anna", password="anna-secret")
+    yield
+    named.expect_end(0x87)
+    nobody.ping()
+    assert (refusal(broker, "anna"), refusal(broker, "bob")) == (0, 5)
+
+
+@case("password_file {dir}/passwords",
+      "password_file {dir}/passwords\nlistener_password_file {dir}/others")
+def listener_password_file(broker):
+    write_users(broker, "bob", file="others")
+    anna = broker.connect("anna", 5, username="anna", password="anna-secret")
+    yield
+    anna.expect_end(0x87)
+    assert (refusal(broker, "anna"), refusal(broker, "bob")) == (5, 0)
+
+
+listener_password_file.files = {"passwords": users.password("anna")}
+
+
+@case("password_file {dir}/passwords\npassword_threads 1",
+      "password_file {dir}/passwords\npassword_threads 1\npassword_queue 1")
+def password_queue(broker):
+    yield
+    waiting = [broker.open(5) for _ in range(4)]
+    for each in waiting:
+        each.send(wire.connect("", 5, username="slow", password="x"))
+    wait_until(lambda: "too many wait to be let in" in broker.process._text())
+
+
+password_queue.files = {"passwords": "slow:$7$500000$c2FsdA==$" + "A" * 86 + "==\n"}
+
+
+def a_bound(broker, what):
+    """A file over it is refused, and all stays as it was."""
+    yield
+    (broker.folder / "passwords").write_text(users.password("bob", "argon2id"))
+    broker.reload(is_good=False)
+    broker.expect_line(rf"Error: The password of user 'bob' asks for more {what}\.")
+    assert (refusal(broker, "anna"), refusal(broker, "bob")) == (0, 5)
+    write_users(broker, "anna")
+
+
+@case("password_file {dir}/passwords", "password_file {dir}/passwords\npassword_memory_max 1000")
+def password_memory_max(broker):
+    yield from a_bound(broker, "memory than password_memory_max")
+
+
+password_memory_max.files = listener_password_file.files
+
+
+@case("password_file {dir}/passwords",
+      "password_file {dir}/passwords\npassword_iterations_max 100")
+def password_iterations_max(broker):
+    yield
+    (broker.folder / "passwords").write_text("bob:$7$101$c2FsdA==$" + "A" * 86 + "==\n")
+    broker.reload(is_good=False)
+    broker.expect_line(r"Error: .* asks for more iterations than password_iterations_max\.")
+    write_users(broker, "six", form="sha512")
+
+
+password_iterations_max.files = {"passwords": users.password("six", "sha512")}
+def may_publish(client, topic):
+    return client.publish(topic, b"x", 1).fields.get("reason", 0) != 0x87
+
+
+@case("", "acl_file {dir}/rules")
+def acl_file(broker):
+    """Also what is in the file."""
+    client = broker.connect("x", 5)
+    assert may_publish(client, "b")
+    (broker.folder / "rules").write_text("topic a\n")
+    yield
+    assert (may_publish(client, "a"), may_publish(client, "b")) == (True, False)
+    (broker.folder / "rules").write_text("topic b\n")
+    broker.reload()
+    assert (may_publish(client, "a"), may_publish(client, "b")) == (False, True)
+
+
+@case("acl_file {dir}/rules", "acl_file {dir}/rules\nlistener_acl_file {dir}/others")
+def listener_acl_file(broker):
+    client = broker.connect("x", 5)
+    assert not may_publish(client, "b")
+    (broker.folder / "others").write_text("topic b\n")
+    yield
+    assert (may_publish(client, "a"), may_publish(client, "b")) == (False, True)
+
+
+listener_acl_file.files = {"rules": "topic a\n"}
+
+
+@case("acl_file {dir}/rules", "acl_file {dir}/rules\nacl_deny_subscribe true")
+def acl_deny_subscribe(broker):
+    client = broker.connect("x", 5)
+    client.subscribe("b")
+    yield
+    client.subscribe("a", "b", codes=[0, 0x87])
+
+
+acl_deny_subscribe.files = listener_acl_file.files
+
+
 # ---- TLS ----
 
 PAIR = "certfile {dir}/server.crt\nkeyfile {dir}/server.key"
@@ -839,7 +959,7 @@ def test_it_changes(start_broker, name):
     Everything is as before until the reload, and another reload with the same file says nothing.
     """
     before, after, function = CASES[name]
-    broker = start_broker(before, workers=2)
+    broker = start_broker(before, workers=2, files=getattr(function, "files", None))
     steps = function(broker)
     next(steps)
     broker.reload(after)
@@ -853,7 +973,7 @@ def test_it_changes(start_broker, name):
 
 
 @pytest.mark.parametrize("name, value", [
-    ("workers", "3"), ("pid_file", "{dir}/pid"), ("user", "nobody"), ("log_buffer_size", "20000"),
+    ("workers", "3"), ("password_threads", "3"), ("pid_file", "{dir}/pid"), ("user", "nobody"), ("log_buffer_size", "20000"),
     ("listen_backlog", "7"), ("defer_accept", "true"), ("socket_domain", "ipv4"),
     ("bind_interface", "lo"), ("protocol", "agent")])
 def test_it_needs_a_restart(start_broker, name, value):

@@ -1,0 +1,649 @@
+#include "access/acl.h"
+
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/table.h"
+#include "base/utf8.h"
+#include "mqtt/topics.h"
+
+#include <stdio.h>
+
+/*
+ * The rules of each user are a tree by levels, as filters are. A node's children with an ordinary
+ * level are found in one table for all trees, by node and level; beside these a node may have a
+ * child for `+`, and those whose level names the client or the user, which are compared one by one:
+ * there are few of them at a node. What a rule that ends in `#` says stands at the node before it.
+ *
+ * A walk goes down every child that fits, and gathers what stands there. It keeps its place in an
+ * array and not on the stack of calls, which no topic shall deepen.
+ */
+
+#define DENY 4u
+
+/* Deeper than a topic or filter may be. */
+#define DEPTH_CAP 202
+
+/* In the arena. */
+struct acl_node {
+    struct table_link link; /* by parent and level, for ordinary levels */
+    const struct acl_node *parent;
+    struct slice level;
+    struct acl_node *plus;  /* the child for `+` */
+    struct acl_node *named; /* the first child whose level names somebody */
+    struct acl_node *next;  /* of these, the next one of the same parent */
+    uint64_t hash;          /* of the whole way to it */
+    uint8_t here;           /* rights, and DENY, of rules that end here */
+    uint8_t below;          /* of those that end in `#` behind it */
+    bool has_levels;        /* ordinary children */
+};
+
+/* In the arena. */
+struct user {
+    struct table_link link; /* by name */
+    struct slice name;
+    struct acl_node root;
+};
+
+struct acl {
+    struct arena arena;
+    struct table nodes;
+    struct table users;
+    struct acl_node anonymous;
+    struct acl_node patterns;
+    struct hash_key key;
+    uint64_t root_len; /* trees, to tell their nodes apart */
+    bool has_patterns;
+    bool denies_client; /* a pattern that denies names it */
+    bool denies_user;
+};
+
+/* Reading */
+
+/* While a file is read. */
+struct reading {
+    const struct acl_request *request;
+    struct acl *acl;
+    struct acl_node *section; /* of the rules that follow */
+    struct report_place place;
+};
+
+static int PRINTF_LIKE(2, 3) complain(const struct reading *reading, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    report_error(reading->request->report, &reading->place, "%s", text);
+    return ACL_WRONG;
+}
+
+static struct report_excerpt excerpt(struct slice text)
+{
+    char copy[200];
+
+    snprintf(copy, sizeof(copy), "%.*s", (int)MIN(text.len, sizeof(copy)), (const char *)text.data);
+    return report_excerpt(copy);
+}
+
+static void root_init(struct acl *acl, struct acl_node *root)
+{
+    root->hash = hash_chain(1, ++acl->root_len);
+}
+
+static uint64_t child_hash(const struct acl *acl, const struct acl_node *parent, struct slice level)
+{
+    return hash_chain(parent->hash, hash_bytes(&acl->key, level));
+}
+
+static struct acl_node *find_child(const struct acl *acl, const struct acl_node *parent,
+                                   struct slice level)
+{
+    struct table_link *link = table_find(&acl->nodes, child_hash(acl, parent, level));
+
+    for (; link; link = table_find_next(link)) {
+        struct acl_node *node = CONTAINER_OF(link, struct acl_node, link);
+
+        if (node->parent == parent && slice_is_equal(node->level, level)) {
+            return node;
+        }
+    }
+    return NULL;
+}
+
+static struct acl_node *find_named(const struct acl_node *parent, struct slice level)
+{
+    struct acl_node *node = parent->named;
+
+    while (node && !slice_is_equal(node->level, level)) {
+        node = node->next;
+    }
+    return node;
+}
+
+static bool names(struct slice level, char letter)
+{
+    for (size_t i = 0; i + 1 < level.len; i++) {
+        if (level.data[i] == '%' && level.data[i + 1] == (uint8_t)letter) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool names_somebody(struct slice level)
+{
+    return names(level, 'c') || names(level, 'u');
+}
+
+static bool is_plus(struct slice level)
+{
+    return level.len == 1 && level.data[0] == '+';
+}
+
+static struct acl_node *node_new(struct acl *acl, const struct acl_node *parent, struct slice level)
+{
+    struct acl_node *node = arena_alloc(&acl->arena, sizeof(*node));
+
+    if (!node) {
+        return NULL;
+    }
+    node->parent = parent;
+    node->hash = child_hash(acl, parent, level);
+    node->level = slice_of(arena_copy(&acl->arena, level), level.len);
+    return node->level.data ? node : NULL;
+}
+
+/* NULL: no memory. */
+static struct acl_node *find_or_add(struct acl *acl, struct acl_node *parent, struct slice level,
+                                    bool is_pattern)
+{
+    bool is_named = is_pattern && names_somebody(level);
+    struct acl_node *node = is_plus(level) ? parent->plus
+                            : is_named     ? find_named(parent, level)
+                                           : find_child(acl, parent, level);
+
+    if (node) {
+        return node;
+    }
+    node = node_new(acl, parent, level);
+    if (!node) {
+        return NULL;
+    }
+    if (is_plus(level)) {
+        parent->plus = node;
+    } else if (is_named) {
+        node->next = parent->named;
+        parent->named = node;
+    } else {
+        if (table_add(&acl->nodes, &node->link, node->hash) < 0) {
+            return NULL;
+        }
+        parent->has_levels = true;
+    }
+    return node;
+}
+
+/* Takes the next level off; false: that was the last one. */
+static bool take_level(struct slice *rest, struct slice *level_out)
+{
+    const uint8_t *slash = rest->len > 0 ? memchr(rest->data, '/', rest->len) : NULL;
+
+    *level_out = slice_of(rest->data, slash ? (size_t)(slash - rest->data) : rest->len);
+    *rest = slice_skip(*rest, slash ? level_out->len + 1 : rest->len);
+    return slash != NULL;
+}
+
+static int add_rule(struct reading *reading, struct acl_node *root, struct slice filter,
+                    unsigned rights)
+{
+    bool is_pattern = root == &reading->acl->patterns;
+    struct acl_node *node = root;
+    struct slice level;
+    bool has_more;
+
+    do {
+        has_more = take_level(&filter, &level);
+        if (level.len == 1 && level.data[0] == '#') {
+            node->below |= (uint8_t)rights;
+            return ACL_OK;
+        }
+        node = find_or_add(reading->acl, node, level, is_pattern);
+        if (!node) {
+            return -ENOMEM;
+        }
+    } while (has_more);
+    node->here |= (uint8_t)rights;
+    return ACL_OK;
+}
+
+static struct slice trim_front(struct slice text)
+{
+    while (text.len > 0 && text.data[0] == ' ') {
+        text = slice_skip(text, 1);
+    }
+    return text;
+}
+
+/* The next word, and the rest without the spaces before it. */
+static struct slice take_word(struct slice *text)
+{
+    size_t len = 0;
+    struct slice word;
+
+    *text = trim_front(*text);
+    while (len < text->len && text->data[len] != ' ') {
+        len++;
+    }
+    word = slice_of(text->data, len);
+    *text = trim_front(slice_skip(*text, len));
+    return word;
+}
+
+static bool is_word(struct slice word, const char *text)
+{
+    return slice_is_equal(word, slice_of_text(text));
+}
+
+/* 0: none of them. */
+static unsigned rights_of(struct slice word)
+{
+    static const struct {
+        const char *word;
+        unsigned rights;
+    } words[] = {
+        {"read",      ACL_READ },
+        {"write",     ACL_WRITE},
+        {"readwrite", ACL_ALL  },
+        {"deny",      DENY     }
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (is_word(word, words[i].word)) {
+            return words[i].rights;
+        }
+    }
+    return 0;
+}
+
+/* As it is when a name stands in it: a level that is none is seen. */
+static bool is_valid(struct slice filter, bool is_pattern)
+{
+    uint8_t copy[65536];
+    size_t len = 0;
+
+    if (!is_pattern) {
+        return mqtt_filter_is_valid(filter);
+    }
+    for (size_t i = 0; i < filter.len && len < sizeof(copy); i++) {
+        bool is_name = filter.data[i] == '%' && i + 1 < filter.len &&
+                       (filter.data[i + 1] == 'c' || filter.data[i + 1] == 'u');
+
+        copy[len++] = is_name ? (uint8_t)'x' : filter.data[i];
+        i += is_name;
+    }
+    return mqtt_filter_is_valid(slice_of(copy, len));
+}
+
+/* "topic [read|write|readwrite|deny] FILTER"; a filter with spaces needs the word before it. */
+static int read_rule(struct reading *reading, struct slice text, bool is_pattern)
+{
+    struct acl *acl = reading->acl;
+    struct slice rest = text;
+    struct slice word = take_word(&rest);
+    struct slice filter = rest.len > 0 ? rest : word;
+    unsigned rights = rest.len > 0 ? rights_of(word) : ACL_ALL;
+
+    if (filter.len == 0) {
+        return complain(reading, "Empty topic in the ACL file.");
+    }
+    if (rights == 0) {
+        return complain(reading, "Invalid topic access type \"%s\" in the ACL file.",
+                        excerpt(word).text);
+    }
+    if (!is_valid(filter, is_pattern)) {
+        return complain(reading, "Invalid ACL topic \"%s\".", excerpt(filter).text);
+    }
+    if (!is_pattern) {
+        return add_rule(reading, reading->section, filter, rights);
+    }
+    if (!names_somebody(filter)) {
+        report_warning(reading->request->report, &reading->place,
+                       "The ACL pattern '%s' has neither %%c nor %%u: it is for everybody.",
+                       excerpt(filter).text);
+    }
+    acl->has_patterns = true;
+    acl->denies_client |= rights == DENY && names(filter, 'c');
+    acl->denies_user |= rights == DENY && names(filter, 'u');
+    return add_rule(reading, &acl->patterns, filter, rights);
+}
+
+static struct user *find_user(const struct acl *acl, struct slice name)
+{
+    struct table_link *link = table_find(&acl->users, hash_bytes(&acl->key, name));
+
+    for (; link; link = table_find_next(link)) {
+        struct user *user = CONTAINER_OF(link, struct user, link);
+
+        if (slice_is_equal(user->name, name)) {
+            return user;
+        }
+    }
+    return NULL;
+}
+
+/* One user may have several sections. */
+static int begin_user(struct reading *reading, struct slice name)
+{
+    struct acl *acl = reading->acl;
+    struct user *user = find_user(acl, name);
+
+    if (name.len == 0) {
+        return complain(reading, "Missing user name in the ACL file.");
+    }
+    if (!utf8_is_valid(name)) {
+        return complain(reading, "A user name that no client can have: it is not UTF-8.");
+    }
+    if (!user) {
+        user = arena_alloc(&acl->arena, sizeof(*user));
+        if (!user) {
+            return -ENOMEM;
+        }
+        user->name = slice_of(arena_copy(&acl->arena, name), name.len);
+        root_init(acl, &user->root);
+        if (!user->name.data ||
+            table_add(&acl->users, &user->link, hash_bytes(&acl->key, name)) < 0) {
+            return -ENOMEM;
+        }
+    }
+    reading->section = &user->root;
+    return ACL_OK;
+}
+
+static int read_line(struct reading *reading, struct slice text)
+{
+    struct slice word;
+
+    if (text.len > 0 && memchr(text.data, '\0', text.len)) {
+        return complain(reading, "A zero byte in the ACL file: this is no text file.");
+    }
+    if (text.len == 0 || text.data[0] == '#' || trim_front(text).len == 0) {
+        return ACL_OK;
+    }
+    word = take_word(&text);
+    if (is_word(word, "topic")) {
+        return read_rule(reading, text, false);
+    }
+    if (is_word(word, "pattern")) {
+        return read_rule(reading, text, true);
+    }
+    if (is_word(word, "user")) {
+        return begin_user(reading, text);
+    }
+    return complain(reading, "Invalid line in the ACL file: %s.", excerpt(word).text);
+}
+
+static bool is_space(uint8_t byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r';
+}
+
+static int read_all(struct reading *reading, struct slice text)
+{
+    int r = ACL_OK;
+
+    while (text.len > 0 && r == ACL_OK) {
+        const uint8_t *end = memchr(text.data, '\n', text.len);
+        struct slice line = slice_of(text.data, end ? (size_t)(end - text.data) : text.len);
+
+        text = slice_skip(text, line.len + (end ? 1 : 0));
+        while (line.len > 0 && is_space(line.data[line.len - 1])) {
+            line.len--;
+        }
+        reading->place.line++;
+        r = read_line(reading, line);
+    }
+    return r;
+}
+
+int acl_parse(const struct acl_request *request, struct acl **acl_out)
+{
+    CLEANUP(acl_free) struct acl *acl = memory_alloc_zero(1, sizeof(*acl));
+    struct reading reading = {.request = request, .acl = acl, .place.file = request->path};
+    int r;
+
+    if (!acl) {
+        return -ENOMEM;
+    }
+    arena_init(&acl->arena);
+    table_init(&acl->nodes);
+    table_init(&acl->users);
+    /* Fixed: what is in the tables is the operator's choice, not a stranger's. */
+    hash_key_make(&acl->key, 2);
+    root_init(acl, &acl->anonymous);
+    root_init(acl, &acl->patterns);
+    reading.section = &acl->anonymous;
+    r = read_all(&reading, request->text);
+    if (r == ACL_OK) {
+        *acl_out = TAKE(acl);
+    }
+    return r;
+}
+
+static void empty(struct table *table)
+{
+    struct table_link *link;
+
+    while ((link = table_any(table)) != NULL) {
+        table_remove(table, link);
+    }
+    table_deinit(table);
+}
+
+struct acl *acl_free(struct acl *acl)
+{
+    if (acl) {
+        empty(&acl->nodes);
+        empty(&acl->users);
+        arena_deinit(&acl->arena);
+        memory_free(acl);
+    }
+    return NULL;
+}
+
+/* Asking */
+
+static bool has_any(struct slice text, const char *bytes)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (strchr(bytes, text.data[i]) && text.data[i] != '\0') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Whoever has a wildcard in its name gets nothing by patterns at all, as with Mosquitto. The same
+ * for a name that a pattern would have to deny something for, and can't stand in it.
+ */
+void acl_look_up(const struct acl *acl, struct slice client_id, const struct slice *username,
+                 struct acl_who *who_out)
+{
+    const struct user *user = username ? find_user(acl, *username) : NULL;
+    struct slice name = username ? *username : slice_of(NULL, 0);
+
+    *who_out = (struct acl_who){
+        .client_id = client_id,
+        .username = name,
+        .own = !username ? &acl->anonymous
+               : user    ? &user->root
+                         : NULL,
+        .has_username = username != NULL,
+        .has_plain_id = client_id.len > 0 && !has_any(client_id, "#+/"),
+        .has_plain_name = name.len > 0 && !has_any(name, "#+/"),
+    };
+    who_out->has_no_patterns = !acl->has_patterns || has_any(client_id, "#+") ||
+                               has_any(name, "#+") ||
+                               (acl->denies_client && !who_out->has_plain_id) ||
+                               (acl->denies_user && username && !who_out->has_plain_name);
+}
+
+/* Whether a level of a pattern, with the names put in, is this one. */
+static bool is_named_level(const struct acl_who *who, struct slice pattern, struct slice level)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < pattern.len; i++) {
+        struct slice part = slice_of(pattern.data + i, 1);
+
+        if (pattern.data[i] == '%' && i + 1 < pattern.len && pattern.data[i + 1] == 'c') {
+            if (!who->has_plain_id) {
+                return false;
+            }
+            part = who->client_id;
+            i++;
+        } else if (pattern.data[i] == '%' && i + 1 < pattern.len && pattern.data[i + 1] == 'u') {
+            if (!who->has_plain_name) {
+                return false;
+            }
+            part = who->username;
+            i++;
+        }
+        if (part.len > level.len - at || memcmp(part.data, level.data + at, part.len) != 0) {
+            return false;
+        }
+        at += part.len;
+    }
+    return at == level.len;
+}
+
+/* A place in a tree, and what is left of the topic behind it. */
+struct step {
+    const struct acl_node *node;
+    struct slice rest;
+    bool is_end;                  /* nothing is left */
+    bool has_tried_plus;          /* the child for `+` was gone down to */
+    const struct acl_node *named; /* the next one to try */
+};
+
+struct walk {
+    const struct acl *acl;
+    const struct acl_who *who;
+    const struct acl_node *root;
+    unsigned len;
+    unsigned found;
+    bool is_filter;
+    bool is_internal; /* it begins with $ */
+    struct step steps[DEPTH_CAP];
+};
+
+static void enter(struct walk *walk, const struct acl_node *node, struct slice rest, bool is_end)
+{
+    bool hides_wildcards = node == walk->root && walk->is_internal;
+
+    assert(walk->len < DEPTH_CAP);
+    walk->found |= hides_wildcards ? 0 : node->below;
+    if (is_end) {
+        walk->found |= node->here;
+        return;
+    }
+    walk->steps[walk->len++] = (struct step){
+        .node = node,
+        .rest = rest,
+        .has_tried_plus = hides_wildcards,
+        .named = hides_wildcards ? NULL : node->named,
+    };
+}
+
+static bool is_hash(struct slice level)
+{
+    return level.len == 1 && level.data[0] == '#';
+}
+
+/* Goes on from the last step: down to the next child that fits, or back. */
+static void step(struct walk *walk)
+{
+    struct step *at = &walk->steps[walk->len - 1];
+    struct slice rest = at->rest;
+    struct slice level;
+    bool is_end = !take_level(&rest, &level);
+    const struct acl_node *child;
+
+    if (walk->is_filter && is_hash(level)) {
+        walk->len--;
+        return;
+    }
+    if (!at->has_tried_plus && at->node->plus) {
+        at->has_tried_plus = true;
+        enter(walk, at->node->plus, rest, is_end);
+        return;
+    }
+    while (at->named && !(walk->is_filter && is_plus(level))) {
+        child = at->named;
+        at->named = child->next;
+        if (is_named_level(walk->who, child->level, level)) {
+            enter(walk, child, rest, is_end);
+            return;
+        }
+    }
+    child = at->node->has_levels ? find_child(walk->acl, at->node, level) : NULL;
+    walk->len--;
+    if (child) {
+        enter(walk, child, rest, is_end);
+    }
+}
+
+static unsigned gather(const struct acl *acl, const struct acl_who *who,
+                       const struct acl_node *root, struct slice text, bool is_filter)
+{
+    struct walk UNINITIALIZED walk;
+
+    assert(text.len > 0);
+    walk.acl = acl;
+    walk.who = who;
+    walk.root = root;
+    walk.len = 0;
+    walk.found = 0;
+    walk.is_filter = is_filter;
+    walk.is_internal = text.data[0] == '$';
+    enter(&walk, root, text, false);
+    while (walk.len > 0 && (walk.found & DENY) == 0) {
+        step(&walk);
+    }
+    return walk.found;
+}
+
+/* DENY and nothing else, or what is granted. */
+static unsigned found_in(const struct acl *acl, const struct acl_who *who,
+                         const struct acl_node *root, struct slice text, bool is_filter)
+{
+    unsigned found = root ? gather(acl, who, root, text, is_filter) : 0;
+
+    return (found & DENY) != 0 ? DENY : found;
+}
+
+static unsigned rights_for(const struct acl *acl, const struct acl_who *who, struct slice text,
+                           bool is_filter)
+{
+    unsigned own = found_in(acl, who, who->own, text, is_filter);
+    unsigned patterns;
+
+    if (own == DENY || own == ACL_ALL || who->has_no_patterns) {
+        return own & ACL_ALL;
+    }
+    patterns = found_in(acl, who, &acl->patterns, text, is_filter);
+    return (own | patterns) & ACL_ALL;
+}
+
+unsigned acl_rights(const struct acl *acl, const struct acl_who *who, struct slice topic)
+{
+    return rights_for(acl, who, topic, false);
+}
+
+bool acl_covers(const struct acl *acl, const struct acl_who *who, struct slice filter)
+{
+    return (rights_for(acl, who, filter, true) & ACL_READ) != 0;
+}

@@ -1,0 +1,31 @@
+#pragma once
+
+/*
+ * Rights
+ *
+ * What the client of a session may read and write by the rules of its listener (access/acl.h).
+ * Known for as long as the session is, also while nobody is connected: what may not be read must
+ * not wait. Rules change at a reload; then all of it is looked up anew. All of the session's
+ * worker.
+ */
+
+#include "access/acl.h"
+#include "base/hash.h"
+#include "core/session.h"
+
+struct client;
+struct rights;
+
+/* What a client of these would be asked by: of its listener, and its name. NULL: no memory. */
+struct rights *rights_new(const struct client *client);
+struct rights *rights_free(struct rights *rights);
+
+/* As peer_ops wants it. */
+bool rights_may(struct shard *shard, struct session *session, const struct message_parts *parts,
+                enum peer_right right);
+
+/* Makes those of a connected client if there are none; before it leaves, they must be there. */
+void rights_ensure(struct client *client);
+
+/* Whether a filter may be subscribed to, where that is asked. */
+bool rights_cover(struct client *client, struct slice filter);
