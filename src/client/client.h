@@ -98,6 +98,7 @@ struct client {
     bool is_staged : 1;     /* its bytes go through the stages of a stream */
     bool is_web : 1;        /* it speaks HTTP, and will never be more: client/web.h */
     bool is_finishing : 1;  /* closed when what it was answered has left */
+    uint8_t web_login : 2;  /* enum web_login, of the request that was put off for it */
     bool is_vouched : 1;    /* its user name is that of a certificate */
     bool is_held : 1;       /* not read: it does not read our answers */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */

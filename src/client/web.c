@@ -1,12 +1,15 @@
 #include "client/web.h"
 
-#include "access/access.h"
+#include "access/acl.h"
+#include "access/verifier.h"
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "client/drain.h"
 #include "client/hub.h"
+#include "client/login.h"
 #include "loop/clock.h"
 #include "net/http_answer.h"
 #include "net/http_file.h"
@@ -26,6 +29,15 @@
 
 #define HEAD_CAP   1024
 #define SECRET_CAP 1024
+#define CLIENT_ID  "http-api"
+
+/* What a request says of who sends it. */
+struct secret {
+    bool has_username;
+    struct slice username; /* in bytes[], like the password */
+    struct slice password;
+    uint8_t bytes[SECRET_CAP];
+};
 
 static void finish(struct client *client)
 {
@@ -148,43 +160,74 @@ static void say(struct web_answer *answer, enum http_status status, const char *
 }
 
 /* Basic (RFC 7617): "NAME:PASSWORD". False: there is none that can be read. */
-static bool find_login(struct slice text, uint8_t secret[SECRET_CAP], struct slice *username_out)
+static bool find_login(struct slice text, struct secret *secret)
 {
     struct slice scheme = slice_of_text("Basic ");
     const uint8_t *colon;
     size_t len;
+    size_t name_len;
 
     if (text.len < scheme.len || !http_is_equal(slice_of(text.data, scheme.len), "Basic ") ||
-        !base64_decode(slice_skip(text, scheme.len), true, secret, SECRET_CAP, &len)) {
+        !base64_decode(slice_skip(text, scheme.len), true, secret->bytes, SECRET_CAP, &len)) {
         return false;
     }
-    colon = memchr(secret, ':', len);
+    colon = memchr(secret->bytes, ':', len);
     if (!colon) {
         return false;
     }
-    *username_out = slice_of(secret, (size_t)(colon - secret));
-    return true;
+    name_len = (size_t)(colon - secret->bytes);
+    secret->username = slice_of(secret->bytes, name_len);
+    secret->password = slice_skip(slice_of(secret->bytes, len), name_len + 1);
+    return utf8_is_valid(secret->username);
 }
 
-/* As somebody may come in with CONNECT who needs no password. */
-static bool is_let_in(const struct client *client, const struct http_request *request)
+/* What holds of its listener now, whenever the connection came. */
+static const struct server_listener *listener_of(const struct client *client)
 {
-    const struct server_listener *listener = client->facts->listener;
-    struct access_request access = {
-        .access = listener->access,
-        .listener = listener->settings,
-    };
-    uint8_t secret[SECRET_CAP];
+    const struct server_listener *now = hub_find_listener(client->hub, client->facts->listener);
+
+    return now ? now : client->facts->listener;
+}
+
+/* The same chain as CONNECT's, under Mosquitto's client id; and the path is a topic that has to be
+ * readable. */
+static bool may_read(const struct client *client, const struct http_request *request,
+                     const struct secret *secret)
+{
+    const struct access *access = listener_of(client)->access;
+    const struct acl *acl = access ? access_acl(access) : NULL;
+    struct acl_who who;
+
+    if (!acl) {
+        return true;
+    }
+    acl_look_up(acl, slice_of_text(CLIENT_ID), secret->has_username ? &secret->username : NULL,
+                &who);
+    return acl_rights(acl, &who, request->path) & ACL_READ;
+}
+
+static enum access_verdict let_in(struct client *client, const struct http_request *request,
+                                  struct secret *secret)
+{
+    const struct server_listener *listener = listener_of(client);
+    struct access_request access = {.access = listener->access, .listener = listener->settings};
     struct slice text;
+    enum access_verdict verdict;
 
     if (http_has_one(request, "Authorization", &text)) {
-        access.has_username = true;
-        access.has_password = true;
-        if (!find_login(text, secret, &access.username)) {
-            return false;
+        if (!find_login(text, secret)) {
+            return ACCESS_NO;
         }
+        secret->has_username = true;
     }
-    return access_connect(&access) == ACCESS_YES;
+    access.has_username = secret->has_username;
+    access.has_password = secret->has_username;
+    access.username = secret->username;
+    verdict = access_connect(&access);
+    if (verdict == ACCESS_ASK && client->web_login != WEB_LOGIN_NONE) {
+        verdict = client->web_login == WEB_LOGIN_RIGHT ? ACCESS_YES : ACCESS_NO;
+    }
+    return verdict;
 }
 
 /* Ready: whoever comes now will be served. */
@@ -246,7 +289,7 @@ static int answer_file(const struct client *client, const struct http_request *r
     return MIN(r, 0);
 }
 
-static int answer_other(struct client *client, const struct http_request *request,
+static int answer_known(struct client *client, const struct http_request *request,
                         struct web_answer *answer)
 {
     struct slice api = slice_of_text("/api/");
@@ -254,17 +297,38 @@ static int answer_other(struct client *client, const struct http_request *reques
         request->path.len >= api.len && slice_is_equal(slice_of(request->path.data, api.len), api);
     int r;
 
-    if (!is_let_in(client, request)) {
-        say(answer, HTTP_UNAUTHORIZED, "not authorised\n");
-        answer->header = "WWW-Authenticate: Basic realm=\"nightjar\", charset=\"UTF-8\"\r\n";
-        return 0;
-    }
     if (!is_api) {
         return answer_file(client, request, answer);
     }
     r = web_api_answer(client->hub, request->path, answer);
     if (answer->status == HTTP_NOT_FOUND) {
         say(answer, HTTP_NOT_FOUND, "not found\n");
+    }
+    return r;
+}
+
+/* Gives the password to the verifier (client/verify.c). Its verdict, or -ENOMEM. */
+static int have_verified(struct client *client, const struct secret *secret)
+{
+    struct client_facts *facts = client->facts;
+    struct mqtt_connect connect = {.version = MQTT_5_0};
+    char *username = memory_alloc(secret->username.len + 1);
+    int r;
+
+    if (!username) {
+        return -ENOMEM;
+    }
+    memcpy(username, secret->username.data, secret->username.len);
+    username[secret->username.len] = '\0';
+    memory_free(facts->username);
+    facts->username = username;
+    r = login_new(&connect, slice_of_text(CLIENT_ID), &facts->login);
+    if (r == 0) {
+        r = verify_begin(client, listener_of(client)->access, secret->password);
+    }
+    if (r != VERIFY_ASKED) {
+        facts->login = login_free(facts->login);
+        client_update_interest(client);
     }
     return r;
 }
@@ -280,26 +344,73 @@ static void log_request(const struct client *client, const struct http_request *
              request->method == HTTP_HEAD ? "HEAD" : "GET", path, status);
 }
 
-static void answer(struct client *client, const struct http_request *request)
+static bool is_health(const struct http_request *request)
 {
-    struct web_answer answer = {.status = HTTP_OK, .body = slice_of(NULL, 0)};
+    return slice_is_equal(request->path, slice_of_text("/livez")) ||
+           slice_is_equal(request->path, slice_of_text("/readyz"));
+}
+
+static void answer_health(const struct client *client, const struct http_request *request,
+                          struct web_answer *answer)
+{
+    if (slice_is_equal(request->path, slice_of_text("/livez"))) {
+        say(answer, HTTP_OK, "alive\n");
+    } else {
+        answer_ready(client, answer);
+    }
+}
+
+/* Who it is has to be known. False: its password is being looked at. */
+static bool answer_if_known(struct client *client, const struct http_request *request,
+                            struct web_answer *answer)
+{
+    UNINITIALIZED struct secret secret;
+    enum access_verdict verdict;
     int r = 0;
 
-    if (slice_is_equal(request->path, slice_of_text("/livez"))) {
-        say(&answer, HTTP_OK, "alive\n");
-    } else if (slice_is_equal(request->path, slice_of_text("/readyz"))) {
-        answer_ready(client, &answer);
+    secret.has_username = false;
+    secret.username = slice_of(NULL, 0);
+    verdict = let_in(client, request, &secret);
+    if (verdict == ACCESS_ASK) {
+        r = have_verified(client, &secret);
+        explicit_bzero(secret.bytes, sizeof(secret.bytes));
+        if (r == VERIFY_ASKED) {
+            return false;
+        }
+        say(answer, HTTP_UNAVAILABLE, "too many wait to be let in\n");
+    } else if (client->web_login == WEB_LOGIN_FAILED) {
+        r = -ENOMEM;
+    } else if (verdict == ACCESS_NO) {
+        say(answer, HTTP_UNAUTHORIZED, "not authorised\n");
+        answer->header = "WWW-Authenticate: Basic realm=\"nightjar\", charset=\"UTF-8\"\r\n";
+    } else if (!may_read(client, request, &secret)) {
+        say(answer, HTTP_FORBIDDEN, "not allowed\n");
     } else {
-        r = answer_other(client, request, &answer);
+        r = answer_known(client, request, answer);
     }
     if (r < 0) {
-        say(&answer, r == -ENOMEM ? HTTP_UNAVAILABLE : HTTP_INTERNAL_ERROR,
+        say(answer, r == -ENOMEM ? HTTP_UNAVAILABLE : HTTP_INTERNAL_ERROR,
             r == -ENOMEM ? "out of memory\n" : "the file can't be read\n");
     }
+    return true;
+}
+
+/* False: not yet. */
+static bool answer(struct client *client, const struct http_request *request)
+{
+    struct web_answer answer = {.status = HTTP_OK, .body = slice_of(NULL, 0)};
+
+    if (is_health(request)) {
+        answer_health(client, request, &answer);
+    } else if (!answer_if_known(client, request, &answer)) {
+        return false;
+    }
+    client->web_login = WEB_LOGIN_NONE;
     log_request(client, request, answer.status);
     send_answer(client, request, &answer);
     memory_free(answer.text);
     message_unref(answer.file);
+    return true;
 }
 
 /* ---- requests ---- */
@@ -343,13 +454,35 @@ void web_take(struct client *client, struct slice bytes)
         finish(client);
         return;
     }
-    answer(client, &request);
+    if (!answer(client, &request)) {
+        client_keep(client, bytes);
+        return;
+    }
     client->answer_size = (uint32_t)client_output_size(client);
     renew_deadline(client);
     if (!request.is_kept_alive) {
         finish(client);
     } else if (request.size < bytes.len) {
         client_put_off(client, slice_skip(bytes, request.size));
+    }
+}
+
+/* The request is read once more, with what is known now. */
+void web_on_verified(struct client *client, struct verification *verification)
+{
+    struct client_facts *facts = client->facts;
+
+    client->web_login = verification->access != listener_of(client)->access ? WEB_LOGIN_NONE
+                        : verification->answer == VERIFICATION_RIGHT        ? WEB_LOGIN_RIGHT
+                        : verification->answer == VERIFICATION_WRONG        ? WEB_LOGIN_WRONG
+                                                                            : WEB_LOGIN_FAILED;
+    verification_free(verification);
+    facts->login = login_free(facts->login);
+    client_state_change(&client->state, CLIENT_FRESH);
+    pending_begin(client);
+    client_update_interest(client);
+    if (client->input && client->state == CLIENT_FRESH) {
+        client_go_on(client);
     }
 }
 

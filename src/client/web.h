@@ -11,6 +11,8 @@
 #include "client/client.h"
 #include "net/http.h"
 
+struct verification;
+
 /* What is said to a request. */
 struct web_answer {
     enum http_status status;
@@ -22,6 +24,9 @@ struct web_answer {
     bool is_moved;        /* the path lacks a slash at its end */
 };
 
+/* Whether the password of a request was looked at. */
+enum web_login { WEB_LOGIN_NONE, WEB_LOGIN_RIGHT, WEB_LOGIN_WRONG, WEB_LOGIN_FAILED };
+
 /* Requests that were read: one is answered, the others wait for the next iteration. */
 void web_take(struct client *client, struct slice bytes);
 
@@ -30,6 +35,9 @@ void web_on_end(struct client *client);
 
 /* It has said nothing for long, or did not read. */
 void web_on_timer(struct client *client);
+
+/* It was; the verification is the client's to free. */
+void web_on_verified(struct client *client, struct verification *verification);
 
 /* web_api.c: what is below /api/v1/. -ENOMEM. */
 int web_api_answer(struct hub *hub, struct slice path, struct web_answer *answer) MUST_CHECK;

@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from harness import figures, ports, proxy, tls
+from harness import figures, ports, proxy, tls, users
 from harness.client import PATIENCE
 from harness.process import wait_until
 
@@ -137,6 +137,49 @@ def test_login(start_broker):
     for wrong in ("Basic", "Basic x", "Basic " + base64.b64encode(b"no colon").decode(),
                   "Bearer x", "Basic " + "QQ==" * 600):
         assert web.get("/api/v1/version", Authorization=wrong)[0] == 401
+
+
+def basic(name, password):
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+@pytest.mark.workers
+def test_passwords_and_rules(start_broker, workers):
+    """A path is a topic that has to be readable."""
+    broker = start_broker(API + "listener_allow_anonymous false\n"
+                          "listener_password_file {dir}/passwords\n"
+                          "listener_acl_file {dir}/rules\n", files={
+        "passwords": users.password("anna") + users.password("bert", "argon2id"),
+        "rules": "user anna\ntopic read /api/#\nuser bert\ntopic /api/v1/version\n"})
+    for name, tree in (("anna", 200), ("bert", 403)):
+        web = Web(broker)
+        for _ in range(3):
+            right = basic(name, f"{name}-secret")
+            assert web.get("/api/v1/version", Authorization=right)[0] == 200
+            assert web.get("/api/v1/systree", Authorization=right)[0] == tree
+            assert web.get("/api/v1/version", Authorization=basic(name, "wrong"))[0] == 401
+            assert web.get("/api/v1/version", Authorization=basic("nobody", "x"))[0] == 401
+            assert web.get("/api/v1/version")[0] == 401
+            assert web.get("/livez")[0] == 200
+    assert Web(broker).get("/x", Authorization=basic("anna", "anna-secret"))[0] == 403
+    many = [Web(broker) for _ in range(8)]
+    for web in many:
+        web.connection.request("GET", "/api/v1/version",
+                               headers={"Authorization": basic("anna", "anna-secret")})
+    assert [web.connection.getresponse().status for web in many] == [200] * 8
+
+
+@pytest.mark.workers
+def test_passwords_are_read_again(start_broker, workers):
+    broker = start_broker(API + "listener_allow_anonymous false\n"
+                          "listener_password_file {dir}/passwords\n",
+                          files={"passwords": users.password("anna")})
+    web = Web(broker)
+    login = basic("anna", "anna-secret")
+    assert web.get("/api/v1/version", Authorization=login)[0] == 200
+    (broker.folder / "passwords").write_text("")
+    broker.reload()
+    assert web.get("/api/v1/version", Authorization=login)[0] == 401
 
 
 def test_over_tls(start_broker, authority):
