@@ -69,7 +69,8 @@ static void test_all_that_is_not_supported_is_told_at_once(void **state)
     struct fixture *fixture = fixture_new();
 
     (void)state;
-    fixture_readf(fixture, "global_plugin a\npsk_file b\nenable_control_api true\nmax_keepalive 5\n");
+    fixture_readf(fixture,
+                  "global_plugin a\npsk_file b\nenable_control_api true\nmax_keepalive 5\n");
     assert_int_equal(fixture->r, CONFIG_INVALID);
     assert_string_equal(
         fixture->said,
