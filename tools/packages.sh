@@ -2,7 +2,7 @@
 #
 # Which Debian packages each command needs, and how they come. Sourced by ./dev.
 
-packages_build=(gcc libargon2-dev libc6-dev libssl-dev libsystemd-dev meson ninja-build pkgconf)
+packages_build=(gcc libargon2-dev libc6-dev libcjson-dev libssl-dev libsystemd-dev meson ninja-build pkgconf)
 packages_run=(mosquitto-clients)
 packages_format=(clang-format-14)
 packages_clang=(clang-14 libclang-rt-14-dev llvm-14)

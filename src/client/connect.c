@@ -13,6 +13,7 @@
 #include "client/rights.h"
 #include "client/trace.h"
 #include "client/trust.h"
+#include "client/web.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
 
@@ -624,6 +625,10 @@ void client_on_verified(struct client *client, struct verification *verification
 {
     enum verification_answer answer = verification->answer;
 
+    if (client->is_web) {
+        web_on_verified(client, verification);
+        return;
+    }
     if (verification->access != listener_now(client)->access) {
         ask_again(client, verification);
         return;

@@ -381,7 +381,9 @@ static void flush(void *context)
     while ((link = list_pop(&failed)) != NULL) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (client->is_over_quota && client->state == CLIENT_READY) {
+        if (client->is_finishing) {
+            client_close(client);
+        } else if (client->is_over_quota && client->state == CLIENT_READY) {
             client_fail(client, MQTT_QUOTA_EXCEEDED);
         } else {
             client_lose(client, "out of memory");

@@ -164,6 +164,27 @@ static void warn_of_proxy(const struct report *report, const struct listener_dra
     }
 }
 
+static void warn_of_http(const struct report *report, const struct listener_draft *draft)
+{
+    static const struct {
+        const char *name;
+        enum settings_protocol protocol;
+        const char *word;
+    } idle[] = {
+        {"websockets_origin",     SETTINGS_PROTOCOL_WEBSOCKETS, "websockets"},
+        {"forwarded_for_trusted", SETTINGS_PROTOCOL_WEBSOCKETS, "websockets"},
+        {"http_dir",              SETTINGS_PROTOCOL_HTTP_API,   "http_api"  },
+        {"http_max_file_size",    SETTINGS_PROTOCOL_HTTP_API,   "http_api"  },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+        if (draft->settings.protocol != idle[i].protocol && is_written(draft, idle[i].name)) {
+            report_warning(report, place_of(draft, idle[i].name),
+                           "%s has no effect without protocol %s.", idle[i].name, idle[i].word);
+        }
+    }
+}
+
 static bool has_tls(const struct listener_draft *draft)
 {
     return draft->settings.tls.certfile || draft->settings.tls.keyfile;
@@ -254,6 +275,7 @@ static void warn(const struct report *report, const struct listener_draft *draft
     } else {
         warn_of_proxy(report, draft);
         warn_of_certificates(report, draft);
+        warn_of_http(report, draft);
         warn_of_tls(report, draft);
     }
 }

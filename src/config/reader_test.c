@@ -69,11 +69,12 @@ static void test_all_that_is_not_supported_is_told_at_once(void **state)
     struct fixture *fixture = fixture_new();
 
     (void)state;
-    fixture_readf(fixture, "http_dir a\npsk_file b\nenable_control_api true\nmax_keepalive 5\n");
+    fixture_readf(fixture,
+                  "global_plugin a\npsk_file b\nenable_control_api true\nmax_keepalive 5\n");
     assert_int_equal(fixture->r, CONFIG_INVALID);
     assert_string_equal(
         fixture->said,
-        "E Error: The http_dir option is not supported yet.\n"
+        "E Error: The global_plugin option is not supported yet.\n"
         "E Error found at x.conf:1.\n"
         "E Error: The psk_file option is not supported yet.\n"
         "E Error found at x.conf:2.\n"

@@ -74,6 +74,8 @@ struct settings_limits {
     enum settings_receive_excess receive_maximum_exceeded;
     uint16_t max_keepalive_s; /* 0: no limit */
     uint16_t connect_timeout_s;
+    uint32_t packet_buffer_size; /* of which only the head of a request of HTTP needs one */
+    uint16_t max_http_headers;
     uint64_t persistent_client_expiration_s; /* 0: never */
 };
 
@@ -112,8 +114,9 @@ struct settings_access {
 /* What a listener speaks. */
 enum settings_protocol {
     SETTINGS_PROTOCOL_MQTT,
-    SETTINGS_PROTOCOL_AGENT, /* HAProxy's agent-check: one line, and the end */
-    SETTINGS_PROTOCOL_LATER  /* one that is not supported yet: refused where it is read */
+    SETTINGS_PROTOCOL_AGENT,      /* HAProxy's agent-check: one line, and the end */
+    SETTINGS_PROTOCOL_WEBSOCKETS, /* MQTT inside */
+    SETTINGS_PROTOCOL_HTTP_API    /* health, figures, files */
 };
 
 enum settings_domain { SETTINGS_DOMAIN_ANY, SETTINGS_DOMAIN_IPV4, SETTINGS_DOMAIN_IPV6 };
@@ -146,6 +149,16 @@ struct settings_certificates {
     bool is_required;
     bool gives_username;         /* the common name is the user name */
     bool gives_subject_username; /* the subject is */
+};
+
+/* Of a listener that speaks HTTP, if only at first. */
+struct settings_http {
+    const char **origins; /* that web pages may be of, NULL behind the last; NULL: all may */
+    unsigned origin_len;
+    struct address_range *proxies; /* whose X-Forwarded-For is believed */
+    unsigned proxy_len;
+    const char *folder; /* of files to serve; NULL: none */
+    uint64_t file_size_max;
 };
 
 enum settings_tls_version { SETTINGS_TLS_1_2, SETTINGS_TLS_1_3 };
@@ -198,6 +211,7 @@ struct listener_settings {
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
     enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
+    struct settings_http http;
     struct settings_certificates certificates;
     struct settings_tls tls;
     const struct report_place *places; /* as in the settings; its beginning is that of `listener` */

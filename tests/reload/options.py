@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from harness import proxy, tls, users, wire
+from harness import proxy, tls, users, websocket, wire
 from harness.broker import binary
 from harness.certificates import Authority, openssl
 from harness.process import wait_until
@@ -575,6 +575,82 @@ def proxy_protocol_subject_tlv(broker):
     yield
     broker.connect("y", 4, before=TOLD).ping()
     broker.expect_line(r"New client connected from .* as y \(.*, u'CN=subject'\)\.")
+
+
+# ---- WebSocket ----
+
+WEB = "listener {port} 127.0.0.1\nprotocol websockets\nallow_anonymous true\n"
+
+
+@case("", "packet_buffer_size 300", WEB)
+def packet_buffer_size(broker):
+    long = {"X": "y" * 300}
+    client = broker.connect_web("x", headers=long)
+    yield
+    refused = broker.open_web()
+    refused.send_raw(websocket.request(**long)[:300])
+    assert refused.read_answer()[0] == 431
+    client.ping()
+
+
+@case("", "max_http_headers 6", WEB)
+def max_http_headers(broker):
+    client = broker.connect_web("x", headers={"X": "y"})
+    yield
+    refused = broker.open_web()
+    refused.send_raw(websocket.request(X="y"))
+    assert refused.read_answer()[0] == 431
+    broker.connect_web("y").ping()
+    client.ping()
+
+
+@case("websockets_origin http://a", "websockets_origin http://b\nwebsockets_origin http://c", WEB)
+def websockets_origin(broker):
+    client = broker.connect_web("x", headers={"Origin": "http://a"})
+    yield
+    refused = broker.open_web()
+    refused.send_raw(websocket.request(Origin="http://a"))
+    refused.expect_close()
+    broker.connect_web("y", headers={"Origin": "http://c"}).ping()
+    client.ping()
+
+
+@case("", "forwarded_for_trusted 127.0.0.1", WEB)
+def forwarded_for_trusted(broker):
+    told = {"X-Forwarded-For": "192.0.2.7"}
+    broker.connect_web("x", headers=told)
+    assert "192.0.2.7" not in broker.log()
+    yield
+    broker.connect_web("y", headers=told)
+    broker.expect_line(r"New client connected from 192\.0\.2\.7:0 as y .*")
+
+
+# ---- HTTP ----
+
+def files(broker, status, after):
+    """What a file of 2,000 bytes is answered with, before and after."""
+    for name in ("www", "other"):
+        (broker.folder / name).mkdir()
+    (broker.folder / "www/x").write_bytes(b"y" * 2000)
+    for expected in (status, after):
+        client = broker.open_web(address=("127.0.0.1", broker.places["port2"]))
+        client.send_raw(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read_answer()[0] == expected
+        if expected == status:
+            yield
+
+
+API = OPEN + "listener {port2} 127.0.0.1\nprotocol http_api\n"
+
+
+@case("http_dir {dir}/www", "http_dir {dir}/other", API)
+def http_dir(broker):
+    yield from files(broker, 200, 404)
+
+
+@case("http_dir {dir}/www", "http_dir {dir}/www\nhttp_max_file_size 1999", API)
+def http_max_file_size(broker):
+    yield from files(broker, 200, 403)
 
 
 # ---- the log ----
