@@ -391,6 +391,12 @@ def secured(bench):
     address = ("127.0.0.1", bench.broker.places["port8"])
     rules = tls.context(f"{server_folder()}/ca.crt", meter())
     session = None
+    crowd = [bench.open(5, address) for _ in range(12)]
+    for peer in crowd:
+        peer.begin_tls(rules)
+    for peer in crowd:
+        peer.socket.handshake()
+        peer.close()
     for n in range(4):
         topic = bench.name("tls/")
         peer = bench.open(4 + n % 2, address, bench.name("s"))
