@@ -36,6 +36,7 @@ struct rights {
     struct access *access;        /* counted; what the following two are about; NULL: nothing */
     struct acl_who who;           /* its id is the session's */
     struct decision *decisions;   /* NULL: none yet */
+    struct slice author;          /* empty: not asked for yet */
     bool has_username;
     uint16_t username_len;
     char username[];
@@ -65,6 +66,7 @@ struct rights *rights_free(struct rights *rights)
         access_unref(rights->access);
         server_places_unref(rights->places);
         memory_free(rights->decisions);
+        memory_free((void *)(uintptr_t)rights->author.data);
         memory_free(rights);
     }
     return NULL;
@@ -159,6 +161,101 @@ void rights_ensure(struct client *client)
     if (client->hub->shard->limits.asks_rights && session && !session->rights) {
         session->rights = rights_new(client);
     }
+}
+
+/*
+ * Authors: what a retained message says of who published it. Its listener, which may have closed
+ * and opened again meanwhile, is known by where clients find it.
+ */
+struct author {
+    uint64_t listener;
+    uint16_t id_len;
+    bool has_username;
+};
+
+static uint64_t listener_hash(const struct listener_settings *listener)
+{
+    const char *texts[] = {listener->bind_address, listener->unix_path};
+    uint64_t hash = listener->port;
+    struct hash_key key;
+
+    hash_key_make(&key, 4);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        hash = hash_chain(hash, hash_bytes(&key, slice_of_text(texts[i] ? texts[i] : "")));
+    }
+    return hash;
+}
+
+struct slice rights_new_author(const struct client *client)
+{
+    const char *name = client->facts->username;
+    struct slice id = client_id(client);
+    size_t name_len = name ? strlen(name) : 0;
+    size_t size = sizeof(struct author) + id.len + name_len;
+    uint8_t *bytes = size <= UINT16_MAX ? memory_alloc_zero(1, size) : NULL;
+    struct author author = {.listener = listener_hash(client->facts->listener->settings),
+                            .id_len = (uint16_t)id.len,
+                            .has_username = name != NULL};
+
+    if (!bytes) {
+        return slice_of(NULL, 0);
+    }
+    memcpy(bytes, &author, sizeof(author));
+    memcpy(bytes + sizeof(author), id.data, id.len);
+    if (name_len > 0) {
+        memcpy(bytes + sizeof(author) + id.len, name, name_len);
+    }
+    return slice_of(bytes, size);
+}
+
+struct slice rights_author(struct client *client)
+{
+    struct session *session = client->session;
+
+    if (!session->rights) {
+        session->rights = rights_new(client);
+    }
+    if (!session->rights) {
+        return slice_of(NULL, 0);
+    }
+    if (session->rights->author.len == 0) {
+        session->rights->author = rights_new_author(client);
+    }
+    return session->rights->author;
+}
+
+/* The rules that hold now at the listener of an author; NULL: there are none, or it has closed. */
+static const struct acl *rules_of(const struct hub *hub, uint64_t listener)
+{
+    for (struct list_link *link = hub->listeners.next; link != &hub->listeners; link = link->next) {
+        const struct server_listener *now = CONTAINER_OF(link, struct hub_listener, in_hub)->shared;
+
+        if (listener_hash(now->settings) == listener) {
+            return access_acl(now->access);
+        }
+    }
+    return NULL;
+}
+
+bool rights_author_may(struct shard *shard, const struct message *message)
+{
+    struct slice bytes = message_author(message);
+    struct slice username;
+    struct author author;
+    const struct acl *acl;
+    struct acl_who who;
+
+    assert(bytes.len >= sizeof(author));
+    memcpy(&author, bytes.data, sizeof(author));
+    acl = rules_of(shard->peer_context, author.listener);
+    if (!acl) {
+        return true;
+    }
+    bytes = slice_skip(bytes, sizeof(author));
+    username = slice_skip(bytes, author.id_len);
+    acl_look_up(acl, slice_of(bytes.data, author.id_len), author.has_username ? &username : NULL,
+                &who);
+    return (acl_rights(acl, &who, message_topic(message)) & ACL_WRITE) != 0;
 }
 
 bool rights_cover(struct client *client, struct slice filter)

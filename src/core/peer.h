@@ -53,6 +53,10 @@ struct peer_ops {
     bool (*may)(struct shard *shard, struct session *session, const struct message_parts *parts,
                 enum peer_right right);
 
+    /* Whether the author of a retained message may still publish it. Asked only with
+     * `checks_authors` in the limits. */
+    bool (*author_may)(struct shard *shard, const struct message *message);
+
     /* Nobody asks for these any more: the session is over or has another client. */
     void (*forget)(struct rights *rights);
 
