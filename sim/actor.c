@@ -365,7 +365,8 @@ static bool notice_end(struct actor *actor)
 {
     struct connection *connection = actor->connection;
 
-    if (!connection || !connection->is_closed || network_waiting(connection) > 0) {
+    if (!connection || !(connection->is_closed || connection->is_left) ||
+        network_waiting(connection) > 0) {
         return false;
     }
     end(actor, connection, true);
@@ -455,7 +456,8 @@ bool actor_settle(struct actor *actor)
 
 bool actor_is_eager(const struct actor *actor, const struct connection *connection)
 {
-    return connection == actor->connection && !connection->is_closed && actor->sleep_steps == 0 &&
-           network_waiting(connection) == 0 && actor->puback_len == 0 && actor->pubrec_len == 0 &&
-           actor->pubcomp_len == 0 && connection->to_server.read == connection->to_server.written;
+    return connection == actor->connection && !connection->is_closed && !connection->is_left &&
+           actor->sleep_steps == 0 && network_waiting(connection) == 0 && actor->puback_len == 0 &&
+           actor->pubrec_len == 0 && actor->pubcomp_len == 0 &&
+           connection->to_server.read == connection->to_server.written;
 }

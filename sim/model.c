@@ -748,7 +748,8 @@ static bool may_close(const struct model *model, unsigned connection)
 
     return it->ended || it->disconnect_read || it->sent_garbage || it->refused ||
            (model->params.may_refuse && !it->connect_read) || model->is_stopping ||
-           model->params.may_overflow || model_has_rival(model, connection) ||
+           model->params.may_overflow || model->params.drains ||
+           model_has_rival(model, connection) ||
            (patience_ms && model->now_ms + TIME_SLACK_MS >= since_ms + patience_ms);
 }
 

@@ -35,6 +35,7 @@ struct model_params {
     void *context;
     bool may_drop;               /* queues are limited: what is missing must have been counted */
     bool may_overflow;           /* a client whose queue is full may be closed */
+    bool drains;                 /* clients are sent away */
     bool may_refuse;             /* out of descriptors: closed before anything is read */
     bool has_store;              /* CONNACK waits for it, and all that is behind */
     bool merges;                 /* one copy for all subscriptions of a session that match */

@@ -45,7 +45,8 @@ static bool may_be_over(const struct model *model, const struct model_session *s
 {
     const struct model_connection *it = &model->connections[session->connection];
     bool is_leaving = it->closed || it->ended || it->disconnect_read || it->sent_garbage ||
-                      it->keep_alive || model->params.may_overflow || model->is_stopping;
+                      it->keep_alive || model->params.may_overflow || model->params.drains ||
+                      model->is_stopping;
 
     return session->is_over || model_is_expired(model, session) != 0 ||
            (session->expiry == 0 && is_leaving) || may_be_replaced(model, session);

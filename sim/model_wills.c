@@ -73,7 +73,8 @@ void model_check_will(struct model *model, uint32_t message)
 
     if (will->will_must_not ||
         (!it->closed && !it->ended && !it->sent_garbage && !is_late && !model->is_stopping &&
-         !model->params.may_overflow && it->disconnect_code != MQTT_DISCONNECT_WITH_WILL &&
+         !model->params.may_overflow && !model->params.drains &&
+         it->disconnect_code != MQTT_DISCONNECT_WITH_WILL &&
          !model_has_rival(model, will->connection))) {
         model_complain(model, "the will %u is sent, though its connection %u did not break",
                        message, will->connection);

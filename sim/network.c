@@ -226,6 +226,9 @@ void network_on_read(struct connection *connection, size_t len)
     struct packet_log *log = &connection->sent;
 
     connection->to_server.read += len;
+    if (connection->is_left) {
+        return;
+    }
     self.params.ops->on_touched(connection);
     while (log->read < log->len && log->packets[log->read].end <= connection->to_server.read) {
         const struct wire_packet *packet = &log->packets[log->read++];
@@ -256,6 +259,16 @@ void network_on_written(struct connection *connection, const uint8_t *bytes, siz
     }
 }
 
+/* For everybody but the descriptor this is the end. */
+void network_on_left(struct connection *connection)
+{
+    if (!connection->is_left) {
+        sim_trace("%u/%u < left", connection->actor, connection->number);
+        connection->is_left = true;
+        self.params.ops->on_closed(connection);
+    }
+}
+
 /*
  * A descriptor that is closed with bytes unread resets the connection, and that may overtake bytes
  * on their way to the client.
@@ -274,5 +287,7 @@ void network_on_closed(struct connection *connection)
         stream->written = stream->read;
         connection->was_cut = true;
     }
-    self.params.ops->on_closed(connection);
+    if (!connection->is_left) {
+        self.params.ops->on_closed(connection);
+    }
 }

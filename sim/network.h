@@ -55,6 +55,7 @@ struct connection {
     int fd;           /* -1: not accepted yet, or closed */
     bool is_accepted;
     bool is_closed;   /* by the server */
+    bool is_left;     /* the server sends nothing more, and drops what it reads */
     bool is_finished; /* by the client, properly */
     bool is_reset;    /* by the client or its network */
     bool was_cut;     /* bytes that the server had written got lost */
@@ -105,9 +106,10 @@ const struct network_params *network_settings(void);
 /* Bits of enum poller_bits that hold for a descriptor. */
 unsigned network_events(int fd);
 
-/* The server has taken `len` bytes; has written this; has closed. */
+/* The server has taken `len` bytes; has written this; will say nothing more; has closed. */
 void network_on_read(struct connection *connection, size_t len);
 void network_on_written(struct connection *connection, const uint8_t *bytes, size_t len);
+void network_on_left(struct connection *connection);
 void network_on_closed(struct connection *connection);
 
 /* replace/poller.c: a descriptor is gone; somebody stands in the listener's queue. */

@@ -1,6 +1,7 @@
 #include "sim/run.h"
 
 #include "base/log.h"
+#include "client/drain.h"
 #include "client/reload.h"
 #include "client/server.h"
 #include "config/changes.h"
@@ -35,6 +36,7 @@ struct run {
     struct settings *settings;
     struct server *server;
     struct reload *reload; /* that workers take over; NULL: none */
+    struct drain_step drain;
     unsigned quiet_checks;
 };
 
@@ -71,6 +73,7 @@ static void draw_limits(struct choice *choice, struct run_params *params)
     params->mail_high_bytes = PICK(choice, 200, 5000, 1000000, 1000000);
     params->deliveries = PICK(choice, 1, 2, 5, 30, 4000);
     params->at_once = PICK(choice, 1, 2, 64);
+    params->searches = PICK(choice, 1, 2, 4, 8, 1024, 1024);
     params->cleanups = PICK(choice, 1, 3, 1000);
     params->timers = PICK(choice, 1, 4, 1000);
     params->reclaims = PICK(choice, 1, 8, 1000);
@@ -146,6 +149,7 @@ void run_draw(struct choice *choice, struct run_params *params)
     params->store_permille = PICK(choice, 0, 20, 200, 800);
     params->reload_permille = PICK(choice, 0, 0, 5, 30, 200);
     params->death_permille = PICK(choice, 0, 0, 0, 1000);
+    params->drain_permille = PICK(choice, 0, 0, 0, 5, 30);
 }
 
 void run_print(const struct run_params *params)
@@ -167,13 +171,14 @@ void run_print(const struct run_params *params)
            params->max_queued, params->max_queued_bytes, params->queue_policy, params->max_inflight,
            params->max_inflight_bytes, params->upgrades_qos ? ", upgrades QoS" : "",
            params->queues_plain ? ", queues QoS 0" : "", params->merges ? ", merges" : "");
-    printf("deliveries %u, at once %u, cleanups %u, timers %u, reclaims %u, events %u%s%s%s\n",
-           params->deliveries, params->at_once, params->cleanups, params->timers, params->reclaims,
-           params->events, params->has_observer ? ", observer" : "",
+    printf("deliveries %u, searches %u, at once %u, cleanups %u, timers %u, reclaims %u, events "
+           "%u%s%s%s\n",
+           params->deliveries, params->searches, params->at_once, params->cleanups, params->timers,
+           params->reclaims, params->events, params->has_observer ? ", observer" : "",
            params->has_bad_clients ? ", bad clients" : "",
            params->stops_early ? ", stops early" : "");
-    printf("store %u, death %u, reload %u\n", params->store_permille, params->death_permille,
-           params->reload_permille);
+    printf("store %u, death %u, reload %u, drain %u\n", params->store_permille,
+           params->death_permille, params->reload_permille, params->drain_permille);
 }
 
 /* What the network tells goes to the model. */
@@ -285,6 +290,7 @@ static void start_clients(struct run *run)
         .may_drop = may_drop,
         .may_overflow = may_drop && params->queue_policy == SETTINGS_QUEUE_DISCONNECT,
         .may_refuse = params->no_descriptors_permille > 0,
+        .drains = params->drain_permille > 0,
         .has_store = params->store_permille > 0,
         .merges = params->merges,
         .upgrades_qos = params->upgrades_qos,
@@ -370,6 +376,7 @@ static struct server_budgets budgets_of(const struct run_params *params)
 {
     struct server_budgets budgets = {
         .deliveries = params->deliveries,
+        .search_steps = params->searches,
         .at_once = params->at_once,
         .cleanups = params->cleanups,
         .worker =
@@ -481,6 +488,19 @@ static void reload(struct run *run)
     reload_publish(run->reload);
 }
 
+/* A part of the clients goes, of every worker, or all of them; the next step waits for the last. */
+static void drain(struct run *run)
+{
+    if (!drain_step_has_passed(&run->drain)) {
+        return;
+    }
+    run->drain.on_passed = on_passed;
+    run->drain.part = PICK(run->choice, 1, 2, 5, 10) / 10.0;
+    if (server_drain_step(run->server, &run->drain) < 0) {
+        sim_fail("no drain");
+    }
+}
+
 /* The busy part */
 
 /* A worker knows the time of its iteration's beginning: little passes while one is under way. */
@@ -537,6 +557,9 @@ static void be_busy(struct run *run)
         }
         if (choice_chance(run->choice, run->params->reload_permille)) {
             reload(run);
+        }
+        if (choice_chance(run->choice, run->params->drain_permille)) {
+            drain(run);
         }
         if (!choice_chance(run->choice, run->params->client_permille)) {
             if (scheduler_try()) {

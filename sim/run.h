@@ -51,6 +51,7 @@ struct run_params {
     unsigned mail_high; /* entries; the low mark is below it */
     unsigned mail_high_bytes;
     unsigned deliveries; /* budgets of an iteration */
+    unsigned searches;   /* steps of one at once */
     unsigned at_once;
     unsigned cleanups;
     unsigned timers;
@@ -58,6 +59,7 @@ struct run_params {
     unsigned events;
     unsigned store_permille;  /* how often the store's turn comes; 0: there is none */
     unsigned reload_permille; /* how often other settings are put in place */
+    unsigned drain_permille;  /* how often some clients are sent away */
     unsigned death_permille;  /* the store dies in the middle; 1000: certainly */
     bool is_calm;             /* nobody is slow or late */
     bool has_observer;

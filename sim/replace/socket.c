@@ -154,10 +154,9 @@ int socket_reserve(int *fd_out)
     return 0;
 }
 
-/* The clients here look for the close alone, which follows. */
 void socket_finish(int fd)
 {
-    network_find(fd);
+    network_on_left(network_find(fd));
 }
 
 void socket_close(int fd)

@@ -2,6 +2,7 @@
 
 #include "access/verifier.h"
 #include "app/certificates.h"
+#include "app/drainer.h"
 #include "app/dump.h"
 #include "app/listening.h"
 #include "app/logging.h"
@@ -41,6 +42,7 @@ struct broker {
     bool has_pid_file;
     pthread_mutex_t gate; /* held while threads are made */
     bool may_run;         /* all of them are there; under the gate */
+    struct drainer *drainer;
     struct dump *dump;
     struct reloader *reloader;
     struct sys *sys;
@@ -165,17 +167,22 @@ static void say(void *context, enum log_type type, const char *text)
 
 /* While files that only root may read can be read. Logged, unless it is a verdict: then that was.
  */
-static int load_certificates(struct broker *broker, struct stage_source ***sources_out)
+static int load_certificates(struct broker *broker, const struct command_line *line,
+                             struct stage_source ***sources_out)
 {
     struct report report = {.on_line = say};
+    int r = certificates_open_keylog(&broker->certificates, line->keylog_path);
 
+    if (r < 0) {
+        return r;
+    }
     broker->certificates.worker_len = broker->worker_len;
     return say_failed(
         "load certificates",
         certificates_load(&broker->certificates, broker->settings, &report, sources_out));
 }
 
-static int open_server(struct broker *broker)
+static int open_server(struct broker *broker, const struct command_line *line)
 {
     struct server_params params = {
         .settings = broker->settings,
@@ -186,7 +193,7 @@ static int open_server(struct broker *broker)
         .store = store_memory(),
     };
 
-    int r = load_certificates(broker, &params.tls);
+    int r = load_certificates(broker, line, &params.tls);
 
     if (r != CERTIFICATES_OK) {
         return -EINVAL;
@@ -250,6 +257,7 @@ static void make_room(struct broker *broker)
 /* What main does beside the workers; its memory is taken before anybody is served. */
 static void make_main(struct broker *broker, const struct command_line *line)
 {
+    broker->drainer = drainer_new(broker->server, &broker->settings);
     broker->dump = dump_new(broker->server, broker->worker_len);
     broker->sys = sys_new(broker->server, broker->settings);
     broker->reloader = reloader_new(&(struct reloader_params){
@@ -271,7 +279,7 @@ static int start(struct broker *broker, const struct command_line *line)
         return r;
     }
     make_room(broker);
-    r = open_server(broker);
+    r = open_server(broker, line);
     if (r == 0) {
         make_main(broker, line);
         r = say_failed("publish the log", server_open_lines(broker->server));
@@ -310,6 +318,7 @@ static void finish(struct broker *broker)
     log_stop();
     log_set_publish(NULL, NULL);
     reloader_free(broker->reloader);
+    drainer_free(broker->drainer);
     dump_free(broker->dump);
     sys_free(broker->sys);
     verifier_free(broker->verifier);
@@ -349,6 +358,8 @@ static void handle_signal(struct broker *broker, int number)
         log_line(LOG_WARNING, "Warning: SIGUSR1 saves nothing: persistence is not built in.");
     } else if (number == SIGRTMIN) {
         log_line(LOG_NOTICE, "The log was asked to be opened again.");
+    } else if (number == SIGNALS_DRAIN) {
+        drainer_switch(broker->drainer);
     } else if (number == SIGHUP) {
         reloader_start(broker->reloader);
     }
@@ -356,9 +367,10 @@ static void handle_signal(struct broker *broker, int number)
 
 static uint64_t next_ms(const struct broker *broker)
 {
-    uint64_t feed_ms = broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX;
+    uint64_t due_ms = broker->feed_ms > 0 ? broker->next_feed_ms : UINT64_MAX;
 
-    return MIN(feed_ms, sys_due_ms(broker->sys));
+    due_ms = MIN(due_ms, drainer_due_ms(broker->drainer));
+    return MIN(due_ms, sys_due_ms(broker->sys));
 }
 
 static void serve(struct broker *broker)
@@ -369,6 +381,7 @@ static void serve(struct broker *broker)
     while (number != SIGTERM && number != SIGINT) {
         handle_signal(broker, number);
         feed_watchdog(broker);
+        drainer_go_on(broker->drainer);
         sys_go_on(broker->sys);
         number = signals_wait(&signals, next_ms(broker));
     }
@@ -391,7 +404,11 @@ int broker_run(const struct command_line *line, struct settings *settings,
                struct access_set *access, struct daemon *daemon)
 {
     struct broker broker = {
-        .settings = settings, .access = *access, .gate = PTHREAD_MUTEX_INITIALIZER};
+        .settings = settings,
+        .access = *access,
+        .gate = PTHREAD_MUTEX_INITIALIZER,
+        .certificates = CERTIFICATES_NONE,
+    };
     int r;
 
     *access = (struct access_set){0};

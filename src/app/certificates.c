@@ -2,22 +2,28 @@
 
 #include "base/memory.h"
 #include "config/options.h"
+#include "loop/clock.h"
 #include "net/tls.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
 
 static int load(struct certificates *certificates, const struct listener_settings *listener,
                 const struct report *report, struct stage_source **source_out)
 {
-    struct tls_error error;
+    struct tls_error error = {.option = "certfile"};
     int r = 0;
 
     if (!tls_is_wanted(listener)) {
         return CERTIFICATES_OK;
     }
     if (!certificates->library) {
-        r = tls_library_new(certificates->worker_len, &certificates->library);
+        r = tls_library_new(certificates->worker_len, certificates->keylog_fd,
+                            &certificates->library);
     }
     if (r == 0) {
-        r = tls_source_new(certificates->library, listener, &error, source_out);
+        r = tls_source_new(certificates->library, listener, clock_now_ms(), &error, source_out);
     }
     if (r == TLS_WRONG) {
         report_error(report, option_place(listener->places, error.option), "%s", error.text);
@@ -50,6 +56,23 @@ int certificates_load(struct certificates *certificates, const struct settings *
     return CERTIFICATES_OK;
 }
 
+int certificates_open_keylog(struct certificates *certificates, const char *path)
+{
+    if (!path) {
+        return 0;
+    }
+    certificates->keylog_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (certificates->keylog_fd < 0) {
+        int r = -errno;
+
+        log_line(LOG_ERROR, "Error: Unable to write TLS keys to %s: %s.", path, strerror(-r));
+        return r;
+    }
+    log_line(LOG_WARNING, "Warning: TLS keys go to %s: whoever has it can read all connections.",
+             path);
+    return 0;
+}
+
 void certificates_unload(struct stage_source **sources, unsigned len)
 {
     for (unsigned i = 0; sources && i < len; i++) {
@@ -61,13 +84,20 @@ void certificates_unload(struct stage_source **sources, unsigned len)
 void certificates_deinit(struct certificates *certificates)
 {
     certificates->library = tls_library_free(certificates->library);
+    if (certificates->keylog_fd >= 0) {
+        close(certificates->keylog_fd);
+        certificates->keylog_fd = -1;
+    }
 }
 
 int certificates_check(const struct settings *settings, const struct report *report)
 {
-    struct certificates certificates = {.worker_len = 1};
+    struct certificates certificates = CERTIFICATES_NONE;
     struct stage_source **sources = NULL;
-    int r = certificates_load(&certificates, settings, report, &sources);
+    int r;
+
+    certificates.worker_len = 1;
+    r = certificates_load(&certificates, settings, report, &sources);
 
     certificates_unload(sources, settings->listener_len);
     certificates_deinit(&certificates);

@@ -13,10 +13,13 @@
 
 struct tls_library;
 
-/* Owner: main. */
+/* Owner: main. Begins with CERTIFICATES_NONE. */
+#define CERTIFICATES_NONE ((struct certificates){.keylog_fd = -1})
+
 struct certificates {
     unsigned worker_len;
     struct tls_library *library; /* NULL until a listener needs it */
+    int keylog_fd;               /* where the keys of all connections are told; -1: nowhere */
 };
 
 enum certificates_verdict { CERTIFICATES_OK, CERTIFICATES_WRONG };
@@ -27,6 +30,12 @@ enum certificates_verdict { CERTIFICATES_OK, CERTIFICATES_WRONG };
  */
 int certificates_load(struct certificates *certificates, const struct settings *settings,
                       const struct report *report, struct stage_source ***sources_out) MUST_CHECK;
+
+/*
+ * Opens the file that all keys are appended to, as the programs that look at what goes over the
+ * wire read them. -errno; it was logged. NULL: none.
+ */
+int certificates_open_keylog(struct certificates *certificates, const char *path) MUST_CHECK;
 
 /* Gives them back. Accepts NULL. */
 void certificates_unload(struct stage_source **sources, unsigned len);

@@ -16,7 +16,7 @@ enum flag_id {
     FLAG_DESCRIBE,
     FLAG_FORMAT,
     FLAG_DECODE_PROXY,
-    FLAG_UNSUPPORTED
+    FLAG_KEYLOG
 };
 
 /* Every flag once: the parser and the usage come from it. */
@@ -41,7 +41,8 @@ static const struct flag {
      "Print what is understood of these first bytes of a connection from a proxy."                            },
     {"-h", "--help",         NULL,     FLAG_HELP,         "Print this."                                       },
     {NULL, "--version",      NULL,     FLAG_VERSION,      "Print the version."                                },
-    {NULL, "--tls-keylog",   "FILE",   FLAG_UNSUPPORTED,  "Not supported yet."                                },
+    {NULL, "--tls-keylog",   "FILE",   FLAG_KEYLOG,
+     "Append the keys of all TLS connections to FILE, to look into them."                                     },
 };
 
 void command_line_request(const struct command_line *line, struct config_request *request_out)
@@ -118,7 +119,7 @@ static int apply(struct command_line *line, const struct flag *flag, const char 
         line->command = COMMAND_DECODE_PROXY;
         line->proxy_header = argument;
         break;
-    case FLAG_UNSUPPORTED: return complain("Error: %s is not supported yet.\n", flag->full);
+    case FLAG_KEYLOG: line->keylog_path = argument; break;
     }
     return COMMAND_LINE_OK;
 }

@@ -22,6 +22,7 @@ enum command {
 struct command_line {
     enum command command;
     const char *config_path; /* NULL: none */
+    const char *keylog_path; /* NULL: none */
     bool is_daemon;
     bool verbose;
     bool quiet;

@@ -170,7 +170,7 @@ static void test_what_is_refused(void **state)
         {"n -p 0x75b",                                                 "Invalid port specified (0x75b)"     },
         {"n -p 99999999999999999999999",                               "Invalid port specified (9"          },
         {"n --test-config",                                            "Please provide a configuration file"},
-        {"n --tls-keylog f",                                           "--tls-keylog is not supported yet"  },
+        {"n --tls-keylog",                                             "--tls-keylog argument given but"    },
         {"n -p 1 -p 2 -p 3 -p 4 -p 5 -p 6 -p 7 -p 8 -p 9 -p 10 -p 11", "Only 10 ports"                      },
     };
 

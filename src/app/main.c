@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "config/describe.h"
 #include "config/reader.h"
+#include "net/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,6 +195,7 @@ int main(int count, char **arguments)
     struct command_line line;
     int r;
 
+    tls_count_memory();
     if (process_open_standard() < 0) {
         fprintf(stderr, "Error: Unable to open /dev/null: %s.\n", strerror(errno));
         return EXIT_START;

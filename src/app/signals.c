@@ -32,7 +32,7 @@ void signals_answer(void)
 
 static sigset_t make_set(bool is_resting)
 {
-    static const int further[] = {SIGHUP, SIGUSR1, SIGUSR2};
+    const int further[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGRTMIN, SIGNALS_DRAIN};
     sigset_t set;
 
     sigemptyset(&set);
@@ -41,9 +41,6 @@ static sigset_t make_set(bool is_resting)
     sigaddset(&set, SIGNALS_ANSWER);
     for (size_t i = 0; !is_resting && i < ARRAY_LEN(further); i++) {
         sigaddset(&set, further[i]);
-    }
-    if (!is_resting) {
-        sigaddset(&set, SIGRTMIN);
     }
     return set;
 }

@@ -11,8 +11,11 @@
 
 #include <signal.h>
 
+/* The operator wants a drain, or no more. */
+#define SIGNALS_DRAIN (SIGRTMIN + 1)
+
 /* What a worker wakes main with: something that main has asked for is there. */
-#define SIGNALS_ANSWER (SIGRTMIN + 1)
+#define SIGNALS_ANSWER (SIGRTMIN + 2)
 
 /* Wakes main with it. Any thread. */
 void signals_answer(void);

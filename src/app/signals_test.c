@@ -11,7 +11,8 @@ static void send(int number)
 
 static void test_each_signal_comes(void **state)
 {
-    const int numbers[] = {SIGHUP, SIGUSR1, SIGUSR2, SIGRTMIN, SIGNALS_ANSWER, SIGTERM, SIGINT};
+    const int numbers[] = {SIGHUP,        SIGUSR1,        SIGUSR2, SIGRTMIN,
+                           SIGNALS_DRAIN, SIGNALS_ANSWER, SIGTERM, SIGINT};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
@@ -36,7 +37,7 @@ static void test_the_time_runs_out(void **state)
 /* However often it was sent meanwhile: once, and again only after a rest. */
 static void test_a_storm_is_one_signal_at_a_time(void **state)
 {
-    const int numbers[] = {SIGUSR1, SIGRTMIN};
+    const int numbers[] = {SIGUSR1, SIGRTMIN, SIGNALS_DRAIN};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {

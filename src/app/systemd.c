@@ -25,6 +25,11 @@ void systemd_notify(enum systemd_state state)
     }
 }
 
+void systemd_say(const char *text)
+{
+    sd_notifyf(0, "STATUS=%s", text);
+}
+
 uint64_t systemd_watchdog_ms(void)
 {
     uint64_t usec;

@@ -14,6 +14,9 @@ enum systemd_state { SYSTEMD_READY, SYSTEMD_RELOADING, SYSTEMD_STOPPING };
 
 void systemd_notify(enum systemd_state state);
 
+/* What `systemctl status` shows beside it: one line, without its end. */
+void systemd_say(const char *text);
+
 /* Milliseconds within which the manager wants to be fed, again and again; 0: it does not. */
 uint64_t systemd_watchdog_ms(void);
 

@@ -11,6 +11,11 @@ void systemd_notify(enum systemd_state state)
     }
 }
 
+void systemd_say(const char *text)
+{
+    (void)text;
+}
+
 uint64_t systemd_watchdog_ms(void)
 {
     return 0;

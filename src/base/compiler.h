@@ -13,6 +13,7 @@
 #define NO_RETURN     __attribute__((noreturn))
 #define UNUSED        __attribute__((unused))
 #define COLD          __attribute__((cold))
+#define NO_INLINE     __attribute__((noinline))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* A large buffer that is written before it is read: release builds need not clear it. */

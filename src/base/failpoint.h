@@ -21,6 +21,10 @@
 #include <grp.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <openssl/bio.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -127,6 +131,17 @@ struct failpoint_table *failpoint_table(void);
 #define getpwnam(...)       FAILPOINT(getpwnam, ENOMEM, NULL, __VA_ARGS__)
 #define getpwuid(...)       FAILPOINT(getpwuid, ENOMEM, NULL, __VA_ARGS__)
 #define initgroups(...)     FAILPOINT(initgroups, ENOMEM, -1, __VA_ARGS__)
+
+/* OpenSSL, whose memory never fails by itself: see net/tls.c. */
+#define BIO_meth_new(...)       FAILPOINT(BIO_meth_new, ENOMEM, NULL, __VA_ARGS__)
+#define BIO_new(...)            FAILPOINT(BIO_new, ENOMEM, NULL, __VA_ARGS__)
+#define EVP_CIPHER_fetch(...)   FAILPOINT(EVP_CIPHER_fetch, ENOMEM, NULL, __VA_ARGS__)
+#define EVP_Q_digest(...)       FAILPOINT(EVP_Q_digest, ENOMEM, 0, __VA_ARGS__)
+#define OSSL_LIB_CTX_new(...)   FAILPOINT(OSSL_LIB_CTX_new, ENOMEM, NULL, __VA_ARGS__)
+#define RAND_bytes_ex(...)      FAILPOINT(RAND_bytes_ex, ENOMEM, 0, __VA_ARGS__)
+#define RAND_priv_bytes_ex(...) FAILPOINT(RAND_priv_bytes_ex, ENOMEM, 0, __VA_ARGS__)
+#define SSL_CTX_new_ex(...)     FAILPOINT(SSL_CTX_new_ex, ENOMEM, NULL, __VA_ARGS__)
+#define SSL_new(...)            FAILPOINT(SSL_new, ENOMEM, NULL, __VA_ARGS__)
 
 /* The system, which gives descriptors, memory and threads, or does not. */
 #define accept4(...)       FAILPOINT(accept4, EMFILE, -1, __VA_ARGS__)

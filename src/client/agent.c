@@ -12,12 +12,27 @@
  * tried last than never.
  */
 
+/* What is said instead of a weight; NULL: nothing. */
+static const char *drain_word(enum drain_state state)
+{
+    switch (state) {
+    case DRAIN_NONE: return NULL;
+    case DRAIN_OVER: return "down #drained\n";
+    default: return "drain\n";
+    }
+}
+
 size_t agent_format(const struct agent_report *report, char text[AGENT_TEXT_CAP])
 {
     unsigned full = MIN(report->full_permille, 1000u);
+    const char *word = drain_word(report->drain);
     unsigned weight = MAX((1000 - full) / 10, 1u);
-    int len = snprintf(text, AGENT_TEXT_CAP, "up ready %u%%", weight);
+    int len;
 
+    if (word) {
+        return (size_t)snprintf(text, AGENT_TEXT_CAP, "%s", word);
+    }
+    len = snprintf(text, AGENT_TEXT_CAP, "up ready %u%%", weight);
     if (report->max_connections >= 0) {
         len += snprintf(text + len, AGENT_TEXT_CAP - (size_t)len, " maxconn:%d",
                         MAX(report->max_connections, 1));
@@ -101,6 +116,7 @@ void agent_answer(const struct hub_listener *listener, int fd)
 {
     const struct hub *hub = listener->hub;
     struct agent_report report = {
+        .drain = server_drain(hub->server),
         .full_permille = how_full(hub),
         .max_connections = hub->settings->limits.global_max_connections,
     };

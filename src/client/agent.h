@@ -8,7 +8,7 @@
  * is said however full the broker is.
  */
 
-#include "base/base.h"
+#include "client/drain.h"
 
 struct hub_listener;
 
@@ -17,6 +17,7 @@ struct hub_listener;
 
 /* What the line tells. */
 struct agent_report {
+    enum drain_state drain;
     unsigned full_permille;  /* of what is scarcest */
     int32_t max_connections; /* -1: no limit */
 };

@@ -213,7 +213,7 @@ bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
     }
     pending_begin(client);
     if (listener->settings->defer_accept) {
-        client_read(client);
+        client_on_readable(client);
     }
     return true;
 }
@@ -293,7 +293,7 @@ void client_on_event(struct client *client, unsigned bits)
         return;
     }
     if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client_is_stopped(client)) {
-        client_read(client);
+        client_on_readable(client);
     } else if ((bits & POLLER_HANGUP) != 0) {
         client_lose(client, "connection closed by client");
     }
@@ -332,7 +332,11 @@ static void check_deadline(struct client *client)
 {
     enum client_state before = (enum client_state)client->state;
 
-    client_read(client);
+    if (client->is_queued) {
+        client_take_turn(client->pause);
+    } else {
+        client_read(client);
+    }
     if (client->state != before) {
         return;
     }
@@ -350,6 +354,7 @@ void client_on_timer(struct client *client)
     case CLIENT_PROXY:
     case CLIENT_FRESH: check_deadline(client); break;
     case CLIENT_LOGIN: client_lose(client, "its password was not looked at in time"); break;
+    case CLIENT_LEAVING: client_close(client); break;
     default: break;
     }
 }

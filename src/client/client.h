@@ -65,7 +65,8 @@ struct client_facts {
     uint64_t credential;   /* that it was let in by: see access_still_may() */
 };
 
-/* Stands in the worker's list of those that wait for a mailbox. Owner: its client. */
+/* Stands in the worker's list of those that wait for a mailbox, or in the hub's for handshakes.
+ * Owner: its client. */
 struct client_pause {
     struct list_link link;
     struct client *client;
@@ -92,6 +93,7 @@ struct client {
     bool is_unkept : 1;     /* not read: too much waits for the store */
     bool is_pending : 1;    /* CONNECT has not come: in the hub's list of these */
     bool is_counted : 1;    /* among the connections of its address */
+    bool is_queued : 1;     /* its pause is in the hub's queue for handshakes */
     bool is_staged : 1;     /* its bytes go through the stages of a stream */
     bool is_vouched : 1;    /* its user name is that of a certificate */
     bool is_held;           /* not read: it does not read our answers */
@@ -106,7 +108,7 @@ struct client {
     uint16_t alias_max;         /* topic aliases that it may be sent */
     bool wants_reasons;         /* asked for texts beside reason codes */
     struct aliases *aliases;    /* those that it was sent; NULL until one is */
-    struct client_pause *pause; /* not read: a mailbox is over its mark */
+    struct client_pause *pause; /* not read: a mailbox is over its mark, or is_queued */
 };
 
 static_assert(sizeof(struct client) <= 160, "an idle connection is paid for a million times");
@@ -166,6 +168,13 @@ void client_leave(struct client *client, enum session_leave how);
 /* Another connection has taken the session, or the server goes: no session is left to leave. */
 void client_end(struct client *client, enum mqtt_reason reason);
 
+/*
+ * Told to go, by a drain: what it still sends is read and dropped until it closes, since closing
+ * over it would be a reset, which may overtake what it was told. The session stays as for one that
+ * is lost.
+ */
+void client_send_away(struct client *client, enum mqtt_reason reason);
+
 /* The server stops. */
 void client_stop(struct client *client);
 
@@ -192,6 +201,9 @@ void client_close(struct client *client);
 /* Something can be read. */
 void client_read(struct client *client);
 
+/* The same, but a handshake has to wait for its turn. */
+void client_on_readable(struct client *client);
+
 /* Bytes that came with CONNECT are handled as if just read. */
 void client_take(struct client *client, struct slice bytes);
 void client_input_free(struct client *client);
@@ -210,6 +222,16 @@ void client_check_stream(struct client *client);
 
 /* Moves output into the stages. False: there was no memory, which is noted. */
 bool client_seal(struct client *client);
+
+/*
+ * Whether what it sends may be a handshake's, which is work for as long as thousands of packets:
+ * one is taken in an iteration, the others wait for their turn.
+ */
+bool client_must_queue(const struct client *client);
+void client_queue(struct client *client);
+
+/* Its turn has come. */
+void client_take_turn(struct client_pause *pause);
 
 /* The last words of its stages, when all that could be written was. */
 void client_end_stream(struct client *client);
@@ -255,6 +277,9 @@ void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t
 void client_send_codes(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                        struct slice codes);
 void client_send_disconnect(struct client *client, enum mqtt_reason reason);
+
+/* Where it shall go, if the reason is about that; else empty. */
+struct slice client_server_reference(const struct client *client, enum mqtt_reason reason);
 
 extern const struct peer_ops client_peer_ops;
 

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/memory.h"
 #include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"
@@ -11,6 +12,9 @@
  * goes to the hub's list of those to be buried, and nothing is freed before the iteration's end.
  * What is in the output by then is written once more.
  */
+
+/* So long a client that was told to go may take to close. */
+#define LEAVING_S 5
 
 void client_close(struct client *client)
 {
@@ -54,6 +58,10 @@ static bool is_silent(const struct client *client)
 
 void client_lose(struct client *client, const char *text)
 {
+    if (client->state == CLIENT_LEAVING) {
+        client_close(client);
+        return;
+    }
     if (!is_silent(client)) {
         say_disconnected(client, text);
     }
@@ -130,6 +138,8 @@ static const char *log_text(enum mqtt_reason reason)
     case MQTT_QUOTA_EXCEEDED: return "quota exceeded";
     case MQTT_SERVER_SHUTTING_DOWN: return "server shutting down";
     case MQTT_TOPIC_ALIAS_INVALID: return "topic alias invalid";
+    case MQTT_USE_ANOTHER_SERVER: return "use another server";
+    case MQTT_SERVER_MOVED: return "server moved";
     default: return mqtt_reason_name(reason);
     }
 }
@@ -178,6 +188,39 @@ void client_end(struct client *client, enum mqtt_reason reason)
     client_close(client);
 }
 
+/* Not read until it has been told all: see finish() in client/output.c. */
+static void stop_reading(struct client *client)
+{
+    if (client->pause) {
+        list_remove(&client->pause->link);
+        client->pause = memory_free(client->pause);
+    }
+    client->is_held = true;
+    client->is_unkept = false;
+    client_update_interest(client);
+}
+
+void client_send_away(struct client *client, enum mqtt_reason reason)
+{
+    struct shard *shard = client->hub->shard;
+
+    assert(client->state == CLIENT_READY && !client->is_unwelcome);
+    metrics_count(client->hub->metrics, METRIC_ENDED + reason);
+    metrics_sub(client->hub->metrics, METRIC_CLIENTS_CONNECTED, 1);
+    say_disconnected(client, log_text(reason));
+    client_send_disconnect(client, reason);
+    leave_session(client, SESSION_LEAVE_WITH_WILL);
+    client_drop_acks(client);
+    client_input_free(client);
+    client_state_change(&client->state, CLIENT_LEAVING);
+    stop_reading(client);
+    wheel_disarm(&client->timer);
+    wheel_arm(&shard->wheel, &client->timer, shard->wheel.now + LEAVING_S);
+    if (!list_is_linked(&client->link)) {
+        list_push(&client->hub->dirty, &client->link);
+    }
+}
+
 void client_stop(struct client *client)
 {
     if (client->state == CLIENT_READY) {
@@ -197,6 +240,7 @@ static void refuse(struct client *client, enum mqtt_reason reason, const char *t
         .version = client->version,
         .reason = reason,
         .reason_string = client_reason_text(client, reason),
+        .server_reference = client_server_reference(client, reason),
     };
     size_t size = client->version ? mqtt_connack_size(&connack) : 0;
     uint8_t *at = NULL;
@@ -204,6 +248,7 @@ static void refuse(struct client *client, enum mqtt_reason reason, const char *t
     hub_count(client->hub, client->facts->listener, METRIC_CONNECT_REFUSED + reason, 1);
     if (size > client->max_packet_size) {
         connack.reason_string = slice_of(NULL, 0);
+        connack.server_reference = slice_of(NULL, 0);
         size = mqtt_connack_size(&connack);
     }
     /* [MQTT-3.1.2-24] */

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "client/acks.h"
 #include "client/client.h"
+#include "client/drain.h"
 #include "client/forward.h"
 #include "client/hub.h"
 #include "client/login.h"
@@ -142,12 +143,52 @@ static enum mqtt_reason check_will(const struct client *client, const struct mqt
     return mount_topic(client, &topic);
 }
 
-/* A keep alive above the operator's bound, or none at all where there is one. */
-static bool keep_alive_is_over(const struct client *client, uint16_t keep_alive)
+/* Above the bound, or none at all where there is one. */
+static bool is_over(uint16_t keep_alive, uint16_t max)
 {
-    uint16_t max = client->facts->listener->terms->limits.max_keepalive_s;
-
     return max != 0 && (keep_alive == 0 || keep_alive > max);
+}
+
+/* The operator's bound; 0: none. */
+static uint16_t max_keep_alive(const struct client *client)
+{
+    return client->facts->listener->terms->limits.max_keepalive_s;
+}
+
+/* What the proxy in front bears: three quarters of its patience, for a packet may be late. 0: it
+ * bears everything, or this client came without one. */
+static uint16_t max_keep_alive_of_proxy(const struct client *client)
+{
+    const struct listener_settings *listener = client->facts->listener->settings;
+    unsigned idle_s = listener->proxy_idle_timeout_s;
+    bool is_direct = listener->proxy.version != SETTINGS_PROXY_OFF && !client->facts->proxy;
+
+    return idle_s == 0 || is_direct ? 0 : (uint16_t)MAX(idle_s * 3 / 4, 1u);
+}
+
+/* What a client of version 5 is told to use instead; 0: its own is short enough. */
+static uint16_t shorter_keep_alive(const struct client *client, uint16_t asked)
+{
+    uint16_t shorter = is_over(asked, max_keep_alive(client)) ? max_keep_alive(client) : 0;
+    uint16_t max = max_keep_alive_of_proxy(client);
+
+    return is_over(shorter ? shorter : asked, max) ? max : shorter;
+}
+
+/* Version 3 can't be told: it will be cut off when it is silent, and nobody would know why. */
+static void warn_of_keep_alive(const struct client *client, uint16_t keep_alive)
+{
+    char label[CLIENT_LABEL_CAP];
+    char via[CLIENT_ADDRESS_CAP];
+
+    if (client->version < MQTT_5_0 && is_over(keep_alive, max_keep_alive_of_proxy(client))) {
+        client_log(
+            client, LOG_WARNING, LOG_EVENT_KEEP_ALIVE_TOO_LONG, NULL,
+            "Warning: Client %s%s has a keep-alive of %u seconds, and the proxy ends what is "
+            "silent for %u (proxy_idle_timeout).",
+            client_label(client, label), client_via(client, via), keep_alive,
+            client->facts->listener->settings->proxy_idle_timeout_s);
+    }
 }
 
 bool client_is_allowed(const struct client *client)
@@ -188,7 +229,7 @@ static enum mqtt_reason check_connect(const struct client *client,
         reason = MQTT_BAD_AUTHENTICATION_METHOD;
     }
     if (reason == MQTT_SUCCESS && connect->version < MQTT_5_0 &&
-        keep_alive_is_over(client, connect->keep_alive)) {
+        is_over(connect->keep_alive, max_keep_alive(client))) {
         /* Version 3 can't be told another keep alive; the code is Mosquitto's. */
         hub_count(client->hub, client->facts->listener, METRIC_KEEP_ALIVE_REFUSED, 1);
         reason = MQTT_CLIENT_ID_NOT_VALID;
@@ -299,8 +340,9 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
     struct login *login = client->facts->login;
     int r;
 
-    if (keep_alive_is_over(client, connect->keep_alive)) {
-        login->server_keep_alive = client->facts->listener->terms->limits.max_keepalive_s;
+    warn_of_keep_alive(client, connect->keep_alive);
+    if (client->version >= MQTT_5_0) {
+        login->server_keep_alive = shorter_keep_alive(client, connect->keep_alive);
     }
     /* The name first: it may be kept with the will. */
     r = take_username(client, connect);
@@ -357,6 +399,13 @@ static void refuse_without_memory(struct client *client)
 {
     client_refuse(client,
                   client->version < MQTT_5_0 ? MQTT_SERVER_UNAVAILABLE : MQTT_QUOTA_EXCEEDED);
+}
+
+/* Version 3 has no code for that either. */
+static void refuse_for_drain(struct client *client)
+{
+    client_refuse(client,
+                  client->version < MQTT_5_0 ? MQTT_SERVER_UNAVAILABLE : drain_reason(client));
 }
 
 /* Nothing of the client may be touched once it is posted. */
@@ -511,6 +560,10 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
     reason = trust_connect(client, &connect);
     if (memory_is_short() || take_id(client, &connect) < 0) {
         refuse_without_memory(client);
+        return;
+    }
+    if (drain_refuses(client)) {
+        refuse_for_drain(client);
         return;
     }
     if (reason == MQTT_SUCCESS) {
@@ -756,6 +809,10 @@ void client_arrive(struct client *client, struct slice rest)
     struct ack *ack = NULL;
     int r = 0;
 
+    if (drain_refuses(client)) {
+        refuse_for_drain(client);
+        return;
+    }
     if (must_wait(client, rest)) {
         return;
     }

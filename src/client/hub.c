@@ -123,6 +123,9 @@ void hub_unlist(struct hub *hub, struct client *client)
     if (hub->rechecked == &client->in_hub) {
         hub->rechecked = client->in_hub.next;
     }
+    if (hub->drained == &client->in_hub) {
+        hub->drained = client->in_hub.next;
+    }
     list_remove(&client->in_hub);
 }
 
@@ -268,12 +271,24 @@ static void go_on_put_off(struct hub *hub)
     list_splice(&hub->put_off, &waiting);
 }
 
+/* One, where the events of this iteration brought none. */
+static void go_on_handshakes(struct hub *hub)
+{
+    struct list_link *link = hub->has_shaken_hands ? NULL : list_pop(&hub->handshakes);
+
+    if (link) {
+        client_take_turn(CONTAINER_OF(link, struct client_pause, link));
+    }
+    hub->has_shaken_hands = false;
+}
+
 static void go_on(void *context)
 {
     struct hub *hub = context;
 
     verify_collect(hub);
     go_on_put_off(hub);
+    go_on_handshakes(hub);
     go_on_arriving(hub);
 }
 
@@ -362,7 +377,7 @@ static void flush(void *context)
     while ((link = list_pop(&failed)) != NULL) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (client->is_over_quota) {
+        if (client->is_over_quota && client->state == CLIENT_READY) {
             client_fail(client, MQTT_QUOTA_EXCEEDED);
         } else {
             client_lose(client, "out of memory");
@@ -396,7 +411,7 @@ static bool has_work(void *context)
 
     return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked ||
            !mpsc_is_empty(&hub->answered) || !list_is_empty(&hub->put_off) ||
-           !list_is_empty(&hub->arriving);
+           !list_is_empty(&hub->arriving) || !list_is_empty(&hub->handshakes);
 }
 
 static void on_stop(void *context)
@@ -515,12 +530,14 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->shard->peer_context = hub;
     hub->metrics = hub->shard->metrics;
     hub->drawn = (uint64_t)number << 48;
+    hub->owed = (number + 0.5) / core->worker_len;
     list_init(&hub->clients);
     list_init(&hub->pending);
     wheel_timer_init(&hub->refusing.timer, HUB_TIMER_RESERVE);
     list_init(&hub->listeners);
     list_init(&hub->put_off);
     list_init(&hub->arriving);
+    list_init(&hub->handshakes);
     list_init(&hub->dirty);
     list_init(&hub->closing);
     mpsc_init(&hub->answered);

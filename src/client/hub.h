@@ -60,8 +60,12 @@ struct hub {
     uint32_t pending_closed;     /* since it last began to accept, to make way for others */
     struct list_link *listed;    /* where a survey goes on in them; NULL: none is under way */
     struct list_link *rechecked; /* where a reload looks at them again; NULL: nowhere */
+    struct list_link *drained;   /* where a drain goes on in them; NULL: at their beginning */
+    double owed;                 /* clients that a drain should have sent away by now */
     struct list_link put_off;    /* inputs that the budget did not reach */
     struct list_link arriving; /* connections behind earlier ones with their id that are put off */
+    struct list_link handshakes; /* client_pause of those whose next step may be one */
+    bool has_shaken_hands;       /* in this iteration: the next one has to wait */
     struct list_link dirty;
     struct list_link closing;
     struct mpsc answered;      /* verifications, by the verifier's threads */

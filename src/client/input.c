@@ -456,9 +456,33 @@ void client_go_on(struct client *client)
     memory_free(input);
 }
 
+/* Until the peer has closed, too. */
+static void drop_read(struct client *client)
+{
+    struct hub *hub = client->hub;
+    ssize_t size = socket_receive(client->fd, hub->buffer, sizeof(hub->buffer));
+
+    if (size > 0) {
+        metrics_add(hub->metrics, METRIC_BYTES_RECEIVED, (uint64_t)size);
+    } else if (size != -EAGAIN) {
+        client_close(client);
+    }
+}
+
+void client_on_readable(struct client *client)
+{
+    if (unlikely(client->is_staged) && client_must_queue(client)) {
+        client_queue(client);
+    } else {
+        client_read(client);
+    }
+}
+
 void client_read(struct client *client)
 {
-    if (client->input && client->input->total && !client->is_staged) {
+    if (client->state == CLIENT_LEAVING) {
+        drop_read(client);
+    } else if (client->input && client->input->total && !client->is_staged) {
         read_large(client);
     } else {
         read_small(client);

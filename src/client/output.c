@@ -170,6 +170,23 @@ static bool write_some(struct client *client)
     return !client->is_unwelcome && write_once(client, &client->output);
 }
 
+/* All that it was to be told has left: what remains is the end, of the stages and then of our side.
+ */
+static void finish(struct client *client)
+{
+    const struct stream *stream = client->facts->stream;
+
+    if (client->is_staged && stream && !stream->has_ended) {
+        client_end_stream(client);
+        return;
+    }
+    socket_finish(client->fd);
+    if (client->is_held) {
+        client->is_held = false;
+        client_update_interest(client);
+    }
+}
+
 void client_flush(struct client *client)
 {
     if (client->state != CLIENT_CLOSING && !client->has_failed) {
@@ -183,6 +200,9 @@ void client_flush(struct client *client)
     }
     if (client->session && client->state == CLIENT_READY && !client->is_blocked) {
         session_on_room(client->hub->shard, client->session);
+    }
+    if (client->state == CLIENT_LEAVING && !client_has_output(client)) {
+        finish(client);
     }
 }
 
@@ -211,21 +231,32 @@ void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t
     }
 }
 
+struct slice client_server_reference(const struct client *client, enum mqtt_reason reason)
+{
+    const char *reference = client->hub->settings->drain.server_reference;
+
+    return slice_of_text(
+        reference && (reason == MQTT_USE_ANOTHER_SERVER || reason == MQTT_SERVER_MOVED) ? reference
+                                                                                        : "");
+}
+
 void client_send_disconnect(struct client *client, enum mqtt_reason reason)
 {
     struct slice none = slice_of(NULL, 0);
     struct slice text = client_reason_text(client, reason);
+    struct slice reference = client_server_reference(client, reason);
     uint8_t *at;
 
     if (client->version < MQTT_5_0) {
         return;
     }
-    if (mqtt_disconnect_size(reason, text, none) > client->max_packet_size) {
+    if (mqtt_disconnect_size(reason, text, reference) > client->max_packet_size) {
         text = none;
+        reference = none;
     }
-    at = client_reserve(client, mqtt_disconnect_size(reason, text, none));
+    at = client_reserve(client, mqtt_disconnect_size(reason, text, reference));
     if (at) {
-        client_commit(client, at + mqtt_encode_disconnect(at, reason, text, none));
+        client_commit(client, at + mqtt_encode_disconnect(at, reason, text, reference));
     }
 }
 

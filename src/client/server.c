@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "client/bulletin.h"
+#include "client/drain.h"
 #include "client/hub.h"
 #include "client/lines.h"
 #include "client/survey.h"
@@ -21,10 +22,12 @@ struct server {
     struct lines *lines;       /* of the log; NULL: not published */
     struct verifier *verifier; /* NULL: none */
     bool asks_rights;          /* a listener has, or had, rules for topics */
+    _Atomic uint8_t drain;     /* enum drain_state */
 };
 
 const struct server_budgets server_budgets_default = {
     .deliveries = 16000,
+    .search_steps = 1024,
     .at_once = 64,
     .cleanups = 1000,
     .worker =
@@ -112,6 +115,7 @@ struct core_limits server_core_limits(const struct server *server, const struct 
         .checks_authors = settings->clients.check_retain_source,
         .asks_rights = server->asks_rights || has_rules(settings),
         .delivery_budget = server->budgets.deliveries,
+        .search_steps = server->budgets.search_steps,
         .at_once = server->budgets.at_once,
         .cleanup_budget = server->budgets.cleanups,
         .max_sessions = (uint32_t)MAX(limits->global_max_clients, 0),
@@ -297,6 +301,24 @@ bool server_has_passed(struct server *server)
     return worker_group_has_passed(server->group);
 }
 
+void server_set_drain(struct server *server, enum drain_state state)
+{
+    atomic_store_explicit(&server->drain, (uint8_t)state, memory_order_release);
+}
+
+enum drain_state server_drain(const struct server *server)
+{
+    return (enum drain_state)atomic_load_explicit(&server->drain, memory_order_acquire);
+}
+
+uint32_t server_arrived_len(struct server *server)
+{
+    uint32_t all = atomic_load_explicit(&server->connection_len, memory_order_relaxed);
+    uint32_t pending = atomic_load_explicit(&server->door.pending_len, memory_order_relaxed);
+
+    return all - MIN(pending, all);
+}
+
 int server_survey(struct server *server, struct survey *survey)
 {
     return survey_ask(server->group, survey);
@@ -312,6 +334,7 @@ void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN])
     core_sum(server->core, values_out);
     values_out[METRIC_CONNECTIONS] =
         atomic_load_explicit(&server->connection_len, memory_order_relaxed);
+    values_out[METRIC_DRAIN] = server_drain(server);
     metrics_derive(values_out);
 }
 

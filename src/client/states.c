@@ -18,8 +18,11 @@ static const struct client_state_row rows[] = {
                       .packets = PACKET(MQTT_CONNECT)},
     [CLIENT_LOGIN] = {.name = "login", .next = TO(CLIENT_MOVING) | TO(CLIENT_CLOSING)},
     [CLIENT_MOVING] = {.name = "moving",                                                                 .next = TO(CLIENT_READY) | TO(CLIENT_CLOSING)},
-    [CLIENT_READY] = {.name = "ready",                   .next = TO(CLIENT_CLOSING), .packets = PACKETS_OF_A_CLIENT},
-    [CLIENT_CLOSING] = {.name = "closing"                                                 },
+    [CLIENT_READY] = {.name = "ready",
+                      .next = TO(CLIENT_LEAVING) | TO(CLIENT_CLOSING),
+                      .packets = PACKETS_OF_A_CLIENT},
+    [CLIENT_LEAVING] = {.name = "leaving",                                                  .next = TO(CLIENT_CLOSING)},
+    [CLIENT_CLOSING] = {.name = "closing"                                                                },
 };
 
 static_assert(ARRAY_LEN(rows) == CLIENT_STATE_LEN, "every state has its row");

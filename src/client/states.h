@@ -15,6 +15,7 @@ enum client_state {
     CLIENT_LOGIN,   /* CONNECT has arrived, and its password is being looked at */
     CLIENT_MOVING,  /* CONNECT was accepted: on the way to its home, nobody's while in a mailbox */
     CLIENT_READY,   /* CONNACK stands in the output */
+    CLIENT_LEAVING, /* was told to go: what it still sends is dropped, until it closes */
     CLIENT_CLOSING, /* over: closed and freed at the end of the iteration */
     CLIENT_STATE_LEN
 };

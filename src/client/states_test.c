@@ -12,16 +12,17 @@ struct expected {
     const char *packets;
 };
 
-#define LETTERS "pflmrc"
+#define LETTERS "pfimrlc"
 
 /* clang-format off */
 static const struct expected table[] = {
     {CLIENT_PROXY,   "proxy",   "fc", ""},
-    {CLIENT_FRESH,   "fresh",   "lmc", "CONNECT"},
+    {CLIENT_FRESH,   "fresh",   "imc", "CONNECT"},
     {CLIENT_LOGIN,   "login",   "mc", ""},
     {CLIENT_MOVING,  "moving",  "rc", ""},
-    {CLIENT_READY,   "ready",   "c",
+    {CLIENT_READY,   "ready",   "lc",
      "PUBLISH PUBACK PUBREC PUBREL PUBCOMP SUBSCRIBE UNSUBSCRIBE PINGREQ DISCONNECT"},
+    {CLIENT_LEAVING, "leaving", "c",  ""},
     {CLIENT_CLOSING, "closing", "",   ""},
 };
 /* clang-format on */

@@ -9,28 +9,58 @@
 #include <stdio.h>
 
 /*
+ * TLS that ends here is what counts, with a header in front as well: then the proxy has passed it
+ * through. But where the proxy tells of TLS that ended there, it is the proxy that speaks TLS here,
+ * and what it tells of its client counts.
+ */
+static bool is_of_our_own(const struct client *client)
+{
+    const struct client_facts *facts = client->facts;
+    bool has_tls = facts->stream ? stream_knows_names(facts->stream)
+                                 : client->is_staged && facts->listener->tls;
+
+    return has_tls && !(facts->proxy && facts->proxy->is_tls);
+}
+
+/*
  * Only bit 0 of the header's SSL TLV is TLS, and only a certificate that the proxy verified is one
  * (net/proxy.h has the bits). Who came without a header where that is allowed
  * (proxy_protocol_untrusted direct) has neither.
  */
-static bool is_enough(const struct client *client)
+static bool header_is_enough(const struct client *client)
 {
     const struct listener_settings *listener = client->facts->listener->settings;
     const struct proxy_info *info = client->facts->proxy;
     bool wants_tls = listener->proxy.requires_tls || listener->certificates.is_required;
 
-    if (listener->proxy.version == SETTINGS_PROXY_OFF) {
-        return true;
-    }
     if (listener->certificates.is_required && !(info && info->is_certificate_verified)) {
         return false;
     }
     return !wants_tls || (info && info->is_tls);
 }
 
+/* Also of who came before a reload that asks for more. */
+static bool is_enough(const struct client *client)
+{
+    const struct listener_settings *listener = client->facts->listener->settings;
+    bool has_proxy = listener->proxy.version != SETTINGS_PROXY_OFF;
+
+    if (is_of_our_own(client)) {
+        return !(has_proxy && listener->proxy.requires_tls) &&
+               (!listener->certificates.is_required ||
+                stream_has_certificate(client->facts->stream));
+    }
+    return has_proxy ? header_is_enough(client) : !client->facts->listener->tls;
+}
+
 bool trust_header(const struct client *client)
 {
-    return !client->facts->proxy->has_address || is_enough(client);
+    if (!client->facts->proxy->has_address) {
+        return true;
+    }
+    /* What the handshake is to show, it shows later. */
+    return is_of_our_own(client) ? !client->facts->listener->settings->proxy.requires_tls
+                                 : header_is_enough(client);
 }
 
 /* Names */
@@ -69,6 +99,13 @@ static int find_subject(const struct client *client, char **name_out)
 
 static int find_name(const struct client *client, char **name_out)
 {
+    if (is_of_our_own(client)) {
+        return stream_find_name(client->facts->stream,
+                                client->facts->listener->settings->certificates.gives_username
+                                    ? STAGE_COMMON_NAME
+                                    : STAGE_SUBJECT,
+                                name_out);
+    }
     if (!client->facts->proxy) {
         return -ENOENT;
     }
@@ -84,11 +121,13 @@ enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *conne
     int r;
 
     if (!is_enough(client)) {
-        hub_count(client->hub, client->facts->listener, METRIC_PROXY_REFUSED + PROXY_REFUSAL_POLICY,
-                  1);
+        if (listener->proxy.version != SETTINGS_PROXY_OFF) {
+            hub_count(client->hub, client->facts->listener,
+                      METRIC_PROXY_REFUSED + PROXY_REFUSAL_POLICY, 1);
+        }
         return MQTT_NOT_AUTHORIZED;
     }
-    if (listener->proxy.version == SETTINGS_PROXY_OFF ||
+    if ((listener->proxy.version == SETTINGS_PROXY_OFF && !is_of_our_own(client)) ||
         (!certificates->gives_username && !certificates->gives_subject_username)) {
         return MQTT_SUCCESS;
     }

@@ -19,15 +19,15 @@ static int begin(struct client *client)
 {
     struct hub *hub = client->hub;
     struct stage_source *source = client->facts->listener->tls;
-    struct stage *stage;
-    int r = stream_new(&client->facts->stream);
+    struct stage *stage = NULL;
+    int r = source->ops->make(source, hub->shard->worker, &stage);
 
-    if (r == 0) {
-        r = source->ops->make(source, hub->shard->worker, &stage);
-    }
     if (r < 0) {
-        memory_free(client->facts->stream);
-        client->facts->stream = NULL;
+        return r;
+    }
+    r = stream_new(&client->facts->stream);
+    if (r < 0) {
+        stage->ops->free(stage);
         return r;
     }
     stream_push(client->facts->stream, stage);
@@ -40,6 +40,27 @@ bool client_has_output(const struct client *client)
            (client->is_staged && client->facts->stream && stream_size(client->facts->stream) > 0);
 }
 
+static_assert(METRIC_TLS_HANDSHAKES + STAGE_NEWS_RESUMED - STAGE_NEWS_READY == METRIC_TLS_RESUMED,
+              "in their order");
+
+/* What the call has brought to light: figures, and a line in OpenSSL's own words. */
+static void tell(const struct client *client, const struct stage_io *io)
+{
+    const struct stream *stream = client->facts->stream;
+
+    if (io->news != STAGE_NEWS_NONE) {
+        hub_count(client->hub, client->facts->listener,
+                  METRIC_TLS_HANDSHAKES + io->news - STAGE_NEWS_READY, 1);
+    }
+    if (stream->verdict == STAGE_FAILED && io->detail[0]) {
+        if (stream_is_costly(stream)) {
+            hub_count(client->hub, client->facts->listener, METRIC_TLS_FAILED, 1);
+        }
+        client_log(client, LOG_ERROR, LOG_EVENT_TLS_FAILED, stream->text, "OpenSSL Error[0]: %s",
+                   io->detail);
+    }
+}
+
 bool client_open(struct client *client, struct slice *bytes)
 {
     struct client_facts *facts = client->facts;
@@ -50,6 +71,7 @@ bool client_open(struct client *client, struct slice *bytes)
         return false;
     }
     stream_open(facts->stream, bytes, &io);
+    tell(client, &io);
     if (stream_size(facts->stream) > ANSWERS_MAX) {
         client_lose(client, "answers are not read");
         return false;
@@ -58,6 +80,52 @@ bool client_open(struct client *client, struct slice *bytes)
         client_mark_dirty(client);
     }
     return true;
+}
+
+bool client_must_queue(const struct client *client)
+{
+    const struct stream *stream = client->facts->stream;
+
+    if (!client->is_staged || !client->facts->listener->tls || client->pause) {
+        return false;
+    }
+    return client->state == CLIENT_PROXY ||
+           (client->state == CLIENT_FRESH && (!stream || stream_is_costly(stream)));
+}
+
+/* Without memory to wait it is not made to. */
+void client_queue(struct client *client)
+{
+    struct hub *hub = client->hub;
+
+    if (!hub->has_shaken_hands && list_is_empty(&hub->handshakes)) {
+        hub->has_shaken_hands = true;
+        client_read(client);
+        return;
+    }
+    client->pause = memory_alloc(sizeof(*client->pause));
+    if (!client->pause) {
+        client_read(client);
+        return;
+    }
+    client->pause->client = client;
+    client->is_queued = true;
+    list_init(&client->pause->link);
+    list_push(&hub->handshakes, &client->pause->link);
+    client_update_interest(client);
+}
+
+void client_take_turn(struct client_pause *pause)
+{
+    struct client *client = pause->client;
+
+    list_remove(&pause->link);
+    client->pause = memory_free(pause);
+    client->is_queued = false;
+    if (client->state != CLIENT_CLOSING) {
+        client_update_interest(client);
+        client_read(client);
+    }
 }
 
 void client_check_stream(struct client *client)

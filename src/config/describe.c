@@ -80,6 +80,9 @@ static void print_status(FILE *file, const struct option *option)
     } else {
         fputs(status_names[option->status], file);
     }
+    if (option->refused) {
+        fprintf(file, ": %s", option->refused);
+    }
     if (option->note) {
         fprintf(file, ": %s", option->note);
     }

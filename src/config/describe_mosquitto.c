@@ -33,6 +33,9 @@ static const struct option *resolve(const struct option *option)
 
 static const char *verdict(const struct option *option)
 {
+    if (option->refused) {
+        return "no";
+    }
     if (option->status == OPTION_LATER || option->status == OPTION_ONLY) {
         return "not yet";
     }
@@ -54,6 +57,9 @@ static void print_why(FILE *file, const struct option *row)
         fputs("refused", file);
     } else if (option->status == OPTION_ONLY) {
         fprintf(file, "all but `%s` is refused", option->only);
+    }
+    if (option->refused) {
+        fprintf(file, ": %s", option->refused);
     }
     if (option->better) {
         fputs(option->better, file);

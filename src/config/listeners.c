@@ -167,6 +167,26 @@ static void warn_of_proxy(const struct report *report, const struct listener_dra
     }
 }
 
+static bool has_tls(const struct listener_draft *draft)
+{
+    return draft->settings.tls.certfile || draft->settings.tls.keyfile;
+}
+
+static void warn_of_tls(const struct report *report, const struct listener_draft *draft)
+{
+    static const char *const idle[] = {"cafile",         "capath",
+                                       "crlfile",        "ciphers",
+                                       "ciphers_tls1.3", "disable_client_cert_date_checks",
+                                       "tls_version"};
+
+    for (size_t i = 0; i < ARRAY_LEN(idle) && !has_tls(draft); i++) {
+        if (is_written(draft, idle[i])) {
+            report_warning(report, place_of(draft, idle[i]), "%s has no effect without certfile.",
+                           idle[i]);
+        }
+    }
+}
+
 /* What a header alone can tell of, or TLS of our own. */
 static void warn_of_certificates(const struct report *report, const struct listener_draft *draft)
 {
@@ -174,9 +194,10 @@ static void warn_of_certificates(const struct report *report, const struct liste
                                        "use_subject_as_username"};
 
     for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
-        if (draft->settings.proxy.version == SETTINGS_PROXY_OFF && is_written(draft, idle[i])) {
+        if (draft->settings.proxy.version == SETTINGS_PROXY_OFF && !has_tls(draft) &&
+            is_written(draft, idle[i])) {
             report_warning(report, place_of(draft, idle[i]),
-                           "%s has no effect without enable_proxy_protocol.", idle[i]);
+                           "%s has no effect without certfile or enable_proxy_protocol.", idle[i]);
         }
     }
 }
@@ -187,9 +208,11 @@ static int refuse_silent_proxy(const struct report *report, const struct listene
     static const char *const asking[] = {"proxy_protocol_v2_require_tls", "require_certificate",
                                          "use_identity_as_username", "use_subject_as_username"};
     const struct listener_settings *settings = &draft->settings;
-    const bool is_asked[] = {settings->proxy.requires_tls, settings->certificates.is_required,
-                             settings->certificates.gives_username,
-                             settings->certificates.gives_subject_username};
+    const struct settings_certificates *certificates = &settings->certificates;
+    bool is_ours = has_tls(draft);
+    const bool is_asked[] = {settings->proxy.requires_tls, certificates->is_required && !is_ours,
+                             certificates->gives_username && !is_ours,
+                             certificates->gives_subject_username && !is_ours};
 
     static_assert(ARRAY_LEN(asking) == ARRAY_LEN(is_asked), "a word for each");
     for (size_t i = 0; i < ARRAY_LEN(asking) && settings->proxy.version == SETTINGS_PROXY_V1; i++) {
@@ -234,6 +257,7 @@ static void warn(const struct report *report, const struct listener_draft *draft
     } else {
         warn_of_proxy(report, draft);
         warn_of_certificates(report, draft);
+        warn_of_tls(report, draft);
     }
 }
 

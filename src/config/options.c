@@ -75,6 +75,9 @@
     .status = OPTION_ACCEPTED, .reload = OPTION_LIVE, .note = "nothing is kept yet", \
     .is_silent = true, .missing = "accepted, and nothing is kept"
 
+/* Instead of "yet". */
+#define NO_ENGINES "OpenSSL 3 has no engines to rely on, and keyfile is a file in PEM"
+
 #define COUNT_MAX 2147483647
 
 static const struct option_choice domain_choices[] = {
@@ -134,8 +137,8 @@ static const struct option_choice reload_choices[] = {
     {0}
 };
 static const struct option_choice tls_choices[] = {
-    {"tlsv1.2", 0},
-    {"tlsv1.3",         1},
+    {"tlsv1.2",         SETTINGS_TLS_1_2},
+    {"tlsv1.3",                 SETTINGS_TLS_1_3},
     {0}
 };
 
@@ -228,6 +231,18 @@ const struct option options[] = {
     { "failed_login_ban", NUMBER(OPTION_SECONDS, global, limits.failed_login_ban_s, 1, 86400),
       BUILT(OPTION_LIVE), .fallback = "300", .is_ours = true,
       .doc = "Seconds for which an address is banned whose logins failed too often: its connections are closed before CONNECT." },
+    { "drain_delay", NUMBER(OPTION_SECONDS, global, drain.delay_s, 0, 65535), BUILT(OPTION_LIVE),
+      .fallback = "5", .is_ours = true,
+      .doc = "Seconds from the announcement of a drain until the first client is sent away, in which load balancers hear of it." },
+    { "drain_time", NUMBER(OPTION_SECONDS, global, drain.time_s, 0, 86400), BUILT(OPTION_LIVE),
+      .fallback = "60", .is_ours = true,
+      .doc = "Seconds over which a drain sends all clients away, evenly; 0 means all at once." },
+    { "server_reference", TEXT(OPTION_STRING, global, drain.server_reference), BUILT(OPTION_LIVE),
+      .max = 1024, .is_ours = true,
+      .doc = "Where a drain tells clients of version 5 to go, as HOST or HOST:PORT and several with spaces between; without it they are not told." },
+    { "server_moved", BOOL(global, drain.server_moved), BUILT(OPTION_LIVE), .fallback = "false",
+      .is_ours = true,
+      .doc = "Whether a drain tells them to go there for good (0x9D) instead of for now (0x9C)." },
     { "max_inflight_messages", NUMBER(OPTION_INTEGER, global, limits.max_inflight_messages, 0, 65535),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "20", .complaint = "max_inflight_messages must be <= 65535.",
       .doc = "Messages of QoS 1 and 2 that one client may have unacknowledged; 0 and 65535 mean no limit." },
@@ -493,6 +508,9 @@ const struct option options[] = {
     { "proxy_protocol_timeout", NUMBER(OPTION_SECONDS, listener, proxy.timeout_s, 1, 65535),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "5", .is_ours = true,
       .doc = "Seconds from accepting a connection within which the whole PROXY header must have arrived." },
+    { "proxy_idle_timeout", NUMBER(OPTION_SECONDS, listener, proxy_idle_timeout_s, 0, 65535),
+      BUILT(OPTION_RELOAD_LISTENER), .fallback = "0", .is_ours = true,
+      .doc = "Seconds of silence after which the proxy in front ends a connection: clients of version 5 get a keep-alive of three quarters of it if theirs is longer, others a warning in the log; 0 means that it is not known." },
     { "proxy_protocol_v2_require_tls", BOOL(listener, proxy.requires_tls),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "false",
       .better = "judged by the bit that says so, not by there being a TLV",
@@ -506,9 +524,11 @@ const struct option options[] = {
       .doc = "The custom TLV in which the proxy tells the subject of the client's certificate, such as 0xE1 for HAProxy's `set-proxy-v2-tlv-fmt(0xE1) %[ssl_c_s_dn]`; without it, the certificate itself is looked at." },
 
     /* TLS */
-    { "cafile", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+    { "cafile", TEXT(OPTION_PATH, listener, tls.cafile), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "The certificates of the authorities that may have signed those of clients." },
-    { "capath", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+    { "capath", TEXT(OPTION_PATH, listener, tls.capath), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "A directory of such certificates." },
     { "certfile", TEXT(OPTION_PATH, listener, tls.certfile), BUILT(OPTION_RELOAD_LISTENER),
       .replaces = true,
@@ -516,30 +536,36 @@ const struct option options[] = {
     { "keyfile", TEXT(OPTION_PATH, listener, tls.keyfile), BUILT(OPTION_RELOAD_LISTENER),
       .replaces = true,
       .doc = "The key of that certificate." },
-    { "crlfile", PLAIN(OPTION_PATH, listener), LATER(OPTION_LIVE), .replaces = true,
+    { "crlfile", TEXT(OPTION_PATH, listener, tls.crlfile), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "The list of revoked certificates." },
-    { "ciphers", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER), .replaces = true,
+    { "ciphers", TEXT(OPTION_STRING, listener, tls.ciphers), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "The ciphers for TLS 1.2." },
-    { "ciphers_tls1.3", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER), .replaces = true,
+    { "ciphers_tls1.3", TEXT(OPTION_STRING, listener, tls.ciphers_13), BUILT(OPTION_RELOAD_LISTENER),
+      .replaces = true, .better = "a reload takes over what it says",
       .doc = "The cipher suites for TLS 1.3." },
     { "dhparamfile", PLAIN(OPTION_PATH, listener), .status = OPTION_ACCEPTED, .reload = OPTION_NEVER,
       .replaces = true, .note = "the parameters of Diffie-Hellman are chosen automatically",
       .doc = "Parameters of Diffie-Hellman." },
-    { "disable_client_cert_date_checks", PLAIN(OPTION_BOOL, listener),
-      ONLY(OPTION_RELOAD_LISTENER, "false"), .fallback = "false",
+    { "disable_client_cert_date_checks", BOOL(listener, tls.ignores_dates),
+      BUILT(OPTION_RELOAD_LISTENER), .fallback = "false",
       .doc = "Whether expired certificates of clients are accepted." },
     { "require_certificate", BOOL(listener, certificates.is_required),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "false",
       .doc = "Whether clients must have a certificate." },
-    { "tls_version", PLAIN(OPTION_CHOICE, listener), LATER(OPTION_NEVER), .fallback = "tlsv1.2",
-      .choices = tls_choices,
+    { "tls_version", CHOICE(listener, tls.version, enum settings_tls_version, tls_choices),
+      BUILT(OPTION_RELOAD_LISTENER), .fallback = "tlsv1.2",
+      .better = "a reload takes over what it says",
       .doc = "The lowest version of TLS that is allowed." },
     { "tls_engine", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER),
+      .refused = NO_ENGINES,
       .doc = "An OpenSSL engine." },
     { "tls_engine_kpass_sha1", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER),
+      .refused = NO_ENGINES,
       .doc = "The SHA-1 sum of the password of the engine's key." },
     { "tls_keyform", PLAIN(OPTION_CHOICE, listener), ONLY(OPTION_NEVER, "pem"), .fallback = "pem",
-      .choices = keyform_choices,
+      .choices = keyform_choices, .refused = NO_ENGINES,
       .doc = "Whether keyfile is a file or a name of the engine." },
     { "use_identity_as_username", BOOL(listener, certificates.gives_username),
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "false",

@@ -122,6 +122,7 @@ struct option {
     const char *deprecated; /* a sentence to add to the notice that it is deprecated, or "" */
     const char *complaint;  /* about a number or a choice that is none, where not the usual one */
     const char *note;
+    const char *refused;      /* why OPTION_LATER or OPTION_ONLY is not "yet" but for good */
     const char *better;       /* what Mosquitto does not do, or does worse */
     const char *missing;      /* what Mosquitto does and we do not yet, where `status` is not all */
     const char *per_listener; /* what it means with per_listener_settings: a listener's option */

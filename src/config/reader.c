@@ -108,7 +108,10 @@ static int refuse_unsupported(struct reader *reader, const struct frame *frame,
 {
     const struct option *option = line->option;
 
-    if (option->status == OPTION_LATER) {
+    if (option->refused) {
+        report_error(reader->report, &frame->place, "%s is not supported: %s.", line->name,
+                     option->refused);
+    } else if (option->status == OPTION_LATER) {
         report_error(reader->report, &frame->place, "The %s option is not supported yet.",
                      report_excerpt(line->name).text);
     } else if (option->only) {

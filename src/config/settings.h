@@ -80,6 +80,14 @@ struct settings_limits {
     uint64_t persistent_client_expiration_s; /* 0: never */
 };
 
+/* How clients are sent away by a drain. */
+struct settings_drain {
+    uint16_t delay_s;             /* between its announcement and the first who goes */
+    uint32_t time_s;              /* from the first to the last */
+    const char *server_reference; /* where they shall go; NULL: they are not told */
+    bool server_moved;            /* for good */
+};
+
 struct settings_clients {
     bool allow_anonymous;            /* as each listener inherited it */
     bool per_listener;               /* the options about who may come in are the listeners' */
@@ -138,17 +146,26 @@ struct settings_proxy {
     unsigned trusted_len; /* 0: everybody is trusted */
 };
 
-/* What a client's certificate is asked for: by the PROXY header's word. */
+/* What a client's certificate is asked for: by TLS of our own, or by the PROXY header's word. */
 struct settings_certificates {
     bool is_required;
     bool gives_username;         /* the common name is the user name */
     bool gives_subject_username; /* the subject is */
 };
 
-/* Files and rules of a listener's TLS; none of them, and it has no TLS. */
+enum settings_tls_version { SETTINGS_TLS_1_2, SETTINGS_TLS_1_3 };
+
+/* Files and rules of a listener's TLS: it has none without a certificate and its key. */
 struct settings_tls {
     const char *certfile;
     const char *keyfile;
+    const char *cafile;
+    const char *capath;
+    const char *crlfile;
+    const char *ciphers;
+    const char *ciphers_13;
+    enum settings_tls_version version; /* the least */
+    bool ignores_dates;                /* of certificates of clients */
 };
 
 /* What becomes of a message for a client whose queue is full. */
@@ -181,6 +198,7 @@ struct listener_settings {
     const char *psk_file;            /* NULL: none */
     const char *mount_point;         /* NULL: none */
     unsigned accept_versions;        /* bits of SETTINGS_VERSION() */
+    uint16_t proxy_idle_timeout_s;   /* of the proxy in front; 0: not known */
     uint8_t max_qos;                 /* that clients may use */
     uint16_t max_topic_alias;        /* that clients may use; 0: none */
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
@@ -198,6 +216,7 @@ struct settings {
     struct settings_limits limits;
     struct settings_clients clients;
     struct settings_access access;
+    struct settings_drain drain;
     bool is_local_only; /* no listener is configured: loopback only, everybody may come in */
     struct listener_settings *listeners;
     unsigned listener_len;

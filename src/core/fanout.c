@@ -9,10 +9,12 @@
 #include "core/ticket.h"
 
 /*
- * A publication is matched once. When its subscribers here fit into the budget they are served in
- * that walk, and nothing is remembered. Otherwise the walk writes down its targets: lists, pinned
- * so that they stay, and sessions that stand alone at their node, pinned as well. The cursor then
- * moves through them over as many iterations as it takes. Whoever removes a row of the list that is
+ * When the subscribers here fit into the budget they are served in the walk that finds them, and
+ * nothing is remembered. Otherwise the walk writes down its targets: lists, pinned so that they
+ * stay, and sessions that stand alone at their node, pinned as well. The cursor then moves through
+ * them over as many iterations as it takes. A search that is cut (core/search.h) writes them down
+ * over as many, and before it is through nobody is served: what one session gets for several
+ * subscriptions may have to become one copy. Whoever removes a row of the list that is
  * being walked keeps the borders (fanout_borders()); whoever leaves a node where it stood alone is
  * struck off (fanout_on_leave()), even if others have made a list of it since.
  */
@@ -29,21 +31,42 @@ struct fanout_target {
     uint32_t node;
 };
 
+/* If no more than these were counted, they need not be looked for again to be served. */
+#define NODES_KEPT 4
+
 /* Context of the walks below. */
 struct fanout_walk {
     struct shard *shard;
     struct publication *publication;
     struct share_post *post;
     uint64_t total;
-    unsigned node_len;
+    unsigned node_len; /* counted */
     bool out_of_memory;
+    struct {
+        uint32_t node;
+        uint64_t word;
+    } nodes[NODES_KEPT]; /* the first of them, for this read section */
 };
+
+static void walk_init(struct fanout_walk *walk, struct shard *shard,
+                      struct publication *publication, struct share_post *post)
+{
+    walk->shard = shard;
+    walk->publication = publication;
+    walk->post = post;
+    walk->total = post ? post->len : 0;
+    walk->node_len = 0;
+    walk->out_of_memory = false;
+}
 
 static void count_visit(void *context, uint32_t node, uint64_t word)
 {
     struct fanout_walk *walk = context;
 
-    (void)node;
+    if (walk->node_len < NODES_KEPT) {
+        walk->nodes[walk->node_len].node = node;
+        walk->nodes[walk->node_len].word = word;
+    }
     walk->total += router_own(walk->shard, word).len;
     walk->node_len++;
 }
@@ -98,6 +121,19 @@ static void collect_visit(void *context, uint32_t node, uint64_t word)
     }
 }
 
+/* Of a search in slices. */
+static void found_visit(void *context, uint32_t node, uint64_t word)
+{
+    struct fanout_walk *walk = context;
+    const struct share_set *shares =
+        walk->shard->fanout.deals ? router_shares(walk->shard, word) : NULL;
+
+    if (shares) {
+        share_deal_own(walk->shard, shares, walk->publication);
+    }
+    collect_visit(context, node, word);
+}
+
 static void target_release(struct fanout_target *target)
 {
     if (target->list) {
@@ -107,18 +143,26 @@ static void target_release(struct fanout_target *target)
     }
 }
 
+static void release_targets(struct fanout *fanout)
+{
+    while (fanout->at < fanout->len) {
+        target_release(&fanout->targets[fanout->at++]);
+    }
+}
+
 void fanout_clear(struct shard *shard)
 {
     struct fanout *fanout = &shard->fanout;
 
-    while (fanout->at < fanout->len) {
-        target_release(&fanout->targets[fanout->at++]);
-    }
+    release_targets(fanout);
     fanout->targets = memory_free(fanout->targets);
     fanout->cap = 0;
     fanout->len = 0;
     fanout->at = 0;
     fanout->post = share_post_free(fanout->post);
+    fanout->is_searching = false;
+    fanout->deals = false;
+    fanout->out_of_memory = false;
     fanout->serial = 0;
     fanout->message = message_unref(fanout->message);
     ticket_release(shard, TAKE(fanout->ticket));
@@ -140,33 +184,69 @@ static bool matches(const struct fanout_walk *walk)
     return likely(!walk->post) || walk->post->matches;
 }
 
-static void match(struct fanout_walk *walk, router_visit_fn visit)
+static void match_all(struct fanout_walk *walk, search_visit_fn visit)
 {
     if (matches(walk)) {
-        router_match(walk->shard, walk->publication->parts.topic, walk->publication->topic_hash,
-                     visit, walk);
+        match_all_nodes(walk->shard, walk->publication->parts.topic, walk->publication->topic_hash,
+                        visit, walk);
     }
 }
 
-static bool start(struct fanout_walk *walk)
+/* False: the search is too long, or it deals, which it does once. */
+static bool count(struct fanout_walk *walk)
 {
-    struct shard *shard = walk->shard;
-    struct publication *publication = walk->publication;
-    struct fanout *fanout = &shard->fanout;
-
-    if (publication_need_message(publication) < 0) {
+    if (unlikely(walk->post && walk->post->deals)) {
         return false;
     }
-    match(walk, collect_visit);
+    return !matches(walk) || match_nodes(walk->shard, walk->publication->parts.topic,
+                                         walk->publication->topic_hash, count_visit, walk);
+}
+
+/* The message becomes the active fan-out. */
+static int begin(struct fanout_walk *walk)
+{
+    struct publication *publication = walk->publication;
+    struct fanout *fanout = &walk->shard->fanout;
+    int r = publication_need_message(publication);
+
+    if (r < 0) {
+        return r;
+    }
     fanout->message = message_ref(publication->message);
     fanout->ticket = publication->ticket;
     ticket_raise(fanout->ticket, 1);
     fanout->topic_hash = publication->topic_hash;
+    return 0;
+}
+
+static bool start(struct fanout_walk *walk)
+{
+    struct fanout *fanout = &walk->shard->fanout;
+
+    if (begin(walk) < 0) {
+        return false;
+    }
+    match_all(walk, collect_visit);
     if (walk->out_of_memory) {
-        fanout_clear(shard);
+        fanout_clear(walk->shard);
         return false;
     }
     fanout->post = TAKE(walk->post);
+    enter_target(fanout);
+    return true;
+}
+
+static bool start_search(struct fanout_walk *walk)
+{
+    struct fanout *fanout = &walk->shard->fanout;
+
+    if (begin(walk) < 0) {
+        return false;
+    }
+    fanout->deals = walk->post && walk->post->deals;
+    fanout->post = TAKE(walk->post);
+    fanout->is_searching = true;
+    match_search_init(walk->shard, &fanout->search, fanout->topic_hash);
     enter_target(fanout);
     return true;
 }
@@ -175,18 +255,37 @@ static void serve_at_once(struct fanout_walk *walk)
 {
     while (walk->post && share_serve_next(walk->shard, walk->post, walk->publication)) {
     }
-    match(walk, serve_visit);
+    match_all(walk, serve_visit);
     walk->post = share_post_free(walk->post);
+}
+
+/* All that was counted, a moment ago. */
+static void serve_counted(struct fanout_walk *walk)
+{
+    if (unlikely(walk->node_len > NODES_KEPT || walk->post)) {
+        serve_at_once(walk);
+        return;
+    }
+    for (unsigned i = 0; i < walk->node_len; i++) {
+        serve_visit(walk, walk->nodes[i].node, walk->nodes[i].word);
+    }
 }
 
 void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post)
 {
-    struct fanout_walk walk = {
-        .shard = shard, .publication = publication, .post = post, .total = post ? post->len : 0};
+    UNINITIALIZED struct fanout_walk walk;
     bool merges;
 
     assert(!fanout_is_active(&shard->fanout));
-    match(&walk, count_visit);
+    walk_init(&walk, shard, publication, post);
+    if (unlikely(!count(&walk))) {
+        if (start_search(&walk)) {
+            fanout_go_on(shard);
+        } else {
+            serve_at_once(&walk);
+        }
+        return;
+    }
     if (walk.total == 0) {
         return;
     }
@@ -197,7 +296,7 @@ void fanout_serve(struct shard *shard, struct publication *publication, struct s
         return;
     }
     shard_charge_many(shard, walk.total);
-    serve_at_once(&walk);
+    serve_counted(&walk);
 }
 
 static void serve_turns(struct shard *shard, struct publication *publication)
@@ -278,6 +377,39 @@ static bool serve_one(struct shard *shard, struct publication *publication)
     return target->list != NULL;
 }
 
+/* Without memory for all targets none is of use. */
+static void end_search(struct fanout_walk *walk)
+{
+    struct fanout *fanout = &walk->shard->fanout;
+
+    fanout->is_searching = false;
+    if (fanout->out_of_memory) {
+        release_targets(fanout);
+        match_all(walk, serve_visit);
+        return;
+    }
+    if (walk->shard->limits.merges && fanout->len > 1) {
+        fanout->serial = ++fanout->serials;
+    }
+    enter_target(fanout);
+}
+
+static void search_on(struct shard *shard, struct publication *publication)
+{
+    struct fanout *fanout = &shard->fanout;
+    UNINITIALIZED struct fanout_walk walk;
+    bool is_over;
+
+    walk_init(&walk, shard, publication, NULL);
+    walk.out_of_memory = fanout->out_of_memory;
+    is_over = match_search_go_on(shard, &fanout->search, publication->parts.topic,
+                                 fanout->topic_hash, (struct search_visitor){found_visit, &walk});
+    fanout->out_of_memory = walk.out_of_memory;
+    if (is_over) {
+        end_search(&walk);
+    }
+}
+
 void fanout_go_on(struct shard *shard)
 {
     struct fanout *fanout = &shard->fanout;
@@ -289,14 +421,17 @@ void fanout_go_on(struct shard *shard)
     publication_of(&publication, fanout->message, fanout->topic_hash);
     publication.ticket = fanout->ticket;
     serve_turns(shard, &publication);
-    while (shard->budget > 0 && fanout->at < fanout->len) {
+    if (unlikely(fanout->is_searching) && shard->budget > 0) {
+        search_on(shard, &publication);
+    }
+    while (shard->budget > 0 && !fanout->is_searching && fanout->at < fanout->len) {
         if (!serve_one(shard, &publication)) {
             target_release(&fanout->targets[fanout->at++]);
             enter_target(fanout);
         }
     }
     point("fan-out slice");
-    if (!fanout->post && fanout->at == fanout->len) {
+    if (!fanout->post && !fanout->is_searching && fanout->at == fanout->len) {
         fanout_clear(shard);
     }
 }

@@ -3,21 +3,19 @@
 /*
  * Fan-out
  *
- * One message whose subscribers on this worker are more than an iteration may serve. The rest goes
- * on from a cursor that survives every change of the lists: who has been served stays served once,
- * who has left is not served, who came later is served once or not at all.
+ * One message whose subscribers on this worker are more than an iteration may serve, or more than
+ * it may find. The rest goes on from a cursor that survives every change of the tree and of the
+ * lists: who has been served stays served once, who has left is not served, who came later is
+ * served once or not at all.
  */
 
-#include "base/base.h"
+#include "core/match.h"
+#include "core/router.h"
 
 struct message;
-struct session;
-struct shard;
 struct publication;
 struct share_post;
 struct ticket;
-struct subscriber;
-struct subscriber_list;
 
 struct fanout_target;
 struct fanout_borders {
@@ -30,6 +28,10 @@ struct fanout {
     struct message *message; /* NULL: no fan-out under way */
     struct ticket *ticket;   /* one count of it; NULL: nobody waits */
     struct share_post *post; /* turns of groups, which come first; NULL: none left */
+    bool is_searching;       /* `targets` are not complete */
+    bool deals;              /* turns of groups, too, as they are found */
+    bool out_of_memory;      /* for `targets`: all will be served at once */
+    struct match_search search;
     uint64_t topic_hash;
     struct fanout_target *targets;
     uint32_t len;
@@ -48,8 +50,8 @@ static inline bool fanout_is_active(const struct fanout *fanout)
 /*
  * Serves the turns that groups have here (`post`, taken over; NULL: none) and, unless that says
  * otherwise, this worker's subscribers of a publication: at once, as far as the budget reaches; the
- * rest becomes the active fan-out. None may be active yet. Never fails: without memory for a cursor
- * all are served at once.
+ * rest becomes the active fan-out, and so does a search that is long. None may be active yet. Never
+ * fails: without memory for a cursor all are served at once.
  */
 void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post);
 

@@ -16,6 +16,15 @@ static struct fixture *small_fixture(void)
     return fixture_new(1, &limits);
 }
 
+/* Of a search so many steps are taken at once. */
+static struct fixture *short_searching_fixture(unsigned search_steps)
+{
+    struct core_limits limits = {
+        .delivery_budget = SLICE, .at_once = 64, .cleanup_budget = 5, .search_steps = search_steps};
+
+    return fixture_new(1, &limits);
+}
+
 /* `len` clients that subscribe to a filter. */
 static void connect_many(struct fixture *fixture, const char *filter, struct client **clients,
                          unsigned len)
@@ -234,6 +243,152 @@ static void test_clear_lets_go_of_everything(void **state)
     fixture_free(fixture);
 }
 
+/* Searches in slices */
+
+#define DEEP_TOPIC "a/a/a/a/a/a/a/a"
+#define DEEP_STEPS 511 /* of its search, when somebody subscribes to all of its filters */
+
+/* All that match DEEP_TOPIC without '#'; the first is the topic itself, the last '+' alone. */
+static void subscribe_to_all(struct client *client)
+{
+    char filter[] = DEEP_TOPIC;
+
+    for (unsigned bits = 0; bits < 256; bits++) {
+        for (unsigned i = 0; i < 8; i++) {
+            filter[2 * i] = bits >> i & 1 ? '+' : 'a';
+        }
+        fixture_subscribe(client, filter, 0);
+    }
+}
+
+/* Nobody waits for the end of the search but who comes behind it; an iteration takes no more steps
+ * than it has the budget for. */
+static void test_long_search_in_slices(void **state)
+{
+    struct fixture *fixture = short_searching_fixture(100);
+    struct shard *shard = fixture_enter(fixture, 0);
+    struct client *client = fixture_connected(fixture, 0, "a");
+    struct client *other = fixture_connected(fixture, 0, "b");
+    unsigned iterations = 0;
+
+    (void)state;
+    subscribe_to_all(client);
+    fixture_subscribe(other, "t", 0);
+    shard_begin(shard, fixture->now_ms);
+    assert_int_equal(fixture_publish(fixture, 0, DEEP_TOPIC, 1, 0), PUBLISH_MATCHED);
+    assert_int_equal(fixture_publish(fixture, 0, "t", 2, 0), PUBLISH_MATCHED);
+    assert_true(shard->fanout.is_searching);
+    while (shard->fanout.is_searching) {
+        assert_true(shard_has_work(shard));
+        assert_int_equal(client->sent_len + other->sent_len, 0);
+        fixture_iterate(fixture, 0);
+        iterations++;
+    }
+    assert_in_range(iterations, DEEP_STEPS / (2 * SLICE), DEEP_STEPS / (2 * SLICE) + 1);
+    fixture_settle(fixture);
+    assert_int_equal(fixture_count(client, 1), 256);
+    fixture_expect(other, "2");
+    fixture_free(fixture);
+}
+
+/* One that finds little is not made again. */
+static void test_long_search_is_remembered(void **state)
+{
+    struct fixture *fixture = short_searching_fixture(100);
+    struct shard *shard = fixture_enter(fixture, 0);
+    struct client *client = fixture_connected(fixture, 0, "a");
+    struct client *other = fixture_connected(fixture, 0, "b");
+
+    (void)state;
+    subscribe_to_all(client);
+    fixture_subscribe(other, DEEP_TOPIC "/b", 0);
+    fixture_subscribe(other, "+/+/+/+/+/+/+/+/+", 0);
+    fixture_publish(fixture, 0, DEEP_TOPIC "/b", 1, 0);
+    assert_true(shard->fanout.is_searching);
+    fixture_settle(fixture);
+    fixture_expect(other, "1 1");
+    fixture_publish(fixture, 0, DEEP_TOPIC "/b", 2, 0);
+    fixture_expect(other, "2 2");
+    /* What has changed in the middle of a search makes its answer void. */
+    fixture_publish(fixture, 0, DEEP_TOPIC "/c", 3, 0);
+    fixture_iterate(fixture, 0);
+    assert_true(shard->fanout.is_searching);
+    fixture_subscribe(other, "a/#", 0);
+    fixture_settle(fixture);
+    other->sent_len = 0;
+    fixture_publish(fixture, 0, DEEP_TOPIC "/c", 4, 0);
+    assert_true(shard->fanout.is_searching);
+    fixture_settle(fixture);
+    fixture_expect(other, "4 4");
+    fixture_free(fixture);
+}
+
+/* Whoever is there from the first slice to the last gets it once; who has left gets nothing. */
+static void test_changes_during_a_search(void **state)
+{
+    struct fixture *fixture = short_searching_fixture(1);
+    struct client *client = fixture_connected(fixture, 0, "a");
+    struct client *stays = fixture_connected(fixture, 0, "b");
+    struct client *leaves = fixture_connected(fixture, 0, "c");
+    struct client *ends = fixture_connected(fixture, 0, "d");
+
+    (void)state;
+    subscribe_to_all(client);
+    fixture_subscribe(stays, DEEP_TOPIC, 0);
+    fixture_subscribe(stays, "+/+/+/+/+/+/+/#", 0);
+    fixture_subscribe(leaves, "a/#", 0);
+    fixture_subscribe(leaves, "+/#", 0);
+    fixture_subscribe(ends, "#", 0);
+    fixture_publish(fixture, 0, DEEP_TOPIC, 1, 0);
+    fixture_iterate(fixture, 0);
+    assert_true(fixture_unsubscribe(leaves, "a/#"));
+    assert_true(fixture_unsubscribe(leaves, "+/#"));
+    fixture_disconnect(ends, SESSION_LEAVE_QUIETLY);
+    fixture_disconnect(client, SESSION_LEAVE_QUIETLY);
+    fixture_settle(fixture);
+    fixture_expect(stays, "1 1");
+    fixture_expect(leaves, "");
+    fixture_expect(ends, "");
+    fixture_expect(client, "");
+    assert_int_equal(fixture_enter(fixture, 0)->fanout.cap, 0);
+    fixture_free(fixture);
+}
+
+/* The first room for targets is refused, or the second: then the search counts for nothing. */
+static void test_long_search_without_memory(void **state)
+{
+    struct fixture *fixture = short_searching_fixture(100);
+    struct client *client = fixture_connected(fixture, 0, "a");
+
+    (void)state;
+    subscribe_to_all(client);
+    for (unsigned n = 1; n <= 2; n++) {
+        fixture_publish(fixture, 0, DEEP_TOPIC, n, 0);
+        memory_fail_after(n);
+        while (shard_is_in_fanout(fixture_enter(fixture, 0))) {
+            assert_int_equal(client->sent_len, 0);
+            go_on(fixture);
+        }
+        memory_fail_after(0);
+        assert_int_equal(fixture_count(client, n), 256);
+        client->sent_len = 0;
+    }
+    fixture_free(fixture);
+}
+
+static void test_the_end_in_a_search(void **state)
+{
+    struct fixture *fixture = short_searching_fixture(100);
+    struct client *client = fixture_connected(fixture, 0, "a");
+
+    (void)state;
+    subscribe_to_all(client);
+    fixture_publish(fixture, 0, DEEP_TOPIC, 1, 0);
+    fixture_iterate(fixture, 0);
+    assert_true(fixture_enter(fixture, 0)->fanout.len > 0);
+    fixture_free(fixture);
+}
+
 /*
  * The naive model: for each client and filter, whether it was subscribed when the message was
  * published, and what it had been sent when it left. A delivery tells its filter by its identifier;
@@ -412,7 +567,7 @@ static void test_random_changes_between_slices(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
         memset(&model, 0, sizeof(model));
-        model.fixture = small_fixture();
+        model.fixture = short_searching_fixture(seed % 4);
         model.seed = seed;
         for (unsigned i = 0; i < CLIENT_LEN; i++) {
             model_connect(&model, &model.clients[i]);
@@ -439,6 +594,11 @@ int main(void)
         cmocka_unit_test(test_alone_then_joined_and_gone),
         cmocka_unit_test(test_sessions_end_while_they_are_held),
         cmocka_unit_test(test_clear_lets_go_of_everything),
+        cmocka_unit_test(test_long_search_in_slices),
+        cmocka_unit_test(test_long_search_is_remembered),
+        cmocka_unit_test(test_changes_during_a_search),
+        cmocka_unit_test(test_long_search_without_memory),
+        cmocka_unit_test(test_the_end_in_a_search),
         cmocka_unit_test(test_random_changes_between_slices),
     };
 

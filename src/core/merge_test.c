@@ -37,6 +37,27 @@ static void test_one_copy_at_the_highest_qos(void **state)
     fixture_free(fixture);
 }
 
+/* A search in slices finds all before the first copy is made. */
+static void test_one_copy_of_a_long_search(void **state)
+{
+    struct core_limits limits = {.delivery_budget = 1, .search_steps = 1, .merges = true};
+    struct fixture *fixture = fixture_new(1, &limits);
+    struct client *client = fixture_connected(fixture, 0, "a");
+    struct client *other = fixture_connected(fixture, 0, "b");
+
+    (void)state;
+    subscribe(client, "t/#", 0, 0);
+    subscribe(client, "t/a", 2, 0);
+    subscribe(client, "+/a", 1, 0);
+    subscribe(other, "t/a", 0, 0);
+    fixture_publish(fixture, 0, "t/a", 1, 2);
+    fixture_publish(fixture, 0, "t/a", 2, 1);
+    fixture_settle(fixture);
+    fixture_expect(client, "1q2@1 2q1@2");
+    fixture_expect(other, "1 2");
+    fixture_free(fixture);
+}
+
 /* The first identifier is the delivery's, the others stand in front of the properties. */
 static void test_all_identifiers(void **state)
 {
@@ -159,6 +180,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_copy_at_the_highest_qos),
+        cmocka_unit_test(test_one_copy_of_a_long_search),
         cmocka_unit_test(test_all_identifiers),
         cmocka_unit_test(test_no_local_takes_only_itself_out),
         cmocka_unit_test(test_over_several_slices),

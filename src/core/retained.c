@@ -138,7 +138,8 @@ static int deal(struct shard *shard, const struct publication *publication)
     if (atomic_load_explicit(&shard->core->router.share_len, memory_order_acquire) == 0) {
         return 0;
     }
-    router_deal(shard, publication->parts.topic, publication->topic_hash, &workers);
+    /* Where that is left to the workers, they are posted to because of it. */
+    (void)!router_deal(shard, publication->parts.topic, publication->topic_hash, &workers);
     return shard->dealt.out_of_memory ? -ENOMEM : 0;
 }
 

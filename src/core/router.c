@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/point.h"
+#include "core/match.h"
 #include "core/session.h"
 #include "core/shard.h"
 #include "core/share_post.h"
@@ -470,232 +471,33 @@ bool router_unsubscribe(struct shard *shard, struct session *session, struct sli
 
 /* Matching */
 
-#define CACHE_SET_LEN 2048
-#define CACHE_WAYS    2
-#define CACHE_NODES   4
-#define CACHE_TOPIC   88
-
-/* 128 bytes: two lines. */
-struct match_entry {
-    uint64_t topic_hash;
-    uint64_t wildcard_version; /* 0: never filled */
-    uint32_t version;
-    uint8_t topic_len;
-    uint8_t node_len;
-    uint32_t nodes[CACHE_NODES];
-    uint8_t topic[CACHE_TOPIC];
-};
-
-struct match_cache {
-    struct match_entry entries[CACHE_SET_LEN][CACHE_WAYS];
-};
-
-static_assert(sizeof(struct match_entry) == 128, "an entry is two cache lines");
-
-struct match_cache *match_cache_new(void)
-{
-    return memory_must_alloc_zero(1, sizeof(struct match_cache));
-}
-
-struct match_cache *match_cache_free(struct match_cache *cache)
-{
-    return memory_free(cache);
-}
-
-/* Of a walk so many steps cost as much of the budget as one delivery: filters with wildcards at
- * every level can make it long. */
-#define STEPS_OF_A_DELIVERY 8
-
-struct match_walk {
-    const struct tree *tree;
-    struct tree_levels levels;
-    router_visit_fn visit;
-    void *context;
-    bool is_internal; /* the topic begins with '$' */
-};
-
-static void visit_node(struct match_walk *walk, uint32_t node)
-{
-    uint64_t word = node == TREE_NO_NODE ? 0 : load(&tree_node(walk->tree, node)->word);
-
-    if (word != 0) {
-        walk->visit(walk->context, node, word);
-    }
-}
-
-struct match_step {
-    struct tree_place place;
-    unsigned depth;
-};
-
-/* One node of the walk: what matches here, and up to two ways down. Answers how many it pushed. */
-static unsigned match_step(struct match_walk *walk, struct match_step at, struct match_step *next)
-{
-    bool wildcards = !(at.depth == 0 && walk->is_internal);
-    unsigned pushed = 0;
-    struct tree_place down;
-
-    if (wildcards) {
-        visit_node(walk, tree_hash(walk->tree, at.place).number);
-    }
-    if (at.depth == walk->levels.len) {
-        visit_node(walk, at.place.number);
-        return 0;
-    }
-    if (wildcards) {
-        down = tree_plus(walk->tree, at.place);
-        if (down.number != TREE_NO_NODE) {
-            next[pushed++] = (struct match_step){down, at.depth + 1};
-        }
-    }
-    down =
-        tree_child(walk->tree, at.place, walk->levels.level[at.depth], walk->levels.hash[at.depth]);
-    if (down.number != TREE_NO_NODE) {
-        next[pushed++] = (struct match_step){down, at.depth + 1};
-    }
-    return pushed;
-}
-
-/* Depth first; every step takes one and pushes two at most, one level deeper. Answers how many. */
-static unsigned match_walk(struct match_walk *walk)
-{
-    struct match_step stack[TREE_LEVEL_CAP + 2];
-    unsigned len = 1;
-    unsigned steps = 0;
-
-    stack[0] = (struct match_step){tree_root(walk->tree), 0};
-    while (len > 0) {
-        struct match_step at = stack[--len];
-
-        len += match_step(walk, at, stack + len);
-        steps++;
-        point("match step");
-    }
-    return steps;
-}
-
-/* Fills a cache entry while the caller's visitor sees the nodes. */
-struct match_fill {
-    struct match_entry *entry;
-    bool too_many;
-    router_visit_fn visit;
-    void *context;
-};
-
-static void fill_visit(void *context, uint32_t node, uint64_t word)
-{
-    struct match_fill *fill = context;
-
-    if (fill->entry->node_len < CACHE_NODES) {
-        fill->entry->nodes[fill->entry->node_len++] = node;
-    } else {
-        fill->too_many = true;
-    }
-    fill->visit(fill->context, node, word);
-}
-
-static bool entry_is_valid(const struct router *router, const struct match_entry *entry)
-{
-    return entry->wildcard_version ==
-               atomic_load_explicit(&router->wildcard_version, memory_order_acquire) &&
-           entry->version ==
-               atomic_load_explicit(&router->versions[entry->topic_hash % ROUTER_VERSION_LEN],
-                                    memory_order_acquire);
-}
-
-static bool entry_is_for(const struct match_entry *entry, struct slice topic, uint64_t topic_hash)
-{
-    return entry->topic_hash == topic_hash &&
-           slice_is_equal(slice_of(entry->topic, entry->topic_len), topic);
-}
-
-/* The entry of a topic; else the one to be replaced, with `*hit_out` false. */
-static struct match_entry *entry_find(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                                      bool *hit_out)
-{
-    struct match_entry *set =
-        shard->cache->entries[topic_hash / ROUTER_VERSION_LEN % CACHE_SET_LEN];
-
-    *hit_out = false;
-    for (unsigned way = 0; way < CACHE_WAYS; way++) {
-        if (entry_is_for(&set[way], topic, topic_hash)) {
-            *hit_out = entry_is_valid(&shard->core->router, &set[way]);
-            return &set[way];
-        }
-    }
-    /* The older way goes; what is used again moves up when it is filled again. */
-    set[1] = set[0];
-    return &set[0];
-}
-
-static void visit_entry(const struct router *router, const struct match_entry *entry,
-                        router_visit_fn visit, void *context)
-{
-    for (unsigned i = 0; i < entry->node_len; i++) {
-        uint64_t word;
-
-        point("cached match");
-        word = load(&tree_node(router->tree, entry->nodes[i])->word);
-        point("word read");
-        if (word != 0) {
-            visit(context, entry->nodes[i], word);
-        }
-    }
-}
-
-static void match_uncached(struct shard *shard, struct slice topic, router_visit_fn visit,
-                           void *context)
-{
-    struct match_walk walk;
-    unsigned steps;
-
-    walk.tree = shard->core->router.tree;
-    walk.visit = visit;
-    walk.context = context;
-    walk.is_internal = topic.data[0] == '$';
-    tree_cut(walk.tree, topic, &walk.levels);
-    steps = match_walk(&walk) / STEPS_OF_A_DELIVERY;
-    shard->budget -= MIN(shard->budget, steps);
-}
-
-void router_match(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                  router_visit_fn visit, void *context)
-{
-    struct router *router = &shard->core->router;
-    struct match_fill fill = {.visit = visit, .context = context};
-    bool hit;
-
-    assert_owner(shard->worker);
-    if (topic.len > CACHE_TOPIC) {
-        match_uncached(shard, topic, visit, context);
-        return;
-    }
-    fill.entry = entry_find(shard, topic, topic_hash, &hit);
-    if (hit) {
-        visit_entry(router, fill.entry, visit, context);
-        return;
-    }
-    /* The versions are read before the walk: whatever changes meanwhile makes the entry void. */
-    fill.entry->topic_hash = topic_hash;
-    fill.entry->wildcard_version =
-        atomic_load_explicit(&router->wildcard_version, memory_order_acquire);
-    fill.entry->version = atomic_load_explicit(&router->versions[topic_hash % ROUTER_VERSION_LEN],
-                                               memory_order_acquire);
-    fill.entry->node_len = 0;
-    fill.entry->topic_len = (uint8_t)topic.len;
-    memcpy(fill.entry->topic, topic.data, topic.len);
-    point("versions read");
-    match_uncached(shard, topic, fill_visit, &fill);
-    if (fill.too_many) {
-        fill.entry->wildcard_version = 0;
-    }
-}
+/* Sets of groups that one match may meet: each is dealt from when the search is through. */
+#define SETS_MAX 32
 
 struct worker_walk {
     struct shard *shard;
     struct worker_set *workers;
     bool deals;
+    bool too_many;
+    unsigned set_len;
+    const struct share_set *sets[SETS_MAX];
 };
+
+const struct share_set *router_shares(const struct shard *shard, uint64_t word)
+{
+    _Atomic uint64_t *multi = pointer_of(word);
+
+    return kind_of(word) == KIND_MULTI ? share_set_of(load(&multi[shard->core->worker_len])) : NULL;
+}
+
+static void note_set(struct worker_walk *walk, const struct share_set *set)
+{
+    if (walk->set_len == SETS_MAX) {
+        walk->too_many = true;
+    } else {
+        walk->sets[walk->set_len++] = set;
+    }
+}
 
 static void worker_visit(void *context, uint32_t node, uint64_t word)
 {
@@ -716,26 +518,56 @@ static void worker_visit(void *context, uint32_t node, uint64_t word)
     }
     shares = walk->deals ? load(&multi[worker_len]) : 0;
     if (unlikely(shares != 0)) {
-        share_deal_all(walk->shard, share_set_of(shares));
+        note_set(walk, share_set_of(shares));
+    }
+}
+
+static void walk_init(struct worker_walk *walk, struct shard *shard, struct worker_set *workers,
+                      bool deals)
+{
+    *workers = (struct worker_set){0};
+    walk->shard = shard;
+    walk->workers = workers;
+    walk->deals = deals;
+    walk->too_many = false;
+    walk->set_len = 0;
+}
+
+static void add_all_workers(const struct shard *shard, struct worker_set *workers)
+{
+    for (unsigned i = 0; i < shard->core->worker_len; i++) {
+        worker_set_add(workers, i);
     }
 }
 
 void router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash,
                     struct worker_set *workers_out)
 {
-    struct worker_walk walk = {.shard = shard, .workers = workers_out};
+    UNINITIALIZED struct worker_walk walk;
 
-    *workers_out = (struct worker_set){0};
-    router_match(shard, topic, topic_hash, worker_visit, &walk);
+    walk_init(&walk, shard, workers_out, false);
+    if (unlikely(!match_nodes(shard, topic, topic_hash, worker_visit, &walk))) {
+        add_all_workers(shard, workers_out);
+    }
 }
 
-void router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
+bool router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
                  struct worker_set *workers_out)
 {
-    struct worker_walk walk = {.shard = shard, .workers = workers_out, .deals = true};
+    UNINITIALIZED struct worker_walk walk;
 
-    *workers_out = (struct worker_set){0};
-    router_match(shard, topic, topic_hash, worker_visit, &walk);
+    walk_init(&walk, shard, workers_out, true);
+    if (unlikely(!match_nodes(shard, topic, topic_hash, worker_visit, &walk) || walk.too_many)) {
+        add_all_workers(shard, workers_out);
+        if (atomic_load_explicit(&shard->core->router.share_len, memory_order_acquire) > 0) {
+            share_leave_dealing(shard);
+        }
+        return false;
+    }
+    for (unsigned i = 0; i < walk.set_len; i++) {
+        share_deal_all(shard, walk.sets[i]);
+    }
+    return true;
 }
 
 struct own_subscribers router_own(const struct shard *shard, uint64_t word)

@@ -5,7 +5,7 @@
  *
  * Who subscribes to what. A node of the filter tree tells with one word which workers have
  * subscribers there; each worker's own list is touched by that worker alone. Matching is lock-free
- * and cached per worker.
+ * and cached per worker (core/match.h).
  */
 
 #include "core/tree.h"
@@ -15,6 +15,7 @@ struct core;
 struct session;
 struct shard;
 struct share;
+struct share_set;
 
 /* Options of a subscription, packed; the low two bits are the QoS. */
 #define SUBSCRIBE_QOS          3u
@@ -68,27 +69,22 @@ void router_remove(struct shard *shard, struct session *session, uint32_t node);
 
 /* Matching */
 
-struct match_cache;
-struct match_cache *match_cache_new(void);
-struct match_cache *match_cache_free(struct match_cache *cache);
-
-/* Called with each node of the filter tree that a topic matches and that has subscribers. */
-typedef void (*router_visit_fn)(void *context, uint32_t node, uint64_t word);
-
 /*
- * Visits every node that matches. The answer of the cache, when there is one, else of a walk.
- * Inside one read section; `visit` must not change the tree.
+ * The workers that have subscribers for a topic; members of groups are none. When the search is cut
+ * all workers are said to have some: each finds out for itself.
  */
-void router_match(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                  router_visit_fn visit, void *context);
-
-/* The workers that have subscribers for a topic; members of groups are none. */
 void router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash,
                     struct worker_set *workers_out);
 
-/* The same, and deals a turn of each group that the topic matches (core/share_post.h). */
-void router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                 struct worker_set *workers_out);
+/*
+ * The same, and deals a turn of each group that the topic matches (core/share_post.h). False: the
+ * search was cut, and that is left to the workers, too.
+ */
+bool router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                 struct worker_set *workers_out) MUST_CHECK;
+
+/* The groups at a node; NULL: none. */
+const struct share_set *router_shares(const struct shard *shard, uint64_t word);
 
 /* This worker's own part of a node's word: 0, one subscriber, or a list. */
 struct own_subscribers {

@@ -1,4 +1,5 @@
 #include "core/fixture.h"
+#include "core/match.h"
 #include "core/router.h"
 #include "mqtt/topics.h"
 
@@ -35,7 +36,7 @@ static struct found match(struct fixture *fixture, unsigned worker, const char *
     struct found found = {.shard = shard};
     struct slice slice = slice_of_text(topic);
 
-    router_match(shard, slice, shard_topic_hash(shard, slice), find_visit, &found);
+    match_all_nodes(shard, slice, shard_topic_hash(shard, slice), find_visit, &found);
     return found;
 }
 

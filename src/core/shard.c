@@ -323,8 +323,11 @@ int shard_publish(struct shard *shard, struct publication *publication)
         r = publication_need_message(publication);
         return r < 0 ? r : retained_publish(shard, publication);
     }
-    router_deal(shard, publication->parts.topic, publication->topic_hash, &workers);
-    if (unlikely(shard->dealt.out_of_memory)) {
+    if (unlikely(
+            !router_deal(shard, publication->parts.topic, publication->topic_hash, &workers))) {
+        r = publication_need_message(publication);
+    }
+    if (unlikely(r < 0 || shard->dealt.out_of_memory)) {
         share_dealt_drop(shard);
         return -ENOMEM;
     }

@@ -97,6 +97,60 @@ static void test_receiver_matches_again(void **state)
     fixture_free(fixture);
 }
 
+/* Who can't be found in time gets it all the same: each worker has it to find out. */
+static void test_long_search_is_left_to_the_workers(void **state)
+{
+    struct core_limits limits = {.delivery_budget = 1, .search_steps = 1, .cleanup_budget = 1};
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        bool is_retained = i % 2;
+        uint8_t qos = i / 2 ? 1 : 0;
+        struct fixture *fixture = fixture_new(3, &limits);
+        struct client *client = fixture_connected(fixture, 2, "a");
+        int (*publish)(struct fixture *, unsigned, const char *, uint32_t, uint8_t) =
+            is_retained ? fixture_retain : fixture_publish;
+
+        fixture_subscribe(client, "+/b", 1);
+        fixture_settle(fixture);
+        assert_int_equal(publish(fixture, 1, "a/b", 1, qos), PUBLISH_MATCHED);
+        assert_int_equal(mail(fixture, 1, 0), 1);
+        assert_int_equal(mail(fixture, 1, 1), is_retained);
+        assert_int_equal(mail(fixture, 1, 2), 1);
+        assert_int_equal(publish(fixture, 1, "a/b", 2, qos), PUBLISH_MATCHED);
+        fixture_settle(fixture);
+        fixture_expect(client, qos ? "1q1@1 2q1@2" : "1 2");
+        fixture_free(fixture);
+    }
+}
+
+/* What was noted as the last of the retained sequence while a search is under way comes once. */
+static void test_long_search_and_replay(void **state)
+{
+    struct core_limits limits = {.delivery_budget = 1, .search_steps = 1, .cleanup_budget = 1};
+
+    (void)state;
+    for (unsigned slices = 0; slices < 12; slices++) {
+        struct fixture *fixture = fixture_new(2, &limits);
+        struct client *before = fixture_connected(fixture, 1, "a");
+        struct client *after = fixture_connected(fixture, 1, "b");
+
+        fixture_subscribe(before, "+/+/c", 1);
+        fixture_retain(fixture, 0, "a/b/c", 1, 1);
+        fixture_iterate(fixture, 0);
+        for (unsigned i = 0; i < slices; i++) {
+            fixture_iterate(fixture, 1);
+        }
+        fixture_subscribe(after, "a/+/c", 1);
+        fixture_settle(fixture);
+        fixture_retain(fixture, 0, "a/b/c", 2, 1);
+        fixture_settle(fixture);
+        fixture_expect(before, "1q1@1 2q1@2");
+        fixture_expect(after, "1q1@1r 2q1@2");
+        fixture_free(fixture);
+    }
+}
+
 static void test_unmatched(void **state)
 {
     struct fixture *fixture = fixture_new(2, NULL);
@@ -235,6 +289,8 @@ int main(void)
         cmocka_unit_test(test_others_go_through_the_own_mailbox),
         cmocka_unit_test(test_each_worker_concerned_has_one_entry),
         cmocka_unit_test(test_receiver_matches_again),
+        cmocka_unit_test(test_long_search_is_left_to_the_workers),
+        cmocka_unit_test(test_long_search_and_replay),
         cmocka_unit_test(test_unmatched),
         cmocka_unit_test(test_no_memory_refuses_whole),
         cmocka_unit_test(test_budget_of_an_iteration),

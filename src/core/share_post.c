@@ -126,6 +126,21 @@ void share_deal_all(struct shard *shard, const struct share_set *set)
     }
 }
 
+void share_leave_dealing(struct shard *shard)
+{
+    struct share_dealt *dealt = &shard->dealt;
+
+    for (unsigned i = 0; i < shard->core->worker_len; i++) {
+        struct share_post *post = post_for(dealt, i);
+
+        if (!post) {
+            dealt->out_of_memory = true;
+            return;
+        }
+        post->deals = true;
+    }
+}
+
 struct share_post *share_dealt_take(struct shard *shard, unsigned worker)
 {
     struct share_dealt *dealt = &shard->dealt;
@@ -283,6 +298,33 @@ static void drop(struct shard *shard, const struct offer *offer, struct message 
     metrics_count(shard->metrics, metric);
     if (offer->is_handed_on) {
         keep_unshared(shard, message, offer->share);
+    }
+}
+
+/* Known by its name, which it keeps when it is dissolved and founded again. */
+static bool is_in_charge(const struct shard *shard, const struct share *share)
+{
+    return core_home(shard->core, share->name) == shard->worker;
+}
+
+void share_deal_own(struct shard *shard, const struct share_set *set,
+                    struct publication *publication)
+{
+    for (uint32_t i = 0; i < share_set_len(set); i++) {
+        struct offer offer = {.share = share_set_at(set, i), .publication = publication};
+        unsigned worker;
+
+        point("group met");
+        if (!offer.share || !is_in_charge(shard, offer.share) ||
+            !share_deal(offer.share, &worker, &offer.turn)) {
+            continue;
+        }
+        share_ref(offer.share);
+        if (post_turn(shard, message_ref(publication->message), &offer, worker) < 0) {
+            drop(shard, &offer, publication->message, METRIC_DROPPED_NO_MEMORY);
+            message_unref(publication->message);
+            share_unref(offer.share);
+        }
     }
 }
 

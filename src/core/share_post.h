@@ -26,6 +26,7 @@ struct share_post {
     uint32_t cap;
     uint32_t at;       /* turns before it are served */
     bool matches;      /* ordinary subscriptions are to be served, too */
+    bool deals;        /* turns of the groups in this worker's charge are still to be dealt */
     bool rests;        /* nobody has room: whoever can keep it takes it */
     bool is_handed_on; /* a member had it that has left: no publisher waits for it */
     struct share_turn turns[];
@@ -46,6 +47,18 @@ struct share_set;
 
 /* Deals a turn of every group in a set. Inside the read section that found it. */
 void share_deal_all(struct shard *shard, const struct share_set *set);
+
+/*
+ * The search for groups is too long for one iteration. Each worker gets a post that has it search,
+ * and deal the turns of the groups in its charge: so each group's are dealt once, in the order of
+ * one mailbox.
+ */
+void share_leave_dealing(struct shard *shard);
+
+/* Deals a turn of those groups in a set that are in this worker's charge, and posts them. Inside
+ * the read section that found it. The publication has its message. */
+void share_deal_own(struct shard *shard, const struct share_set *set,
+                    struct publication *publication);
 
 /* The turns dealt for a worker, which are the caller's then; NULL when there are none. */
 struct share_post *share_dealt_take(struct shard *shard, unsigned worker);

@@ -750,6 +750,79 @@ static void test_many_groups_in_slices(void **state)
     fixture_free(fixture);
 }
 
+/*
+ * Where the publishing worker can't find all groups in time each is dealt by the worker that has
+ * the charge of it: one copy for each group, in strict turn, whoever publishes.
+ */
+static void test_long_search_deals_each_group_once(void **state)
+{
+    struct core_limits limits = {
+        .delivery_budget = 3, .at_once = 2, .cleanup_budget = 100, .search_steps = 1};
+    struct fixture *fixture = fixture_new(3, &limits);
+    struct client *clients[6];
+    struct client *plain = connect_with(fixture, 1, "plain", 0, 0);
+    char name[8];
+
+    (void)state;
+    fixture_subscribe(plain, "+/a", 0);
+    for (unsigned i = 0; i < 6; i++) {
+        snprintf(name, sizeof(name), "%u", i);
+        clients[i] = connect_with(fixture, i % 3, name, 0, 0);
+        for (unsigned group = 0; group < 20; group++) {
+            snprintf(name, sizeof(name), "g%u", group);
+            assert_int_equal(join_with(clients[i], name, group % 2 ? "t/+" : "+/a", 1, group + 1),
+                             0);
+        }
+    }
+    fixture_settle(fixture);
+    for (uint32_t number = 1; number <= 60; number++) {
+        fixture_publish(fixture, number % 3, TOPIC, number, number % 2);
+        fixture_settle(fixture);
+        assert_int_equal(fixture_count(plain, number), 1);
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        unsigned lens[20] = {0};
+
+        assert_int_equal(clients[i]->sent_len, 20 * 60 / 6);
+        for (size_t n = 0; n < clients[i]->sent_len; n++) {
+            lens[clients[i]->sent[n].head.identifier - 1]++;
+        }
+        for (unsigned group = 0; group < 20; group++) {
+            assert_int_equal(lens[group], 60 / 6);
+        }
+    }
+    assert_int_equal(dropped(fixture), 0);
+    fixture_free(fixture);
+}
+
+/* Refused whole, and where it is accepted what can't be handed over is counted. */
+static void test_long_search_without_memory(void **state)
+{
+    struct core_limits limits = {.delivery_budget = 100, .cleanup_budget = 100, .search_steps = 1};
+    struct fixture *fixture = fixture_new(2, &limits);
+    struct client *a = member(fixture, 0, "a", 1, 0);
+    bool is_refused = true;
+    unsigned n = 0;
+
+    (void)state;
+    fixture_settle(fixture);
+    while (is_refused) {
+        memory_fail_after(++n);
+        is_refused = fixture_publish(fixture, 0, TOPIC, n, 1) < 0;
+        memory_fail_after(0);
+        fixture_settle(fixture);
+        if (is_refused) {
+            fixture_expect(a, "");
+        }
+    }
+    assert_true(n > 3);
+    fixture_expect(a, "");
+    assert_int_equal(core_count(fixture->core, METRIC_DROPPED_NO_MEMORY), 1);
+    publish(fixture, 0, 100, 1);
+    fixture_expect(a, "100q1@1");
+    fixture_free(fixture);
+}
+
 /* Groups come and go around those that stay, over many sizes of the set. */
 static void test_groups_come_and_go(void **state)
 {
@@ -1034,6 +1107,8 @@ int main(void)
         cmocka_unit_test(test_a_session_that_is_over_gets_nothing),
         cmocka_unit_test(test_a_refused_message_goes_nowhere_else),
         cmocka_unit_test(test_many_groups_in_slices),
+        cmocka_unit_test(test_long_search_deals_each_group_once),
+        cmocka_unit_test(test_long_search_without_memory),
         cmocka_unit_test(test_groups_come_and_go),
         cmocka_unit_test(test_no_memory_joins_nobody),
         cmocka_unit_test(test_no_memory_to_publish),

@@ -170,6 +170,35 @@ static void test_fan_outs_count(void **state)
     fixture_free(fixture);
 }
 
+/* So does a search that goes on. */
+static void test_long_searches_count(void **state)
+{
+    struct core_limits limits = {
+        .delivery_budget = 1, .at_once = 1, .cleanup_budget = 100, .search_steps = 1};
+    struct slow_store store;
+    struct fixture *fixture = fixture_with_store(2, &limits, &store);
+    struct publisher publisher;
+
+    (void)state;
+    durable_client(fixture, 0, "a");
+    durable_client(fixture, 1, "b");
+    fixture_settle(fixture);
+    publish(fixture, &publisher, false);
+    fixture_iterate(fixture, 0);
+    while (fixture_queue_len(&fixture->workers[1].mailbox) > 0 ||
+           shard_is_in_fanout(fixture->workers[0].shard) ||
+           shard_is_in_fanout(fixture->workers[1].shard)) {
+        assert_int_equal(store.wait_len, 0);
+        fixture_iterate(fixture, 0);
+        fixture_iterate(fixture, 1);
+    }
+    assert_int_equal(store.wait_len, 1);
+    assert_int_equal(count(&store, STORE_DELIVERY), 2);
+    commit_and_settle(&store, fixture, true);
+    assert_true(publisher.is_over && publisher.is_kept);
+    fixture_free(fixture);
+}
+
 /* An entry that nobody handles any more gives its count back, too. */
 static void test_the_end_lets_go(void **state)
 {
@@ -544,6 +573,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_worker_counts),
         cmocka_unit_test(test_fan_outs_count),
+        cmocka_unit_test(test_long_searches_count),
         cmocka_unit_test(test_the_end_lets_go),
         cmocka_unit_test(test_only_durable_sessions_are_kept),
         cmocka_unit_test(test_the_life_of_a_session),

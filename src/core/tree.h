@@ -44,6 +44,11 @@ struct lock *tree_lock(struct tree *tree);
 
 struct tree_node *tree_node(const struct tree *tree, uint32_t number);
 
+static inline uint64_t tree_word(const struct tree *tree, uint32_t number)
+{
+    return atomic_load_explicit(&tree_node(tree, number)->word, memory_order_acquire);
+}
+
 /* The node of a path ("a/+/b" finds the level "+"), or TREE_NO_NODE. */
 uint32_t tree_find(const struct tree *tree, struct slice path);
 

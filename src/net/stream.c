@@ -113,6 +113,43 @@ void stream_end(struct stream *stream, struct stage_io *io)
     }
 }
 
+bool stream_is_costly(const struct stream *stream)
+{
+    const struct stage *stage = stream->stages[0];
+
+    return stage->ops->is_costly && !stage->ops->is_ready(stage);
+}
+
+/* The one from below that knows certificates; NULL: none. */
+static const struct stage *find_knowing(const struct stream *stream)
+{
+    for (unsigned i = 0; i < stream->len; i++) {
+        if (stream->stages[i]->ops->find_name) {
+            return stream->stages[i];
+        }
+    }
+    return NULL;
+}
+
+bool stream_knows_names(const struct stream *stream)
+{
+    return find_knowing(stream) != NULL;
+}
+
+bool stream_has_certificate(const struct stream *stream)
+{
+    const struct stage *stage = find_knowing(stream);
+
+    return stage && stage->ops->has_certificate(stage);
+}
+
+int stream_find_name(const struct stream *stream, enum stage_name which, char **name_out)
+{
+    const struct stage *stage = find_knowing(stream);
+
+    return stage ? stage->ops->find_name(stage, which, name_out) : -ENOENT;
+}
+
 size_t stream_size(const struct stream *stream)
 {
     size_t size = 0;

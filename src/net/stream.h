@@ -34,6 +34,16 @@ enum stage_verdict {
     STAGE_FAILED /* nothing that comes behind means anything */
 };
 
+/* What a call may bring to light. */
+enum stage_news {
+    STAGE_NEWS_NONE,
+    STAGE_NEWS_READY,  /* the handshake is over */
+    STAGE_NEWS_RESUMED /* the same, and it went on from an earlier one */
+};
+
+/* Which of the names that a peer has proved. */
+enum stage_name { STAGE_COMMON_NAME, STAGE_SUBJECT };
+
 /* What a call may use of its worker: `plain` and `gather` are the same for all connections, so
  * nothing stays in them beyond it. */
 struct stage_io {
@@ -42,12 +52,15 @@ struct stage_io {
     uint8_t *gather;  /* STREAM_GATHER_CAP */
     uint64_t now_ms;  /* of the loop's clock */
     const char *text; /* out, beside STAGE_FAILED: why; for ever */
+    char detail[160]; /* out: the same in the words of whoever found it; "": there are no others */
+    enum stage_news news; /* out */
 };
 
 struct stage;
 
 struct stage_ops {
     const char *name; /* in front of why it failed; NULL: the text stands for itself */
+    bool is_costly;   /* its handshake is work for which others would wait */
 
     /*
      * Takes all of `*bytes`, which lie in memory of the worker that may be written to, and leaves
@@ -66,6 +79,14 @@ struct stage_ops {
     /* The last that we say, into its wire; at most once. `is_failed`: its own answer to what failed
      * it stands there already. */
     void (*end)(struct stage *stage, bool is_failed, struct stage_io *io);
+
+    /* Whether the peer has shown a certificate that was asked for and is good. NULL as find_name.
+     */
+    bool (*has_certificate)(const struct stage *stage);
+
+    /* What a certificate of the peer calls it, on the heap. -ENOENT: nothing; -ENOMEM. NULL where a
+     * stage knows no certificates. */
+    int (*find_name)(const struct stage *stage, enum stage_name which, char **name_out);
 
     /* Frees it; its wire is empty by then. */
     void (*free)(struct stage *stage);
@@ -107,6 +128,16 @@ int stream_seal(struct stream *stream, struct output *plain, struct stage_io *io
 
 /* When all is sealed that should be: the last words of every stage. */
 void stream_end(struct stream *stream, struct stage_io *io);
+
+/* Whether a handshake is under way that is worth waiting for its turn. */
+bool stream_is_costly(const struct stream *stream);
+
+/* Whether a stage of it could tell the peer's names at all, and does know a certificate. */
+bool stream_knows_names(const struct stream *stream);
+bool stream_has_certificate(const struct stream *stream);
+
+/* As of a stage; -ENOENT as well where none could know. */
+int stream_find_name(const struct stream *stream, enum stage_name which, char **name_out);
 
 /* What is to be written to the socket. */
 static inline struct output *stream_wire(const struct stream *stream)

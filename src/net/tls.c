@@ -1,13 +1,15 @@
 #include "net/tls.h"
 
 #include "base/memory.h"
+#include "net/certificate.h"
+#include "net/tls_context.h"
 
 #include <openssl/bio.h>
 #include <openssl/conf.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 /*
@@ -21,6 +23,7 @@
 /* Owner: main. */
 struct tls_library {
     BIO_METHOD *method;
+    int keylog_fd; /* -1: none */
     unsigned worker_len;
     OSSL_LIB_CTX *contexts[];
 };
@@ -30,7 +33,7 @@ struct tls_source {
     struct stage_source source;
     const BIO_METHOD *method;
     unsigned worker_len;
-    SSL_CTX *contexts[]; /* one for each worker */
+    struct tls_context contexts[]; /* one for each worker, and the worker's */
 };
 
 /* Owner: its stream. */
@@ -42,12 +45,12 @@ struct tls_stage {
     struct stage_io *io; /* in a call */
 };
 
-/* Memory */
+/* Memory: in parentheses, since base/failpoint.h means others. */
 
 static void *count_alloc(size_t size, const char *file, int line)
 {
     bool was_exempt = memory_exempt(true);
-    void *memory = size > 0 ? memory_alloc(size) : NULL;
+    void *memory = size > 0 ? (memory_alloc)(size) : NULL;
 
     (void)file;
     (void)line;
@@ -58,7 +61,7 @@ static void *count_alloc(size_t size, const char *file, int line)
 static void *count_resize(void *memory, size_t size, const char *file, int line)
 {
     bool was_exempt = memory_exempt(true);
-    void *resized = memory_resize(memory, size);
+    void *resized = (memory_resize)(memory, size);
 
     (void)file;
     (void)line;
@@ -138,22 +141,44 @@ static void begin_call(struct tls_stage *tls, struct slice in, struct stage_io *
     tls->io = io;
 }
 
+/* Our one callback of a handshake, that for tickets, fails for nothing else. */
+static bool is_for_want_of_memory(unsigned long code)
+{
+    return ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE ||
+           (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CALLBACK_FAILED);
+}
+
 /* What OpenSSL made of the last call that brought nothing. */
 static enum stage_verdict judge(const struct tls_stage *tls, int result, struct stage_io *io)
 {
+    unsigned long code = ERR_peek_error();
+
     switch (SSL_get_error(tls->ssl, result)) {
     case SSL_ERROR_WANT_READ: return STAGE_OK;
     case SSL_ERROR_ZERO_RETURN: return STAGE_END;
     default: break;
     }
-    io->text = ERR_reason_error_string(ERR_peek_error());
-    if (!io->text) {
+    if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+        ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+        io->text = X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl));
+    } else {
+        io->text = ERR_reason_error_string(code);
+    }
+    if (!io->text || is_for_want_of_memory(code)) {
         io->text = "out of memory";
+    } else {
+        ERR_error_string_n(code, io->detail, sizeof(io->detail));
     }
     return STAGE_FAILED;
 }
 
-static enum stage_verdict tls_open(struct stage *stage, struct slice *bytes, struct stage_io *io)
+static void note_ready(struct tls_stage *tls, struct stage_io *io)
+{
+    tls->is_ready = true;
+    io->news = SSL_session_reused(tls->ssl) ? STAGE_NEWS_RESUMED : STAGE_NEWS_READY;
+}
+
+static enum stage_verdict tls_unseal(struct stage *stage, struct slice *bytes, struct stage_io *io)
 {
     struct tls_stage *tls = tls_of(stage);
     size_t size = 0;
@@ -163,7 +188,9 @@ static enum stage_verdict tls_open(struct stage *stage, struct slice *bytes, str
     begin_call(tls, *bytes, io);
     if (!tls->is_ready) {
         result = SSL_accept(tls->ssl);
-        tls->is_ready = result == 1;
+        if (result == 1) {
+            note_ready(tls, io);
+        }
     }
     while (result > 0) {
         assert(size < STREAM_PLAIN_CAP);
@@ -237,12 +264,40 @@ static void tls_free(struct stage *stage)
     memory_free(tls);
 }
 
+static bool tls_has_certificate(const struct stage *stage)
+{
+    const SSL *ssl = tls_of(stage)->ssl;
+
+    return SSL_get0_peer_certificate(ssl) && SSL_get_verify_result(ssl) == X509_V_OK;
+}
+
+static int tls_find_name(const struct stage *stage, enum stage_name which, char **name_out)
+{
+    const X509 *certificate = SSL_get0_peer_certificate(tls_of(stage)->ssl);
+
+    if (!tls_has_certificate(stage)) {
+        return -ENOENT;
+    }
+    return which == STAGE_COMMON_NAME ? certificate_common_name(certificate, name_out)
+                                      : certificate_subject_of(certificate, name_out);
+}
+
+uint64_t tls_now_ms(const SSL *ssl)
+{
+    const struct tls_stage *tls = SSL_get_app_data(ssl);
+
+    return tls->io->now_ms;
+}
+
 static const struct stage_ops stage_ops = {
     .name = "TLS",
-    .unseal = tls_open,
+    .is_costly = true,
+    .unseal = tls_unseal,
     .seal = tls_seal,
     .is_ready = tls_is_ready,
     .end = tls_end,
+    .has_certificate = tls_has_certificate,
+    .find_name = tls_find_name,
     .free = tls_free,
 };
 
@@ -264,7 +319,7 @@ static int make_stage(struct stage_source *source, unsigned worker, struct stage
         return -ENOMEM;
     }
     tls->stage.ops = &stage_ops;
-    tls->ssl = SSL_new(tls_source->contexts[worker]);
+    tls->ssl = SSL_new(tls_source->contexts[worker].ssl);
     bio = tls->ssl ? BIO_new(tls_source->method) : NULL;
     if (!bio) {
         tls_free(&tls->stage);
@@ -274,6 +329,7 @@ static int make_stage(struct stage_source *source, unsigned worker, struct stage
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_accept_state(tls->ssl);
+    SSL_set_app_data(tls->ssl, tls);
     *stage_out = &tls->stage;
     return 0;
 }
@@ -283,7 +339,7 @@ static void free_source(struct stage_source *source)
     struct tls_source *tls_source = source_of(source);
 
     for (unsigned i = 0; i < tls_source->worker_len; i++) {
-        SSL_CTX_free(tls_source->contexts[i]);
+        tls_context_deinit(&tls_source->contexts[i]);
     }
     memory_free(tls_source);
 }
@@ -293,96 +349,47 @@ static const struct stage_source_ops source_ops = {
     .free = free_source,
 };
 
-static PRINTF_LIKE(3, 4) int fail(struct tls_error *error, const char *option, const char *format,
-                                  ...)
-{
-    const char *reason = ERR_reason_error_string(ERR_peek_error());
-    va_list arguments;
-    size_t len;
-
-    error->option = option;
-    va_start(arguments, format);
-    vsnprintf(error->text, sizeof(error->text), format, arguments);
-    va_end(arguments);
-    len = strlen(error->text);
-    if (reason) {
-        snprintf(error->text + len, sizeof(error->text) - len, " (%s)", reason);
-    }
-    return TLS_WRONG;
-}
-
-/* Nobody is there to type one. */
-static int no_password(char *room, int size, int is_writing, void *context)
-{
-    (void)room;
-    (void)size;
-    (void)is_writing;
-    (void)context;
-    return -1;
-}
-
-static void set_rules(SSL_CTX *context)
-{
-    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                  SSL_MODE_ENABLE_PARTIAL_WRITE);
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                     SSL_OP_CIPHER_SERVER_PREFERENCE);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_default_passwd_cb(context, no_password);
-}
-
-static int load_certificate(SSL_CTX *context, const struct settings_tls *settings,
-                            struct tls_error *error)
-{
-    if (SSL_CTX_use_certificate_chain_file(context, settings->certfile) != 1) {
-        return fail(error, "certfile", "Unable to load server certificate \"%s\". Check certfile.",
-                    settings->certfile);
-    }
-    if (SSL_CTX_use_PrivateKey_file(context, settings->keyfile, SSL_FILETYPE_PEM) != 1) {
-        return fail(error, "keyfile", "Unable to load server key file \"%s\". Check keyfile.",
-                    settings->keyfile);
-    }
-    if (SSL_CTX_check_private_key(context) != 1) {
-        return fail(error, "keyfile", "Server certificate/key are inconsistent: \"%s\".",
-                    settings->keyfile);
-    }
-    return TLS_OK;
-}
-
-static int make_context(const struct tls_library *library, unsigned worker,
-                        const struct settings_tls *settings, struct tls_error *error,
-                        SSL_CTX **context_out)
-{
-    SSL_CTX *context = SSL_CTX_new_ex(library->contexts[worker], NULL, TLS_server_method());
-
-    *context_out = context;
-    if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION)) {
-        return -ENOMEM;
-    }
-    set_rules(context);
-    return load_certificate(context, settings, error);
-}
-
 bool tls_is_wanted(const struct listener_settings *settings)
 {
     return settings->tls.certfile || settings->tls.keyfile;
 }
 
-static int check_files(const struct settings_tls *settings, struct tls_error *error)
+/* Any worker's tickets are taken by all, and none that another source gave out. */
+static int draw_seed(OSSL_LIB_CTX *library, uint64_t now_ms, struct tls_ticket_seed *seed_out)
 {
-    if (!settings->keyfile) {
-        return fail(error, "certfile", "certfile needs keyfile.");
+    seed_out->made_ms = now_ms;
+    return RAND_bytes_ex(library, seed_out->name, sizeof(seed_out->name), 0) == 1 &&
+                   RAND_priv_bytes_ex(library, seed_out->secret, sizeof(seed_out->secret), 0) == 1
+               ? 0
+               : -ENOMEM;
+}
+
+static int make_contexts(const struct tls_library *library,
+                         const struct listener_settings *settings, struct tls_source *source,
+                         uint64_t now_ms, struct tls_error *error)
+{
+    struct tls_ticket_seed seed;
+    int r = draw_seed(library->contexts[0], now_ms, &seed);
+
+    for (unsigned i = 0; i < library->worker_len && r == 0; i++) {
+        struct tls_context *context = &source->contexts[i];
+
+        source->worker_len++;
+        context->keylog_fd = library->keylog_fd;
+        r = tls_context_init(context, library->contexts[i], &settings->tls, &settings->certificates,
+                             error);
+        if (r == TLS_OK) {
+            r = tls_tickets_init(context, library->contexts[i], &seed);
+        }
     }
-    if (!settings->certfile) {
-        return fail(error, "keyfile", "keyfile needs certfile.");
-    }
-    return TLS_OK;
+    OPENSSL_cleanse(&seed, sizeof(seed));
+    return r;
 }
 
 int tls_source_new(struct tls_library *library, const struct listener_settings *settings,
-                   struct tls_error *error, struct stage_source **source_out)
+                   uint64_t now_ms, struct tls_error *error, struct stage_source **source_out)
 {
-    size_t size = library->worker_len * sizeof(SSL_CTX *);
+    size_t size = library->worker_len * sizeof(struct tls_context);
     struct tls_source *source = memory_alloc_zero(1, sizeof(*source) + size);
     int r;
 
@@ -392,12 +399,7 @@ int tls_source_new(struct tls_library *library, const struct listener_settings *
     source->source.ops = &source_ops;
     atomic_init(&source->source.refs, 1);
     source->method = library->method;
-    source->worker_len = library->worker_len;
-    ERR_clear_error();
-    r = check_files(&settings->tls, error);
-    for (unsigned i = 0; i < library->worker_len && r == 0; i++) {
-        r = make_context(library, i, &settings->tls, error, &source->contexts[i]);
-    }
+    r = make_contexts(library, settings, source, now_ms, error);
     if (r != 0) {
         stage_source_unref(&source->source);
         return r;
@@ -418,17 +420,22 @@ static bool load_rules(OSSL_LIB_CTX *context)
     return is_good;
 }
 
-int tls_library_new(unsigned worker_len, struct tls_library **library_out)
+void tls_count_memory(void)
 {
-    CLEANUP(tls_library_free) struct tls_library *library = NULL;
-
-    /* Only before OpenSSL has taken any itself. */
     CRYPTO_set_mem_functions(count_alloc, count_resize, count_free);
-    library = memory_alloc_zero(1, sizeof(*library) + worker_len * sizeof(library->contexts[0]));
+}
+
+int tls_library_new(unsigned worker_len, int keylog_fd, struct tls_library **library_out)
+{
+    CLEANUP(tls_library_free)
+    struct tls_library *library =
+        memory_alloc_zero(1, sizeof(*library) + worker_len * sizeof(library->contexts[0]));
+
     if (!library) {
         return -ENOMEM;
     }
     library->worker_len = worker_len;
+    library->keylog_fd = keylog_fd;
     library->method = make_method();
     if (!library->method) {
         return -ENOMEM;

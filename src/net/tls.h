@@ -13,8 +13,13 @@
 
 struct tls_library;
 
-/* One for the process, before there are listeners. -errno. */
-int tls_library_new(unsigned worker_len, struct tls_library **library_out) MUST_CHECK;
+/* Has OpenSSL's memory counted with ours: before anything else of it is called. */
+void tls_count_memory(void);
+
+/* One for the process, before there are listeners. `keylog_fd` stays the caller's; -1: the keys of
+ * connections are nobody else's. -errno. */
+int tls_library_new(unsigned worker_len, int keylog_fd,
+                    struct tls_library **library_out) MUST_CHECK;
 
 /* After all that was made with it. */
 struct tls_library *tls_library_free(struct tls_library *library);
@@ -33,8 +38,10 @@ struct tls_error {
 /* Whether a listener with these settings speaks TLS. */
 bool tls_is_wanted(const struct listener_settings *settings);
 
-/* Loads what the settings name. The verdict, with `error`; -errno. Main. */
+/* Loads what the settings name, at this time of the loop's clock. The verdict, with `error`;
+ * -errno. Main. */
 int tls_source_new(struct tls_library *library, const struct listener_settings *settings,
-                   struct tls_error *error, struct stage_source **source_out) MUST_CHECK;
+                   uint64_t now_ms, struct tls_error *error,
+                   struct stage_source **source_out) MUST_CHECK;
 
 DEFINE_CLEANUP(struct tls_library *, tls_library_free)

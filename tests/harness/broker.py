@@ -5,14 +5,18 @@ A configuration is text with places: {port}, {port2}, ... are free ports, {dir} 
 broker. `workers N` is added when a scenario asks for it (and the broker knows the option).
 """
 
+import atexit
 import contextlib
+import functools
 import itertools
 import os
 import pathlib
 import re
 import signal
+import tempfile
 
 from . import ports, wire
+from .certificates import Authority
 from .client import Client
 from .process import Process, wait_until
 
@@ -26,10 +30,26 @@ def binary(kind):
     return os.environ.get("NIGHTJAR", str(ROOT / "build/src/nightjar"))
 
 
+@functools.cache
+def server_folder():
+    """Where a server's certificate is, for all brokers of this process: see Authority."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    os.chmod(folder.name, 0o755)
+    authority = Authority(folder.name)
+    authority.server()
+    for key in authority.folder.glob("*.key"):
+        key.chmod(0o644)  # there are brokers that serve as nobody
+    return folder.name
+
+
 class Places(dict):
-    """Makes up what a configuration text asks for."""
+    """Makes up what a configuration text asks for: ports, and {tls}, a folder with a certificate."""
 
     def __missing__(self, name):
+        if name == "tls":
+            self[name] = server_folder()
+            return self[name]
         assert name.startswith("port"), f"no place {{{name}}} in a configuration"
         self[name] = ports.take()
         return self[name]

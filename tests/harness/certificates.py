@@ -44,28 +44,49 @@ class Authority:
         self._sign(self.pair, f"/CN={name}", "ca", "-key", self.pair.key)
         self.cert = self.pair.cert
 
+    @classmethod
+    def at(cls, folder, name="ca"):
+        """One that was made there before."""
+        made = cls.__new__(cls)
+        made.folder, made.pair = pathlib.Path(folder), Pair(pathlib.Path(folder), name)
+        made.cert = made.pair.cert
+        return made
+
     def _new(self, name):
         pair = Pair(self.folder, name)
         openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
                 "-out", pair.key)
         return pair
 
-    def _sign(self, pair, subject, kind, *by):
+    def _sign(self, pair, subject, kind, *by, days=2):
         request = self.folder / "request"
         extensions = self.folder / "extensions"
         extensions.write_text(EXTENSIONS[kind])
         openssl("req", "-new", "-utf8", "-key", pair.key, "-subj", subject, "-out", request)
-        openssl("x509", "-req", "-in", request, "-out", pair.cert, "-days", 2, "-sha256",
+        openssl("x509", "-req", "-in", request, "-out", pair.cert, "-days", days, "-sha256",
                 "-extfile", extensions, *by)
 
-    def _issue(self, name, subject, kind):
+    def _issue(self, name, subject, kind, **options):
         pair = self._new(name)
         self._sign(pair, subject, kind, "-CA", self.cert, "-CAkey", self.pair.key,
-                   "-CAcreateserial")
+                   "-CAcreateserial", **options)
         return pair.join()
 
     def server(self, name="server"):
         return self._issue(name, f"/CN={name}", "server")
 
-    def client(self, name="client", subject=None):
-        return self._issue(name, subject or f"/CN={name}", "client")
+    def client(self, name="client", subject=None, days=2):
+        """With `days` below 0 it has expired."""
+        return self._issue(name, subject or f"/CN={name}", "client", days=days)
+
+    def revoke(self, *pairs):
+        """A list of these, which is good until tomorrow."""
+        rules, index = self.folder / "ca.conf", self.folder / "index.txt"
+        index.touch()
+        rules.write_text("[ca]\ndefault_ca = this\n[this]\ndefault_md = sha256\n"
+                         f"database = {index}\ndefault_crl_days = 1\n")
+        by = ["-config", rules, "-cert", self.cert, "-keyfile", self.pair.key]
+        for each in pairs:
+            openssl("ca", *by, "-revoke", each.cert)
+        openssl("ca", *by, "-gencrl", "-out", self.folder / "revoked.pem")
+        return self.folder / "revoked.pem"

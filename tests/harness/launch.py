@@ -67,6 +67,8 @@ listener {port3} localhost
 mount_point x/
 password_file {dir}/passwords
 acl_file {dir}/rules
+certfile {tls}/server.crt
+keyfile {tls}/server.key
 allow_anonymous true
 pid_file {dir}/pid
 log_dest stderr

@@ -30,6 +30,10 @@ allow_anonymous true
 socket_domain ipv4
 bind_interface lo
 mount_point %(name)s/
+listener {port5} 127.0.0.1
+allow_anonymous true
+certfile {tls}/server.crt
+keyfile {tls}/server.key
 listener 0 FOLDER/%(name)s-socket
 allow_anonymous true
 log_dest stderr

@@ -11,7 +11,8 @@ import resource
 import signal
 import tempfile
 
-from . import proxy, users, wire
+from . import proxy, tls, users, wire
+from .broker import server_folder
 from .certificates import Authority
 
 # Every kind of listener and destination; what is grown early is small.
@@ -32,6 +33,13 @@ listener {port3} 127.0.0.1
 allow_anonymous true
 mount_point {dir}/mounted/
 defer_accept true
+listener {port6} 127.0.0.1
+allow_anonymous true
+certfile {tls}/server.crt
+keyfile {tls}/server.key
+cafile {tls}/ca.crt
+use_identity_as_username true
+require_certificate true
 listener 0 {dir}/s
 allow_anonymous true
 listener {port7} 127.0.0.1
@@ -336,6 +344,33 @@ def vouched_for(bench):
                       before=proxy.client("198.51.100.7", 999, facts))
 
 
+@functools.cache
+def meter():
+    """A certificate that the brokers' own authority signed, and its key."""
+    folder = server_folder()
+    pair = Authority.at(folder).client("meter")
+    return pair.cert, pair.key
+
+
+def secured(bench):
+    """TLS: whole and resumed handshakes, names, moves, and more than is sealed at once."""
+    address = ("127.0.0.1", bench.broker.places["port6"])
+    rules = tls.context(f"{server_folder()}/ca.crt", meter())
+    session = None
+    for n in range(4):
+        topic = bench.name("tls/")
+        peer = bench.open(4 + n % 2, address, bench.name("s"))
+        peer.start_tls(rules, session=session)
+        peer.send(wire.connect(peer.name, peer.version) +
+                  wire.subscribe(1, (topic, 1), version=peer.version))
+        peer.expect("CONNACK", code=0)
+        peer.expect("SUBACK")
+        session = peer.socket.tls.session
+        peer.send(wire.publish(topic, bytes(100_000), 1, 2, version=peer.version))
+        expect_all(peer, "PUBACK", "PUBLISH")
+        peer.socket.say_end()
+
+
 def crowded(bench):
     """No descriptor is left: who comes is closed, and the reserve is filled again."""
     broker = bench.broker
@@ -441,7 +476,8 @@ def merged(bench):
 FILES = {"passwords": users.password("anna") + users.password("argon", "argon2id"),
          "rules": "user anna\ntopic may/#\ntopic login/#\npattern %u/%c\n"}
 
-RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained, filters,
-       groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, vouched_for, mounted, by_path,
+RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased,
+       retained, filters, groups, wide, aliases, take_over, taken_over_with_rest, large, proxied,
+       vouched_for, secured, mounted, by_path,
        queued, survey, published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]

@@ -45,7 +45,7 @@ def test_status(start_broker, line):
 
 
 NOT_YET = [
-    "cafile {dir}/ca.crt", "http_dir {dir}/x", "protocol websockets", "connection bridge",
+    "http_dir {dir}/x", "protocol websockets", "connection bridge",
     "plugin {dir}/x.so",
 ]
 

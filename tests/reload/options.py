@@ -6,7 +6,9 @@ options these are is the table's to say; one without a case here fails.
 
 import json
 import re
+import signal
 import socket
+import ssl
 import subprocess
 import time
 
@@ -14,7 +16,7 @@ import pytest
 
 from harness import proxy, tls, users, wire
 from harness.broker import binary
-from harness.certificates import Authority
+from harness.certificates import Authority, openssl
 from harness.process import wait_until
 
 pytestmark = pytest.mark.nightjar("2.0 reloads less, and not as a whole")
@@ -175,6 +177,7 @@ def add_told(option, text, name, value, before=None):
 add_told("max_inflight_messages", 7, "receive_maximum", 7, 20)
 add_told("max_packet_size", 1000, "maximum_packet_size", 1000, 2000000)
 add_told("max_keepalive", 30, "server_keep_alive", 30)
+add_told("proxy_idle_timeout", 60, "server_keep_alive", 45)
 add_told("max_qos", 1, "maximum_qos", 1)
 add_told("max_topic_alias", 3, "topic_alias_maximum", 3, 10)
 
@@ -318,6 +321,48 @@ def check_payload_format(broker):
     assert client.publish("t", b"\xff", 1, properties=text).reason == 0x10
     yield
     assert client.publish("t", b"\xff", 1, properties=text).reason == 0x99
+
+
+# ---- a drain ----
+
+DRAIN = signal.SIGRTMIN + 1
+
+
+@case("drain_delay 3000\ndrain_time 3000", "drain_delay 0\ndrain_time 3000")
+def drain_delay(broker):
+    """Also of the drain that is under way."""
+    broker.connect("before", 5)
+    broker.signal(DRAIN)
+    broker.expect_line("A drain was asked for: .*")
+    yield
+    broker.expect_line("Draining: 1 clients are sent away over 3000 seconds.")
+    broker.connect("after", 5, code=0x9C)
+
+
+@case("drain_delay 0\ndrain_time 3000", "drain_delay 0\ndrain_time 0")
+def drain_time(broker):
+    client = broker.connect("x", 5)
+    broker.signal(DRAIN)
+    broker.expect_line("Draining: 1 clients are sent away .*")
+    yield
+    client.expect_end(0x9C)
+
+
+@case("drain_delay 0\ndrain_time 0", "drain_delay 0\ndrain_time 0\nserver_reference there")
+def server_reference(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.signal(DRAIN)
+    got = client.expect("DISCONNECT", reason=0x9C)
+    assert got.properties == {"server_reference": "there"}
+
+
+@case("drain_delay 0\ndrain_time 0", "drain_delay 0\ndrain_time 0\nserver_moved true")
+def server_moved(broker):
+    client = broker.connect("x", 5)
+    yield
+    broker.signal(DRAIN)
+    client.expect_end(0x9D)
 
 
 # ---- who may come ----
@@ -845,6 +890,66 @@ def begins_tls(broker):
     before.ping()
     broker.open(5).send(wire.connect("c", 5))
     broker.expect_line(r".* disconnected: TLS: wrong version number\.")
+
+
+def becomes(lines, see, name=None):
+    """A case that goes from no TLS to TLS with these lines, and has `see(broker, Clients)` look."""
+    def run(broker):
+        authority, clients = Authority(broker.folder), Clients(broker.folder / "clients")
+        authority.server()
+        before = broker.connect("a", 5)
+        yield
+        see(lambda pair, version=None: broker.connect("b", 5, tls=tls.context(
+            authority.cert, pair and (pair.cert, pair.key), version)), clients)
+        before.ping()
+    run.__name__ = name or lines.split()[0]
+    case("", PAIR + "\n" + lines)(run)
+
+
+class Clients(Authority):
+    """With a certificate of each kind, and in a folder by its hash."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.good, self.old = self.client("good"), self.client("old", days=-1)
+        self.lost = self.client("lost")
+        self.revoke(self.lost)
+        by_hash = openssl("x509", "-in", self.cert, "-noout", "-hash").decode().strip()
+        (folder / f"{by_hash}.0").write_bytes(self.cert.read_bytes())
+
+
+def only(good, *others):
+    def see(connect, clients):
+        connect(getattr(clients, good)).ping()
+        for each in others:
+            with pytest.raises((ssl.SSLError, AssertionError)):
+                connect(each and getattr(clients, each))
+    return see
+
+
+def with_cipher(version, name):
+    def see(connect, clients):
+        assert connect(None, version).socket.tls.cipher()[0] == name
+    return see
+
+
+def not_1_2(connect, clients):
+    connect(None, ssl.TLSVersion.TLSv1_3)
+    with pytest.raises(ssl.SSLError):
+        connect(None, ssl.TLSVersion.TLSv1_2)
+
+
+REQUIRED = "\ncafile {dir}/clients/ca.crt\nrequire_certificate true"
+
+becomes("cafile {dir}/clients/ca.crt\nrequire_certificate true", only("good", None))
+becomes("capath {dir}/clients\nrequire_certificate true", only("good", None))
+becomes("crlfile {dir}/clients/revoked.pem" + REQUIRED, only("good", "lost"))
+becomes("disable_client_cert_date_checks true" + REQUIRED, only("old", None))
+becomes("ciphers ECDHE-ECDSA-CHACHA20-POLY1305",
+        with_cipher(ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-CHACHA20-POLY1305"))
+becomes("ciphers_tls1.3 TLS_AES_128_GCM_SHA256",
+        with_cipher(ssl.TLSVersion.TLSv1_3, "TLS_AES_128_GCM_SHA256"))
+becomes("tls_version tlsv1.3", not_1_2)
 
 
 @case("", PAIR)

@@ -121,6 +121,36 @@ def test_long_walks(start_broker, version, workers):
     assert workers > 1 or count <= 20 * HOSTILE
 
 
+@pytest.mark.laborious
+def test_one_long_search(start_broker, version, workers):
+    """
+    A single message that 65,536 filters match or nearly match: who asks for an answer has it before
+    the message is at its subscriber. Where it was one search, the bystander waited for its end.
+    """
+    broker = start_broker(DEFAULT)
+    bystander, hostile = others(broker, version)
+    filters = ["/".join(each) for each in itertools.product("a+", repeat=16)]
+    for at in range(0, len(filters), 2048):
+        hostile[0].subscribe(*(each + "/none" for each in filters[at:at + 2048]))
+    topic = "/".join("a" * 16)
+    bystander.subscribe(topic + "/#")
+    with stopped(broker):
+        hostile[1].send(wire.publish(topic, b"x", 1, 1, version=version))
+        bystander.send(wire.pingreq())
+        begun = time.monotonic()
+    first = bystander.expect_any()
+    print(f"answered after {(time.monotonic() - begun) * 1000:.1f} ms")
+    second = bystander.expect_any()
+    print(f"served after {(time.monotonic() - begun) * 1000:.1f} ms")
+    assert {first.kind, second.kind} == {"PINGRESP", "PUBLISH"}
+    assert workers > 1 or first.kind == "PINGRESP"
+    hostile[1].expect("PUBACK", id=1)
+    for each in hostile[1:]:
+        each.publish(topic, "y", qos=1)
+        bystander.expect("PUBLISH", topic=topic, payload=b"y")
+    assert not hostile[0].receive(0)
+
+
 def test_huge_packets(start_broker, version, workers):
     broker = start_broker(DEFAULT)
     bystander, hostile = others(broker, version)

@@ -1,0 +1,45 @@
+#pragma once
+
+/*
+ * Match
+ *
+ * The nodes of the filter tree that a topic matches, as one worker finds them: from its cache, by a
+ * search, or by one that goes on over several iterations. Belongs to its worker.
+ */
+
+#include "core/search.h"
+
+struct shard;
+
+struct match_cache;
+struct match_cache *match_cache_new(void);
+struct match_cache *match_cache_free(struct match_cache *cache);
+
+/*
+ * Visits every node that matches and has subscribers: the answer of the cache, when there is one,
+ * else of a search. Inside one read section; `visit` must not change the tree. False: the search
+ * was cut after `limits.search_steps`, and has not visited all.
+ */
+bool match_nodes(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                 search_visit_fn visit, void *context) MUST_CHECK;
+
+/* The same, and never cut: where it was not a moment ago, or where there is no other way. */
+void match_all_nodes(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                     search_visit_fn visit, void *context);
+
+#define MATCH_CACHE_NODES 4
+
+/* A search over several iterations. Private to core/match.c. Owner: its worker. */
+struct match_search {
+    struct search search;
+    uint64_t wildcard_version; /* as it began */
+    uint32_t version;
+    uint32_t node_len; /* visited so far */
+    uint32_t nodes[MATCH_CACHE_NODES];
+};
+
+void match_search_init(struct shard *shard, struct match_search *search, uint64_t topic_hash);
+
+/* Goes on as far as the budget reaches. False: not through yet. */
+bool match_search_go_on(struct shard *shard, struct match_search *search, struct slice topic,
+                        uint64_t topic_hash, struct search_visitor visitor) MUST_CHECK;
