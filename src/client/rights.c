@@ -18,17 +18,18 @@
 #define CACHE_LEN 8 /* a power of two */
 
 /* Longer topics are not remembered. */
-#define TOPIC_MAX 57
+#define TOPIC_MAX 58
 
 struct decision {
     uint32_t hash;
-    uint8_t rights; /* bits of enum acl_right */
-    uint8_t is_set;
-    uint8_t topic_len;
+    uint8_t rights;    /* bits of enum acl_right */
+    uint8_t topic_len; /* 0: there is none */
     char topic[TOPIC_MAX];
 };
 
 static_assert(sizeof(struct decision) == CACHE_LINE, "one line of the cache for each");
+static_assert((unsigned)PEER_READ == ACL_READ && (unsigned)PEER_WRITE == ACL_WRITE,
+              "the same bits: they are compared for every message");
 
 /* Owner: its session. */
 struct rights {
@@ -95,26 +96,20 @@ static struct decision *place_of(struct rights *rights, const struct message_par
     return rights->decisions ? &rights->decisions[parts->topic_hash % CACHE_LEN] : NULL;
 }
 
-static bool is_of(const struct decision *decision, const struct message_parts *parts)
+static ALWAYS_INLINE bool is_of(const struct decision *decision, const struct message_parts *parts)
 {
-    return decision->hash == parts->topic_hash && decision->is_set &&
-           decision->topic_len == parts->topic.len &&
+    return decision->hash == parts->topic_hash && decision->topic_len == parts->topic.len &&
            memcmp(decision->topic, parts->topic.data, parts->topic.len) == 0;
 }
 
 static unsigned ask(struct rights *rights, const struct message_parts *parts)
 {
+    unsigned bits = acl_rights(access_acl(rights->access), &rights->who, parts->topic);
     struct decision *decision = place_of(rights, parts);
-    unsigned bits;
 
-    if (decision && likely(is_of(decision, parts))) {
-        return decision->rights;
-    }
-    bits = acl_rights(access_acl(rights->access), &rights->who, parts->topic);
     if (decision) {
         *decision = (struct decision){.hash = parts->topic_hash,
                                       .rights = (uint8_t)bits,
-                                      .is_set = true,
                                       .topic_len = (uint8_t)parts->topic.len};
         memcpy(decision->topic, parts->topic.data, parts->topic.len);
     }
@@ -127,23 +122,24 @@ static struct rights *find(unsigned worker, struct session *session, struct acce
 {
     struct rights *rights = session->rights;
 
-    if (unlikely(!rights) && session->client) {
+    if (!rights && session->client) {
         rights = session->rights = rights_new(session->client);
     }
-    if (unlikely(!rights)) {
+    if (!rights) {
         return NULL;
     }
     *access_out = rights->places->accesses[worker];
     if (!access_acl(*access_out)) {
         *access_out = NULL;
-    } else if (unlikely(rights->access != *access_out)) {
+    } else if (rights->access != *access_out) {
         turn(rights, *access_out, session_id(session));
     }
     return rights;
 }
 
-bool rights_may(struct shard *shard, struct session *session, const struct message_parts *parts,
-                enum peer_right right)
+/* What is not remembered. */
+static bool judge(struct shard *shard, struct session *session, const struct message_parts *parts,
+                  enum peer_right right)
 {
     struct access *access;
     struct rights *rights = find(shard->worker, session, &access);
@@ -151,7 +147,23 @@ bool rights_may(struct shard *shard, struct session *session, const struct messa
     if (!rights) {
         return false;
     }
-    return !access || (ask(rights, parts) & (right == PEER_READ ? ACL_READ : ACL_WRITE)) != 0;
+    return !access || (ask(rights, parts) & right) != 0;
+}
+
+bool rights_may(struct shard *shard, struct session *session, const struct message_parts *parts,
+                enum peer_right right)
+{
+    const struct rights *rights = session->rights;
+
+    if (likely(rights && rights->decisions &&
+               rights->access == rights->places->accesses[shard->worker])) {
+        const struct decision *decision = &rights->decisions[parts->topic_hash % CACHE_LEN];
+
+        if (likely(is_of(decision, parts))) {
+            return (decision->rights & right) != 0;
+        }
+    }
+    return judge(shard, session, parts, right);
 }
 
 void rights_ensure(struct client *client)

@@ -32,7 +32,7 @@ enum peer_verdict {
     PEER_DENIED     /* it may not read it any more; core's own */
 };
 
-enum peer_right { PEER_READ, PEER_WRITE };
+enum peer_right { PEER_READ = 1, PEER_WRITE = 2 };
 
 struct peer_ops {
     /* Encodes a PUBLISH into the peer's output. Never closes the peer at once. */
