@@ -5,6 +5,7 @@
  */
 
 #include "access/acl.h"
+
 #include "fuzz.h"
 #include "mqtt/topics.h"
 

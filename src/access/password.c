@@ -1,6 +1,6 @@
 #include "access/password.h"
 
-#include "access/base64.h"
+#include "base/base64.h"
 #include "base/memory.h"
 
 #include <argon2.h>

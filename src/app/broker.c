@@ -78,8 +78,13 @@ static int watch_listener(struct broker *broker, unsigned index)
 
 static int open_listeners(struct broker *broker)
 {
-    int r = listening_open(broker->settings, &broker->listening);
+    struct activation passed = {0};
+    int r = activation_take(&passed);
 
+    if (r == 0) {
+        r = listening_open(broker->settings, &passed, &broker->listening);
+    }
+    activation_deinit(&passed);
     if (r < 0) {
         return r;
     }

@@ -34,8 +34,23 @@ static struct listener_params params_of(const struct settings *settings,
     };
 }
 
+static void say_passed(const struct listener_settings *settings, const struct listener *listener)
+{
+    if (settings->unix_path) {
+        log_line(LOG_INFORMATION, "The service manager has opened the listen socket on path %s.",
+                 settings->unix_path);
+    } else {
+        log_line(LOG_INFORMATION, "The service manager has opened %u listen sockets on port %u.",
+                 listener->len, settings->port);
+    }
+}
+
 static void say_opened(const struct listener_settings *settings, const struct listener *listener)
 {
+    if (listener->is_passed) {
+        say_passed(settings, listener);
+        return;
+    }
     for (unsigned i = 0; i < listener->len; i++) {
         switch (listener->sockets[i].bound.family) {
         case ADDRESS_UNIX:
@@ -52,12 +67,19 @@ static void say_opened(const struct listener_settings *settings, const struct li
     }
 }
 
-static int open_listener(const struct settings *settings, unsigned index, struct listener *listener)
+/* `passed`: NULL at a reload, when they are all taken. */
+static int open_listener(const struct settings *settings, unsigned index,
+                         const struct activation *passed, struct listener *listener)
 {
     struct listener_params params = params_of(settings, &settings->listeners[index]);
     char error[LISTENER_ERROR_CAP];
-    int r = listener_open(&params, listener, error);
+    int r;
 
+    if (passed) {
+        params.passed = passed->sockets;
+        params.passed_len = passed->len;
+    }
+    r = listener_open(&params, listener, error);
     if (r < 0) {
         log_line(LOG_ERROR, "Error: %s", error);
     }
@@ -74,15 +96,19 @@ static int make_room(unsigned len, struct listening *listening)
     return listening->listeners ? 0 : -ENOMEM;
 }
 
-int listening_open(const struct settings *settings, struct listening *listening_out)
+int listening_open(const struct settings *settings, const struct activation *passed,
+                   struct listening *listening_out)
 {
     int r = make_room(settings->listener_len, listening_out);
 
     for (unsigned i = 0; i < listening_out->len && r == 0; i++) {
-        r = open_listener(settings, i, &listening_out->listeners[i]);
+        r = open_listener(settings, i, passed, &listening_out->listeners[i]);
         if (r == 0) {
             say_opened(&settings->listeners[i], &listening_out->listeners[i]);
         }
+    }
+    if (r == 0) {
+        r = activation_check(passed);
     }
     if (r < 0) {
         listening_close(listening_out);
@@ -130,7 +156,7 @@ int listening_prepare(const struct settings *next, const struct changes *changes
 
     for (unsigned i = 0; i < next_out->len && r == 0; i++) {
         if (changes->listeners[i] == CHANGES_NONE) {
-            r = open_listener(next, i, &next_out->listeners[i]);
+            r = open_listener(next, i, NULL, &next_out->listeners[i]);
             explain(&next->listeners[i], now, r);
         }
     }

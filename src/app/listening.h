@@ -8,6 +8,7 @@
  * looks at it any more. Main's.
  */
 
+#include "app/activation.h"
 #include "config/changes.h"
 #include "net/listener.h"
 
@@ -18,8 +19,9 @@ struct listening {
     unsigned len;
 };
 
-/* All listeners of the settings. -errno; it was logged. */
-int listening_open(const struct settings *settings, struct listening *listening_out) MUST_CHECK;
+/* All listeners of the settings; what was passed must all be theirs. -errno; it was logged. */
+int listening_open(const struct settings *settings, const struct activation *passed,
+                   struct listening *listening_out) MUST_CHECK;
 
 /* Those of the next settings that are new. -errno; it was logged, and nothing is open. */
 int listening_prepare(const struct settings *next, const struct changes *changes,

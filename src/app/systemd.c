@@ -30,6 +30,13 @@ void systemd_say(const char *text)
     sd_notifyf(0, "STATUS=%s", text);
 }
 
+int systemd_take_sockets(int *first_out, char ***names_out)
+{
+    *first_out = SD_LISTEN_FDS_START;
+    *names_out = NULL;
+    return sd_listen_fds_with_names(1, names_out);
+}
+
 uint64_t systemd_watchdog_ms(void)
 {
     uint64_t usec;

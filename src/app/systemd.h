@@ -17,6 +17,13 @@ void systemd_notify(enum systemd_state state);
 /* What `systemctl status` shows beside it: one line, without its end. */
 void systemd_say(const char *text);
 
+/*
+ * How many listening sockets the manager has passed to this process: descriptors from `*first_out`
+ * on, which are no longer told to children, and a name for each, both levels to be freed with
+ * free(). -errno.
+ */
+int systemd_take_sockets(int *first_out, char ***names_out) MUST_CHECK;
+
 /* Milliseconds within which the manager wants to be fed, again and again; 0: it does not. */
 uint64_t systemd_watchdog_ms(void);
 

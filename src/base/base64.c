@@ -4,13 +4,15 @@
 
 size_t base64_encode(char *text, struct slice bytes, bool is_padded)
 {
+    unsigned char terminated[BASE64_TEXT_MAX + 1];
     size_t len;
 
     assert(BASE64_LEN(bytes.len) <= BASE64_TEXT_MAX);
-    len = (size_t)EVP_EncodeBlock((unsigned char *)text, bytes.data, (int)bytes.len);
-    while (!is_padded && len > 0 && text[len - 1] == '=') {
+    len = (size_t)EVP_EncodeBlock(terminated, bytes.data, (int)bytes.len);
+    while (!is_padded && len > 0 && terminated[len - 1] == '=') {
         len--;
     }
+    memcpy(text, terminated, len);
     return len;
 }
 
@@ -19,7 +21,7 @@ bool base64_decode(struct slice text, bool is_padded, uint8_t *bytes, size_t cap
 {
     unsigned char padded[BASE64_TEXT_MAX];
     uint8_t decoded[BASE64_TEXT_MAX / 4 * 3];
-    char again[BASE64_TEXT_MAX + 1];
+    char again[BASE64_TEXT_MAX];
     size_t len = text.len;
     size_t size;
     int decoded_len;

@@ -16,8 +16,8 @@
 #define BASE64_TEXT_MAX 1024
 
 /*
- * Writes the text, without a terminator but with room for one behind BASE64_LEN(bytes.len), and
- * answers its length. At most BASE64_TEXT_MAX / 4 * 3 bytes.
+ * Writes the text, without a terminator, and answers its length. At most BASE64_TEXT_MAX / 4 * 3
+ * bytes.
  */
 size_t base64_encode(char *text, struct slice bytes, bool is_padded);
 

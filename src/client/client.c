@@ -353,8 +353,8 @@ void client_on_timer(struct client *client)
     case CLIENT_READY: check_keep_alive(client); break;
     case CLIENT_PROXY:
     case CLIENT_FRESH: check_deadline(client); break;
-    case CLIENT_LOGIN: client_lose(client, "its password was not looked at in time"); break;
     case CLIENT_LEAVING: client_close(client); break;
+    case CLIENT_LOGIN: client_lose(client, "its password was not looked at in time"); break;
     default: break;
     }
 }

@@ -846,7 +846,7 @@ void client_arrive(struct client *client, struct slice rest)
     say_connected(client);
     client->facts->login = NULL;
     session_start(client->hub->shard, client->session);
-    if (login->rest_len || client->is_staged) {
+    if (login->rest_len) {
         client_take(client, slice_of(login->rest, login->rest_len));
     }
     login_free(login);

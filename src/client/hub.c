@@ -213,6 +213,10 @@ static void let_in(struct client *client)
         client_refuse(client, MQTT_NOT_AUTHORIZED);
     } else {
         client_arrive(client, slice_of(NULL, 0));
+        if (client->is_staged && client->state == CLIENT_READY) {
+            /* Its stream may have ended behind what it brought along. */
+            client_check_stream(client);
+        }
     }
 }
 

@@ -20,9 +20,9 @@ struct server {
     _Atomic uint32_t connection_len; /* of all listeners */
     struct door door;
     struct lines *lines;       /* of the log; NULL: not published */
+    _Atomic uint8_t drain;     /* enum drain_state */
     struct verifier *verifier; /* NULL: none */
     bool asks_rights;          /* a listener has, or had, rules for topics */
-    _Atomic uint8_t drain;     /* enum drain_state */
 };
 
 const struct server_budgets server_budgets_default = {

@@ -12,15 +12,15 @@ struct expected {
     const char *packets;
 };
 
-#define LETTERS "pfimrlc"
+#define LETTERS "pflmrvc"
 
 /* clang-format off */
 static const struct expected table[] = {
     {CLIENT_PROXY,   "proxy",   "fc", ""},
-    {CLIENT_FRESH,   "fresh",   "imc", "CONNECT"},
+    {CLIENT_FRESH,   "fresh",   "lmc", "CONNECT"},
     {CLIENT_LOGIN,   "login",   "mc", ""},
     {CLIENT_MOVING,  "moving",  "rc", ""},
-    {CLIENT_READY,   "ready",   "lc",
+    {CLIENT_READY,   "ready",   "vc",
      "PUBLISH PUBACK PUBREC PUBREL PUBCOMP SUBSCRIBE UNSUBSCRIBE PINGREQ DISCONNECT"},
     {CLIENT_LEAVING, "leaving", "c",  ""},
     {CLIENT_CLOSING, "closing", "",   ""},

@@ -215,8 +215,8 @@ struct settings {
     struct settings_log log;
     struct settings_limits limits;
     struct settings_clients clients;
-    struct settings_access access;
     struct settings_drain drain;
+    struct settings_access access;
     bool is_local_only; /* no listener is configured: loopback only, everybody may come in */
     struct listener_settings *listeners;
     unsigned listener_len;

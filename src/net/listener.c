@@ -354,6 +354,136 @@ static int open_unix(const struct attempt *attempt)
     return r;
 }
 
+/* ---- Sockets of others ---- */
+
+static bool listens(int fd)
+{
+    int kind = 0;
+    int is_listening = 0;
+    socklen_t len = sizeof(int);
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &len) == 0 && kind == SOCK_STREAM &&
+           getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &len) == 0 && is_listening;
+}
+
+int listener_inspect(int fd, struct listener_passed *passed_out)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_un path;
+        struct sockaddr_storage storage;
+    } name = {0};
+    socklen_t len = sizeof(name);
+
+    *passed_out = (struct listener_passed){.fd = fd};
+    if (!listens(fd)) {
+        return LISTENER_NOT_LISTENING;
+    }
+    if (getsockname(fd, &name.any, &len) < 0) {
+        return -errno;
+    }
+    passed_out->bound = address_of_sockaddr(&name.any, len);
+    if (passed_out->bound.family == ADDRESS_UNIX) {
+        memcpy(passed_out->path, name.path.sun_path, sizeof(passed_out->path));
+        passed_out->path[sizeof(passed_out->path) - 1] = '\0';
+    }
+    return 0;
+}
+
+static bool is_among(const struct addrinfo *found, const struct address *bound)
+{
+    for (; found; found = found->ai_next) {
+        struct address address = address_of_sockaddr(found->ai_addr, found->ai_addrlen);
+
+        if (address_is_equal(&address, bound)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `found`: the listener's addresses; NULL: any. */
+static bool is_ours(const struct listener_params *params, const struct addrinfo *found,
+                    const struct listener_passed *passed)
+{
+    const struct address *bound = &passed->bound;
+
+    if (passed->is_taken || params->unix_path || bound->family == ADDRESS_UNIX) {
+        return !passed->is_taken && params->unix_path && bound->family == ADDRESS_UNIX &&
+               strcmp(passed->path, params->unix_path) == 0;
+    }
+    if (bound->port != params->port ||
+        (params->family != ADDRESS_NONE && params->family != bound->family)) {
+        return false;
+    }
+    return !found || is_among(found, bound);
+}
+
+/* What a listening socket of our own gets before it is bound, as far as that is not too late. */
+static int adjust(const struct attempt *attempt, int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    bool is_tcp = !attempt->params->unix_path;
+    int r = flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+
+    if (r == 0 && is_tcp) {
+        r = set_options(attempt, fd, AF_UNSPEC);
+    }
+    if (r == 0 && is_tcp) {
+        r = bind_to_interface(attempt, fd);
+    }
+    return r;
+}
+
+static int take(const struct attempt *attempt, struct listener_passed *passed)
+{
+    struct listener *listener = attempt->listener;
+    int r;
+
+    if (listener->len == LISTENER_SOCKET_CAP) {
+        return fail(attempt, -E2BIG, "passed sockets of port %u", attempt->params->port);
+    }
+    r = adjust(attempt, passed->fd);
+    if (r < 0) {
+        return attempt->error[0] ? r : fail(attempt, r, "passed socket");
+    }
+    passed->is_taken = true;
+    listener->is_passed = true;
+    listener->sockets[listener->len++] = (struct listener_socket){passed->fd, passed->bound};
+    return 0;
+}
+
+static int take_found(const struct attempt *attempt, const struct addrinfo *found)
+{
+    const struct listener_params *params = attempt->params;
+    int r = 0;
+
+    for (unsigned i = 0; i < params->passed_len && r == 0; i++) {
+        if (is_ours(params, found, &params->passed[i])) {
+            r = take(attempt, &params->passed[i]);
+        }
+    }
+    return r;
+}
+
+static int take_passed(const struct attempt *attempt)
+{
+    const struct listener_params *params = attempt->params;
+    struct addrinfo *found = NULL;
+    int r = 0;
+
+    if (params->passed_len > 0 && (params->bind_address || params->is_loopback)) {
+        r = resolve(attempt, &found);
+    }
+    if (r == 0) {
+        r = take_found(attempt, found);
+    }
+    if (found) {
+        freeaddrinfo(found);
+    }
+    return r;
+}
+
 int listener_open(const struct listener_params *params, struct listener *listener_out,
                   char error[LISTENER_ERROR_CAP])
 {
@@ -365,7 +495,10 @@ int listener_open(const struct listener_params *params, struct listener *listene
 
     *listener_out = (struct listener){0};
     error[0] = '\0';
-    r = params->unix_path ? open_unix(&attempt) : open_tcp(&attempt);
+    r = take_passed(&attempt);
+    if (r == 0 && listener_out->len == 0) {
+        r = params->unix_path ? open_unix(&attempt) : open_tcp(&attempt);
+    }
     if (r < 0) {
         listener_close(listener_out);
     }

@@ -49,10 +49,10 @@ class Client:
         """ADDRESS:PORT of our side, as the server's log writes it."""
         return "%s:%d" % self.socket.getsockname()[:2]
 
-    def start_tls(self, rules, name="localhost", session=None):
+    def start_tls(self, rules, name="localhost", session=None, holds_last=False):
         """From here on everything goes through TLS."""
         self.socket = tls.Socket(self.socket, rules, name, session)
-        self.socket.handshake()
+        self.socket.handshake(holds_last)
         return self
 
     # ---- sending ----

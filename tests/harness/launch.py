@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -65,10 +66,10 @@ enable_proxy_protocol 2
 proxy_protocol_trusted 127.0.0.1
 listener {port3} localhost
 mount_point x/
-password_file {dir}/passwords
-acl_file {dir}/rules
 certfile {tls}/server.crt
 keyfile {tls}/server.key
+password_file {dir}/passwords
+acl_file {dir}/rules
 allow_anonymous true
 pid_file {dir}/pid
 log_dest stderr
@@ -90,6 +91,11 @@ SMALL = "listener {port} 127.0.0.1\nallow_anonymous true\n"
 CAPABLE = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
            "--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]
 
+PASSED = "listener {port} 127.0.0.1\nbind_interface lo\nallow_anonymous true\n" \
+         "listener 0 {dir}/passed\n"
+ACTIVATED = [sys.executable, str(pathlib.Path(__file__).with_name("activate.py")),
+             "127.0.0.1:{port}", "{dir}/passed", "--"]
+
 RECIPES = [
     Recipe("all options", PLAIN, files=MORE),
     Recipe("files from before", PLAIN, files={**MORE, **AGAIN}),
@@ -104,6 +110,7 @@ RECIPES = [
     Recipe("by number", SMALL, user="nobody", environment={"PUID": "65534", "PGID": "65534"}),
     Recipe("a number without a name", SMALL, user="nobody", environment={"PUID": "54321"}),
     Recipe("with a capability", SMALL, user="nobody", prefix=CAPABLE),
+    Recipe("with passed sockets", PASSED, prefix=ACTIVATED),
     Recipe("with clients", PLAIN, files=MORE, visit=visit),
 ]
 
@@ -157,7 +164,8 @@ class Launch:
 
     def start(self):
         self.prepare()
-        command = [*self.recipe.prefix, binary("nightjar"), *self.recipe.arguments]
+        prefix = [each.format_map(self.places) for each in self.recipe.prefix]
+        command = [*prefix, binary("nightjar"), *self.recipe.arguments]
         if self.config is not None:
             command += ["-c", str(self.folder / "broker.conf")]
         environment = {**os.environ, **self.points.environment, **self.recipe.environment}

@@ -33,7 +33,7 @@ listener {port3} 127.0.0.1
 allow_anonymous true
 mount_point {dir}/mounted/
 defer_accept true
-listener {port6} 127.0.0.1
+listener {port8} 127.0.0.1
 allow_anonymous true
 certfile {tls}/server.crt
 keyfile {tls}/server.key
@@ -354,7 +354,7 @@ def meter():
 
 def secured(bench):
     """TLS: whole and resumed handshakes, names, moves, and more than is sealed at once."""
-    address = ("127.0.0.1", bench.broker.places["port6"])
+    address = ("127.0.0.1", bench.broker.places["port8"])
     rules = tls.context(f"{server_folder()}/ca.crt", meter())
     session = None
     for n in range(4):
@@ -476,8 +476,8 @@ def merged(bench):
 FILES = {"passwords": users.password("anna") + users.password("argon", "argon2id"),
          "rules": "user anna\ntopic may/#\ntopic login/#\npattern %u/%c\n"}
 
-RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased,
-       retained, filters, groups, wide, aliases, take_over, taken_over_with_rest, large, proxied,
-       vouched_for, secured, mounted, by_path,
+RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained,
+       filters, groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, vouched_for,
+       secured, mounted, by_path,
        queued, survey, published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]

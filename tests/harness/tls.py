@@ -32,7 +32,8 @@ class Socket:
         self.tls = rules.wrap_bio(self.incoming, self.outgoing, server_hostname=name,
                                   session=session)
 
-    def handshake(self):
+    def handshake(self, holds_last=False):
+        """With `holds_last` our last flight goes only with what is sent next."""
         while True:
             try:
                 self.tls.do_handshake()
@@ -43,7 +44,8 @@ class Socket:
             except ssl.SSLError:
                 self.flush()
                 raise
-        self.flush()
+        if not holds_last:
+            self.flush()
 
     def fill(self):
         data = self.below.recv(1 << 16)
@@ -67,6 +69,12 @@ class Socket:
         for start in range(0, len(data), size):
             self.below.sendall(data[start:start + size])
             time.sleep(delay)
+
+    def send_cut(self, data, at, delay=0.0):
+        """Records and all, in two pieces."""
+        self.below.sendall(data[:at])
+        time.sleep(delay)
+        self.below.sendall(data[at:])
 
     def recv_to_the_end(self):
         """All that comes until the other side says that nothing more does; fails where it goes

@@ -37,6 +37,15 @@ def test_it_can_be_read(tmp_path):
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
+def test_the_sockets_can_be_read(tmp_path):
+    (tmp_path / "nightjar.service").write_text(
+        UNIT.read_text().replace("/usr/sbin/nightjar", binary("nightjar")))
+    unit = tmp_path / "nightjar.socket"
+    unit.write_text(UNIT.with_suffix(".socket").read_text())
+    done = analyze("verify", "--man=no", str(unit))
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
 def allowed_calls():
     """What SystemCallFilter= of the unit comes to."""
     calls = set()
