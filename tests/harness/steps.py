@@ -43,7 +43,7 @@ use_identity_as_username true
 require_certificate true
 listener 0 {dir}/s
 allow_anonymous true
-listener {port6} 127.0.0.1
+listener {port7} 127.0.0.1
 listener_password_file {dir}/passwords
 listener_acl_file {dir}/rules
 max_topic_alias_broker 20
@@ -60,6 +60,8 @@ http_dir {dir}
 max_inflight_messages 0
 max_connections_per_address 1000
 connect_rate_per_address 60000
+max_failed_logins_per_address 1000
+check_retain_source true
 log_dest stderr
 log_dest file {dir}/file.log
 log_dest topic
@@ -130,7 +132,7 @@ def moved_with_rest(bench):
 
 def login(bench):
     """Passwords that are looked at, right and wrong, with what is behind CONNECT."""
-    address = ("127.0.0.1", bench.broker.places["port6"])
+    address = ("127.0.0.1", bench.broker.places["port7"])
     for _ in range(3):
         topic = bench.name("login/")
         peer = bench.connect(address=address, username="anna", password="anna-secret",
@@ -140,11 +142,12 @@ def login(bench):
         peer.foreseen = {5}
         peer.send(wire.connect(peer.name, 4, username="anna", password="wrong"))
         assert peer.expect("CONNACK").code != 0
+    bench.connect(address=address, username="argon", password="argon-secret")
 
 
 def ruled(bench):
     """Rules: what is allowed, what is not, for who is there and who is away."""
-    address = ("127.0.0.1", bench.broker.places["port6"])
+    address = ("127.0.0.1", bench.broker.places["port7"])
     anna = {"address": address, "username": "anna", "password": "anna-secret"}
     name, topic = bench.name("away-"), bench.name("may/")
     lasting = {"clean": False, "properties": {"session_expiry_interval": 300}, **anna}
