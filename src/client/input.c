@@ -3,6 +3,7 @@
 #include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/web.h"
 #include "net/proxy.h"
 #include "net/socket.h"
 
@@ -231,7 +232,12 @@ static bool must_put_off(const struct client *client)
     return client->hub->shard->budget == 0 && client->state == CLIENT_READY;
 }
 
-static void put_off(struct client *client, struct slice bytes)
+void client_keep(struct client *client, struct slice bytes)
+{
+    keep(client, bytes, 0);
+}
+
+void client_put_off(struct client *client, struct slice bytes)
 {
     keep(client, bytes, 0);
     if (client->input) {
@@ -248,9 +254,13 @@ void client_take(struct client *client, struct slice bytes)
 {
     struct slice none = slice_of(NULL, 0);
 
+    if (unlikely(client->is_web)) {
+        web_take(client, bytes);
+        bytes.len = 0;
+    }
     while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes, none)) {
         if (unlikely(must_put_off(client)) && bytes.len > 0) {
-            put_off(client, bytes);
+            client_put_off(client, bytes);
             break;
         }
     }
@@ -275,6 +285,10 @@ static bool check_read(struct client *client, ssize_t size)
         return true;
     }
     if (size == -EAGAIN || size == -EINTR) {
+        return false;
+    }
+    if (client->is_web && client->state == CLIENT_FRESH && size == 0) {
+        web_on_end(client);
         return false;
     }
     if (client->state == CLIENT_PROXY && (size == 0 || size == -ECONNRESET) &&
