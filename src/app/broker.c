@@ -182,9 +182,9 @@ static int load_certificates(struct broker *broker, const struct command_line *l
         return r;
     }
     broker->certificates.worker_len = broker->worker_len;
-    return say_failed(
-        "load certificates",
-        certificates_load(&broker->certificates, broker->settings, &report, sources_out));
+    return say_failed("load certificates",
+                      certificates_load(&broker->certificates, broker->settings, &broker->access,
+                                        &report, sources_out));
 }
 
 static int open_server(struct broker *broker, const struct command_line *line)

@@ -1,5 +1,7 @@
 #include "app/certificates.h"
 
+#include "access/access.h"
+#include "access/psk.h"
 #include "base/memory.h"
 #include "config/options.h"
 #include "loop/clock.h"
@@ -9,9 +11,20 @@
 #include <string.h>
 #include <unistd.h>
 
-static int load(struct certificates *certificates, const struct listener_settings *listener,
-                const struct report *report, struct stage_source **source_out)
+static bool find_key(const void *context, struct slice identity, struct slice *key_out)
 {
+    return psk_find(context, identity, key_out);
+}
+
+static int load(struct certificates *certificates, const struct listener_settings *listener,
+                const struct access *access, const struct report *report,
+                struct stage_source **source_out)
+{
+    const struct tls_params params = {
+        .settings = listener,
+        .keys = {find_key, access ? access_psk(access) : NULL},
+        .now_ms = clock_now_ms(),
+    };
     struct tls_error error = {.option = "certfile"};
     int r = 0;
 
@@ -23,7 +36,7 @@ static int load(struct certificates *certificates, const struct listener_setting
                             &certificates->library);
     }
     if (r == 0) {
-        r = tls_source_new(certificates->library, listener, clock_now_ms(), &error, source_out);
+        r = tls_source_new(certificates->library, &params, &error, source_out);
     }
     if (r == TLS_WRONG) {
         report_error(report, option_place(listener->places, error.option), "%s", error.text);
@@ -33,7 +46,8 @@ static int load(struct certificates *certificates, const struct listener_setting
 }
 
 int certificates_load(struct certificates *certificates, const struct settings *settings,
-                      const struct report *report, struct stage_source ***sources_out)
+                      const struct access_set *access, const struct report *report,
+                      struct stage_source ***sources_out)
 {
     unsigned len = settings->listener_len;
     struct stage_source **sources = memory_alloc_zero(MAX(len, 1u), sizeof(struct stage_source *));
@@ -44,7 +58,8 @@ int certificates_load(struct certificates *certificates, const struct settings *
     }
     /* All that is wrong is told at once. */
     for (unsigned i = 0; i < len && verdict >= 0; i++) {
-        int r = load(certificates, &settings->listeners[i], report, &sources[i]);
+        int r =
+            load(certificates, &settings->listeners[i], access->accesses[i], report, &sources[i]);
 
         verdict = r != CERTIFICATES_OK ? r : verdict;
     }
@@ -90,14 +105,15 @@ void certificates_deinit(struct certificates *certificates)
     }
 }
 
-int certificates_check(const struct settings *settings, const struct report *report)
+int certificates_check(const struct settings *settings, const struct access_set *access,
+                       const struct report *report)
 {
     struct certificates certificates = CERTIFICATES_NONE;
     struct stage_source **sources = NULL;
     int r;
 
     certificates.worker_len = 1;
-    r = certificates_load(&certificates, settings, report, &sources);
+    r = certificates_load(&certificates, settings, access, report, &sources);
 
     certificates_unload(sources, settings->listener_len);
     certificates_deinit(&certificates);

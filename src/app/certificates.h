@@ -11,6 +11,7 @@
 #include "config/settings.h"
 #include "net/stream.h"
 
+struct access_set;
 struct tls_library;
 
 /* Owner: main. Begins with CERTIFICATES_NONE. */
@@ -25,11 +26,13 @@ struct certificates {
 enum certificates_verdict { CERTIFICATES_OK, CERTIFICATES_WRONG };
 
 /*
- * One for each listener of the settings, NULL where it has no TLS. The verdict, when it was
+ * One for each listener of the settings, NULL where it has no TLS; what there is of pre-shared keys
+ * is in the listeners' access, which lives as long as they. The verdict, when it was
  * reported; -errno, when it was not.
  */
 int certificates_load(struct certificates *certificates, const struct settings *settings,
-                      const struct report *report, struct stage_source ***sources_out) MUST_CHECK;
+                      const struct access_set *access, const struct report *report,
+                      struct stage_source ***sources_out) MUST_CHECK;
 
 /*
  * Opens the file that all keys are appended to, as the programs that look at what goes over the
@@ -44,4 +47,5 @@ void certificates_unload(struct stage_source **sources, unsigned len);
 void certificates_deinit(struct certificates *certificates);
 
 /* Whether all could be loaded: for a look at a configuration that nobody serves with. */
-int certificates_check(const struct settings *settings, const struct report *report) MUST_CHECK;
+int certificates_check(const struct settings *settings, const struct access_set *access,
+                       const struct report *report) MUST_CHECK;

@@ -155,14 +155,15 @@ static int read_all(const struct config_request *request, struct settings **sett
 }
 
 /* And what only a start would find out. */
-static int check(const struct settings *settings, const struct report *report)
+static int check(const struct settings *settings, const struct access_set *access,
+                 const struct report *report)
 {
     int r;
 
     if (check_settings(settings, report) != CHECK_OK) {
         return EXIT_CONFIG;
     }
-    r = certificates_check(settings, report);
+    r = certificates_check(settings, access, report);
     if (r != CERTIFICATES_OK) {
         if (r < 0) {
             log_line(LOG_ERROR, "Error: Unable to load certificates: %s.", strerror(-r));
@@ -192,7 +193,7 @@ static int run(const struct command_line *line)
         }
         return r < 0 ? EXIT_START : EXIT_CONFIG;
     }
-    r = line->command == COMMAND_TEST_CONFIG ? check(settings, &request.report)
+    r = line->command == COMMAND_TEST_CONFIG ? check(settings, &access, &request.report)
                                              : go_on(line, &settings, &access);
     access_set_deinit(&access);
     return r;

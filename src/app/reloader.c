@@ -119,8 +119,8 @@ static int load_certificates(const struct reloader *reloader, struct attempt *at
 {
     struct report report = {.on_line = say};
 
-    return say_failed(
-        certificates_load(reloader->params.certificates, attempt->next, &report, &attempt->tls));
+    return say_failed(certificates_load(reloader->params.certificates, attempt->next,
+                                        &attempt->access, &report, &attempt->tls));
 }
 
 static unsigned count_opened(const struct attempt *attempt)

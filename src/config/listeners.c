@@ -190,7 +190,9 @@ static void warn_of_http(const struct report *report, const struct listener_draf
 
 static bool has_tls(const struct listener_draft *draft)
 {
-    return draft->settings.tls.certfile || draft->settings.tls.keyfile;
+    const struct settings_tls *tls = &draft->settings.tls;
+
+    return tls->certfile || tls->keyfile || tls->psk_hint;
 }
 
 static void warn_of_tls(const struct report *report, const struct listener_draft *draft)

@@ -408,7 +408,6 @@ const struct option options[] = {
       .doc = "Whether a subscription is refused that does not lie within what one rule of acl_file lets read; otherwise only the messages are." },
     { "psk_file", TEXT(OPTION_PATH, global, access.psk_file), BUILT(OPTION_LIVE), .replaces = true,
       .per_listener = "listener_psk_file",
-      .missing = "read and checked; no listener speaks TLS by pre-shared keys yet (`psk_hint`)",
       .doc = "The file of identities and pre-shared keys for TLS." },
     { "listener_psk_file", TEXT(OPTION_PATH, listener, psk_file), BUILT(OPTION_LIVE),
       .replaces = true, .is_ours = true,
@@ -582,7 +581,8 @@ const struct option options[] = {
       BUILT(OPTION_RELOAD_LISTENER), .fallback = "false",
       .better = "behind a proxy as well",
       .doc = "Whether the whole subject of the client's certificate is the user name." },
-    { "psk_hint", PLAIN(OPTION_STRING, listener), LATER(OPTION_NEVER),
+    { "psk_hint", TEXT(OPTION_STRING, listener, tls.psk_hint), BUILT(OPTION_RELOAD_LISTENER),
+      .better = "for TLS 1.3 as well, beside a certificate as well",
       .doc = "The hint that clients get with TLS by pre-shared keys, which it switches on." },
 
     /* Bridges */

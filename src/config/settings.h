@@ -168,7 +168,7 @@ struct settings_http {
 
 enum settings_tls_version { SETTINGS_TLS_1_2, SETTINGS_TLS_1_3 };
 
-/* Files and rules of a listener's TLS: it has none without a certificate and its key. */
+/* Files and rules of a listener's TLS: it has none without a certificate or a hint. */
 struct settings_tls {
     const char *certfile;
     const char *keyfile;
@@ -177,6 +177,7 @@ struct settings_tls {
     const char *crlfile;
     const char *ciphers;
     const char *ciphers_13;
+    const char *psk_hint;              /* keys of psk_file are taken; NULL: none are */
     enum settings_tls_version version; /* the least */
     bool ignores_dates;                /* of certificates of clients */
 };

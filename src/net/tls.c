@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "net/certificate.h"
+#include "net/proxy_rules.h"
 #include "net/tls_context.h"
 
 #include <openssl/bio.h>
@@ -41,6 +42,7 @@ struct tls_stage {
     struct stage stage;
     SSL *ssl;
     struct stage_source *source; /* counted: what OpenSSL calls back into */
+    char *identity;              /* of the pre-shared key; NULL: none was used */
     bool is_ready;
     struct slice in;     /* in a call: what was not read yet */
     struct stage_io *io; /* in a call */
@@ -263,6 +265,7 @@ static void tls_free(struct stage *stage)
     assert(output_is_empty(&stage->wire));
     SSL_free(tls->ssl);
     stage_source_unref(tls->source);
+    memory_free(tls->identity);
     memory_free(tls);
 }
 
@@ -273,15 +276,37 @@ static bool tls_has_certificate(const struct stage *stage)
     return SSL_get0_peer_certificate(ssl) && SSL_get_verify_result(ssl) == X509_V_OK;
 }
 
+/* Under the same rules as a common name. */
+static int copy_identity(const char *identity, char **name_out)
+{
+    if (!proxy_is_name_clean(slice_of_text(identity))) {
+        return -ENOENT;
+    }
+    *name_out = memory_copy_text(identity);
+    return *name_out ? 0 : -ENOMEM;
+}
+
 static int tls_find_name(const struct stage *stage, enum stage_name which, char **name_out)
 {
     const X509 *certificate = SSL_get0_peer_certificate(tls_of(stage)->ssl);
 
+    if (tls_of(stage)->identity && which == STAGE_COMMON_NAME) {
+        return copy_identity(tls_of(stage)->identity, name_out);
+    }
     if (!tls_has_certificate(stage)) {
         return -ENOENT;
     }
     return which == STAGE_COMMON_NAME ? certificate_common_name(certificate, name_out)
                                       : certificate_subject_of(certificate, name_out);
+}
+
+bool tls_note_identity(const SSL *ssl, const char *identity)
+{
+    struct tls_stage *tls = SSL_get_app_data(ssl);
+
+    memory_free(tls->identity);
+    tls->identity = memory_copy_text(identity);
+    return tls->identity != NULL;
 }
 
 uint64_t tls_now_ms(const SSL *ssl)
@@ -354,7 +379,7 @@ static const struct stage_source_ops source_ops = {
 
 bool tls_is_wanted(const struct listener_settings *settings)
 {
-    return settings->tls.certfile || settings->tls.keyfile;
+    return settings->tls.certfile || settings->tls.keyfile || settings->tls.psk_hint;
 }
 
 /* Any worker's tickets are taken by all, and none that another source gave out. */
@@ -367,20 +392,19 @@ static int draw_seed(OSSL_LIB_CTX *library, uint64_t now_ms, struct tls_ticket_s
                : -ENOMEM;
 }
 
-static int make_contexts(const struct tls_library *library,
-                         const struct listener_settings *settings, struct tls_source *source,
-                         uint64_t now_ms, struct tls_error *error)
+static int make_contexts(const struct tls_library *library, const struct tls_params *params,
+                         struct tls_source *source, struct tls_error *error)
 {
     struct tls_ticket_seed seed;
-    int r = draw_seed(library->contexts[0], now_ms, &seed);
+    int r = draw_seed(library->contexts[0], params->now_ms, &seed);
 
     for (unsigned i = 0; i < library->worker_len && r == 0; i++) {
         struct tls_context *context = &source->contexts[i];
 
         source->worker_len++;
         context->keylog_fd = library->keylog_fd;
-        r = tls_context_init(context, library->contexts[i], &settings->tls, &settings->certificates,
-                             error);
+        context->keys = params->keys;
+        r = tls_context_init(context, library->contexts[i], params->settings, error);
         if (r == TLS_OK) {
             r = tls_tickets_init(context, library->contexts[i], &seed);
         }
@@ -389,8 +413,8 @@ static int make_contexts(const struct tls_library *library,
     return r;
 }
 
-int tls_source_new(struct tls_library *library, const struct listener_settings *settings,
-                   uint64_t now_ms, struct tls_error *error, struct stage_source **source_out)
+int tls_source_new(struct tls_library *library, const struct tls_params *params,
+                   struct tls_error *error, struct stage_source **source_out)
 {
     size_t size = library->worker_len * sizeof(struct tls_context);
     struct tls_source *source = memory_alloc_zero(1, sizeof(*source) + size);
@@ -402,7 +426,7 @@ int tls_source_new(struct tls_library *library, const struct listener_settings *
     source->source.ops = &source_ops;
     atomic_init(&source->source.refs, 1);
     source->method = library->method;
-    r = make_contexts(library, settings, source, now_ms, error);
+    r = make_contexts(library, params, source, error);
     if (r != 0) {
         stage_source_unref(&source->source);
         return r;

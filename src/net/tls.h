@@ -35,13 +35,24 @@ struct tls_error {
     char text[512];
 };
 
+/* Where pre-shared keys come from: both live as long as the listener. Any worker. */
+struct tls_keys {
+    /* False: nobody is called so. The key is borrowed. */
+    bool (*find)(const void *context, struct slice identity, struct slice *key_out);
+    const void *context; /* NULL: there are none */
+};
+
 /* Whether a listener with these settings speaks TLS. */
 bool tls_is_wanted(const struct listener_settings *settings);
 
-/* Loads what the settings name, at this time of the loop's clock. The verdict, with `error`;
- * -errno. Main. */
-int tls_source_new(struct tls_library *library, const struct listener_settings *settings,
-                   uint64_t now_ms, struct tls_error *error,
-                   struct stage_source **source_out) MUST_CHECK;
+struct tls_params {
+    const struct listener_settings *settings;
+    struct tls_keys keys;
+    uint64_t now_ms; /* of the loop's clock */
+};
+
+/* Loads what the settings name. The verdict, with `error`; -errno. Main. */
+int tls_source_new(struct tls_library *library, const struct tls_params *params,
+                   struct tls_error *error, struct stage_source **source_out) MUST_CHECK;
 
 DEFINE_CLEANUP(struct tls_library *, tls_library_free)

@@ -99,6 +99,9 @@ static int set_versions(SSL_CTX *ssl, const struct settings_tls *tls, struct tls
 
 static int load_certificate(SSL_CTX *ssl, const struct settings_tls *tls, struct tls_error *error)
 {
+    if (!tls->certfile) {
+        return TLS_OK;
+    }
     if (SSL_CTX_use_certificate_chain_file(ssl, tls->certfile) != 1) {
         return fail(error, "certfile", "Unable to load server certificate \"%s\". Check certfile.",
                     tls->certfile);
@@ -189,18 +192,53 @@ static int ask_for_certificates(SSL_CTX *ssl, const struct settings_tls *tls,
     return TLS_OK;
 }
 
+/* Pre-shared keys */
+
+/* Of TLS 1.2 and of 1.3: OpenSSL asks here for both. 0: there is no such key. */
+static unsigned on_identity(SSL *ssl, const char *identity, unsigned char *key, unsigned cap)
+{
+    const struct tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    struct slice found;
+
+    if (!context->keys.find(context->keys.context, slice_of_text(identity), &found) ||
+        found.len > cap || !tls_note_identity(ssl, identity)) {
+        return 0;
+    }
+    memcpy(key, found.data, found.len);
+    return (unsigned)found.len;
+}
+
+/* A ticket would not tell whose key it was. */
+static int take_keys(struct tls_context *context, const struct settings_tls *tls,
+                     struct tls_error *error)
+{
+    if (!tls->psk_hint) {
+        return TLS_OK;
+    }
+    if (!context->keys.context) {
+        return fail(error, "psk_hint", "psk_hint needs psk_file.");
+    }
+    if (SSL_CTX_use_psk_identity_hint(context->ssl, tls->psk_hint) != 1) {
+        return fail(error, "psk_hint", "Unable to use psk_hint \"%s\".", tls->psk_hint);
+    }
+    SSL_CTX_set_psk_server_callback(context->ssl, on_identity);
+    SSL_CTX_set_options(context->ssl, SSL_OP_NO_TICKET);
+    return TLS_OK;
+}
+
 static int check_pair(const struct settings_tls *tls, struct tls_error *error)
 {
-    if (!tls->keyfile) {
+    if (!tls->keyfile && tls->certfile) {
         return fail(error, "certfile", "certfile needs keyfile.");
     }
-    return tls->certfile ? TLS_OK : fail(error, "keyfile", "keyfile needs certfile.");
+    return tls->certfile || !tls->keyfile ? TLS_OK
+                                          : fail(error, "keyfile", "keyfile needs certfile.");
 }
 
 int tls_context_init(struct tls_context *context, OSSL_LIB_CTX *library,
-                     const struct settings_tls *tls,
-                     const struct settings_certificates *certificates, struct tls_error *error)
+                     const struct listener_settings *settings, struct tls_error *error)
 {
+    const struct settings_tls *tls = &settings->tls;
     int r;
 
     ERR_clear_error();
@@ -222,7 +260,11 @@ int tls_context_init(struct tls_context *context, OSSL_LIB_CTX *library,
     if (r == TLS_OK) {
         r = load_revoked(context->ssl, tls, error);
     }
-    return r == TLS_OK ? ask_for_certificates(context->ssl, tls, certificates, error) : r;
+    if (r == TLS_OK) {
+        r = take_keys(context, tls, error);
+    }
+    return r == TLS_OK ? ask_for_certificates(context->ssl, tls, &settings->certificates, error)
+                       : r;
 }
 
 void tls_context_deinit(struct tls_context *context)

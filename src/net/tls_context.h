@@ -28,6 +28,7 @@ struct tls_tickets {
 struct tls_context {
     SSL_CTX *ssl; /* its app data is this */
     struct tls_tickets tickets;
+    struct tls_keys keys;
     int keylog_fd; /* -1: none */
 };
 
@@ -40,15 +41,16 @@ struct tls_ticket_seed {
 
 /* The verdict; -errno. Either way tls_context_deinit() is due. */
 int tls_context_init(struct tls_context *context, OSSL_LIB_CTX *library,
-                     const struct settings_tls *tls,
-                     const struct settings_certificates *certificates,
-                     struct tls_error *error) MUST_CHECK;
+                     const struct listener_settings *settings, struct tls_error *error) MUST_CHECK;
 void tls_context_deinit(struct tls_context *context);
 
 /* -ENOMEM. */
 int tls_tickets_init(struct tls_context *context, OSSL_LIB_CTX *library,
                      const struct tls_ticket_seed *seed) MUST_CHECK;
 void tls_tickets_deinit(struct tls_tickets *tickets);
+
+/* The connection has proved to have this identity's key. False: no memory. */
+bool tls_note_identity(const SSL *ssl, const char *identity) MUST_CHECK;
 
 /* The loop's clock in the call that the connection is in. */
 uint64_t tls_now_ms(const SSL *ssl);

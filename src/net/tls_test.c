@@ -61,9 +61,10 @@ static void write_files(struct fixture *f)
 
 static void make_source(struct fixture *f, uint64_t now_ms)
 {
+    const struct tls_params params = {.settings = &f->settings, .now_ms = now_ms};
     struct tls_error error;
 
-    assert_int_equal(tls_source_new(f->library, &f->settings, now_ms, &error, &f->source), TLS_OK);
+    assert_int_equal(tls_source_new(f->library, &params, &error, &f->source), TLS_OK);
 }
 
 static int setup(void **state)

@@ -123,6 +123,12 @@ static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CI
     return which == 1 || (!is_new && SSL_version(ssl) == TLS1_3_VERSION) ? 2 : 1;
 }
 
+/* TLS 1.3 has a number of its own for none. */
+static bool has_tickets(const SSL_CTX *ssl)
+{
+    return (SSL_CTX_get_options(ssl) & SSL_OP_NO_TICKET) == 0;
+}
+
 int tls_tickets_init(struct tls_context *context, OSSL_LIB_CTX *library,
                      const struct tls_ticket_seed *seed)
 {
@@ -138,7 +144,10 @@ int tls_tickets_init(struct tls_context *context, OSSL_LIB_CTX *library,
     }
     /* A ticket is taken for two periods at most. */
     SSL_CTX_set_timeout(context->ssl, (long)(2 * PERIOD_MS / 1000));
-    return SSL_CTX_set_num_tickets(context->ssl, 1) == 1 ? 0 : -ENOMEM;
+    if (!SSL_CTX_set_num_tickets(context->ssl, has_tickets(context->ssl) ? 1 : 0)) {
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 void tls_tickets_deinit(struct tls_tickets *tickets)

@@ -1033,6 +1033,19 @@ def certfile(broker):
     yield from begins_tls(broker)
 
 
+@case("", "psk_file {dir}/keys\npsk_hint plant\n")
+def psk_hint(broker):
+    (broker.folder / "keys").write_text("meter:00112233\n")
+    before = broker.connect("a", 5)
+    yield
+    for key, status in (("00112233", 0), ("00112234", 1)):
+        done = subprocess.run(
+            ["mosquitto_pub", "-h", "localhost", "-p", str(broker.port), "-t", "t", "-n", "--psk",
+             key, "--psk-identity", "meter", "-i", "b"], capture_output=True, check=False)
+        assert (done.returncode != 0) == bool(status)
+    before.ping()
+
+
 @case("", PAIR)
 def keyfile(broker):
     yield from begins_tls(broker)
