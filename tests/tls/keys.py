@@ -48,7 +48,7 @@ def test_both_versions(keyed, level):
     broker = keyed()
     is_through, said = dial(broker, level, "meter", "0123456789abcdef0123456789abcdef")
     assert is_through and re.search(r"(New|Reused), TLSv1\.[23], Cipher is \w", said), said
-    for identity, key in (("meter", "0123456789abcdef"), ("nobody", "00"), ("", "00")):
+    for identity, key in (("meter", "0123456789abcdef"), ("nobody", "00"), ("stranger", "0011")):
         is_through, said = dial(broker, level, identity, key)
         assert not is_through and "alert number" in said, said
     wait_until(lambda: broker.count_lines(r"Client .* disconnected: TLS: .*") >= 3)
