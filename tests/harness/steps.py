@@ -4,6 +4,7 @@ reach every point of a running broker. Client ids come out of Bench.name(), so t
 any worker: several in a row stay on one and move between both.
 """
 
+import base64
 import functools
 import os
 import re
@@ -43,7 +44,7 @@ use_identity_as_username true
 require_certificate true
 listener 0 {dir}/s
 allow_anonymous true
-listener {port6} 127.0.0.1
+listener {port7} 127.0.0.1
 listener_password_file {dir}/passwords
 listener_acl_file {dir}/rules
 max_topic_alias_broker 20
@@ -57,6 +58,7 @@ listener {port10} 127.0.0.1
 allow_anonymous true
 protocol http_api
 http_dir {dir}
+listener_password_file {dir}/passwords
 max_inflight_messages 0
 max_connections_per_address 1000
 connect_rate_per_address 60000
@@ -130,7 +132,7 @@ def moved_with_rest(bench):
 
 def login(bench):
     """Passwords that are looked at, right and wrong, with what is behind CONNECT."""
-    address = ("127.0.0.1", bench.broker.places["port6"])
+    address = ("127.0.0.1", bench.broker.places["port7"])
     for _ in range(3):
         topic = bench.name("login/")
         peer = bench.connect(address=address, username="anna", password="anna-secret",
@@ -144,7 +146,7 @@ def login(bench):
 
 def ruled(bench):
     """Rules: what is allowed, what is not, for who is there and who is away."""
-    address = ("127.0.0.1", bench.broker.places["port6"])
+    address = ("127.0.0.1", bench.broker.places["port7"])
     anna = {"address": address, "username": "anna", "password": "anna-secret"}
     name, topic = bench.name("away-"), bench.name("may/")
     lasting = {"clean": False, "properties": {"session_expiry_interval": 300}, **anna}
@@ -426,6 +428,10 @@ def api(bench):
     ask(b"GET /livez" + end, 200, pieces=20, delay=0.002)
     peer = ask((b"GET /livez" + end) * 2, 200)
     assert peer.read_answer()[0] == 200
+    for word, status in ((b"anna-secret", 200), (b"wrong", 401)):
+        login = base64.b64encode(b"anna:" + word)
+        ask(b"GET /api/v1/version HTTP/1.1\r\nHost: a\r\nAuthorization: Basic " + login +
+            b"\r\n\r\n", status)
     ask(b"GET /none" + end, 404)
     ask(b"POST /" + end, 405)
 
