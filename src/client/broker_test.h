@@ -96,13 +96,26 @@ static inline UNUSED void open_listener(struct broker *broker)
                      0);
 }
 
-static inline UNUSED struct broker *broker_new_with(const char *options, unsigned worker_len,
-                                                    unsigned long fail_after,
-                                                    const struct store *store)
+/* Budgets so small that everything is done in slices. */
+static inline UNUSED struct server_budgets small_budgets(void)
+{
+    struct server_budgets budgets = server_budgets_default;
+
+    budgets.deliveries = 4;
+    budgets.search_steps = 1;
+    budgets.at_once = 1;
+    budgets.cleanups = 1;
+    return budgets;
+}
+
+static inline UNUSED struct broker *broker_new_budgeted(const char *options, unsigned worker_len,
+                                                        unsigned long fail_after,
+                                                        const struct store *store,
+                                                        const struct server_budgets *budgets)
 {
     struct broker *broker = memory_must_alloc_zero(1, sizeof(*broker));
     struct config_request request = {.report = {.on_line = ignore_line}};
-    struct server_params params = {.worker_len = worker_len, .budgets = server_budgets_default};
+    struct server_params params = {.worker_len = worker_len, .budgets = *budgets};
     char text[512];
 
     snprintf(text, sizeof(text), "listener 1883\nallow_anonymous true\n%s", options);
@@ -123,6 +136,13 @@ static inline UNUSED struct broker *broker_new_with(const char *options, unsigne
         assert_int_equal(pthread_create(&thread->thread, NULL, run_worker, thread), 0);
     }
     return broker;
+}
+
+static inline UNUSED struct broker *broker_new_with(const char *options, unsigned worker_len,
+                                                    unsigned long fail_after,
+                                                    const struct store *store)
+{
+    return broker_new_budgeted(options, worker_len, fail_after, store, &server_budgets_default);
 }
 
 static inline UNUSED struct broker *broker_new(const char *options, unsigned worker_len,

@@ -93,10 +93,12 @@ static void await_gauges(const struct broker *broker, const struct gauges *wante
 }
 
 /* Twice: what is made once and kept, such as caches, is there after the first time. */
-static void repeat(void (*storm)(struct broker *broker), const char *options)
+static void repeat_with(void (*storm)(struct broker *broker), const char *options,
+                        const struct server_budgets *budgets)
 {
     for (unsigned worker_len = 1; worker_len <= WORKER_MAX; worker_len *= 2) {
-        struct broker *broker = broker_new(options, worker_len, 0);
+        struct broker *broker =
+            broker_new_budgeted(options, worker_len, 0, &(struct store){.ops = NULL}, budgets);
         struct gauges gauges = read_gauges(broker);
 
         gauges.heap = SIZE_MAX;
@@ -108,6 +110,11 @@ static void repeat(void (*storm)(struct broker *broker), const char *options)
         await_gauges(broker, &gauges);
         broker_free(broker);
     }
+}
+
+static void repeat(void (*storm)(struct broker *broker), const char *options)
+{
+    repeat_with(storm, options, &server_budgets_default);
 }
 
 /* Take-over */
@@ -268,6 +275,15 @@ static void test_take_overs_with_messages(void **state)
     repeat(storm_of_messages, NO_LIMITS);
 }
 
+static void test_take_overs_in_slices(void **state)
+{
+    struct server_budgets budgets = small_budgets();
+
+    (void)state;
+    repeat_with(storm_of_wills, NO_LIMITS, &budgets);
+    repeat_with(storm_of_messages, NO_LIMITS, &budgets);
+}
+
 /* Subscribing and unsubscribing */
 
 /* A client that publishes to its own topic, and must get exactly what it asked for. */
@@ -392,13 +408,24 @@ static void test_subscriptions_that_come_and_go(void **state)
     repeat(storm_of_subscriptions, NO_LIMITS);
 }
 
+/* The same, with every search and every fan-out cut. */
+static void test_subscriptions_in_slices(void **state)
+{
+    struct server_budgets budgets = small_budgets();
+
+    (void)state;
+    repeat_with(storm_of_subscriptions, NO_LIMITS, &budgets);
+}
+
 int main(void)
 {
     const struct log_options quiet = {0};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_take_overs_with_wills),
         cmocka_unit_test(test_take_overs_with_messages),
+        cmocka_unit_test(test_take_overs_in_slices),
         cmocka_unit_test(test_subscriptions_that_come_and_go),
+        cmocka_unit_test(test_subscriptions_in_slices),
     };
     int failed;
 

@@ -11,12 +11,14 @@
 /*
  * When the subscribers here fit into the budget they are served in the walk that finds them, and
  * nothing is remembered. Otherwise the walk writes down its targets: lists, pinned so that they
- * stay, and sessions that stand alone at their node, pinned as well. The cursor then moves through
- * them over as many iterations as it takes. A search that is cut (core/search.h) writes them down
- * over as many, and before it is through nobody is served: what one session gets for several
- * subscriptions may have to become one copy. Whoever removes a row of the list that is
- * being walked keeps the borders (fanout_borders()); whoever leaves a node where it stood alone is
- * struck off (fanout_on_leave()), even if others have made a list of it since.
+ * stay, and sessions that stand alone at their node, pinned together with it. The cursor then moves
+ * through them over as many iterations as it takes. A search that is cut (core/search.h) writes
+ * them down over as many, and before it is through nobody is served: what one session gets for
+ * several subscriptions may have to become one copy.
+ *
+ * Whoever removes a row of the list that is being walked keeps the borders (fanout_borders()).
+ * Whoever stood alone is looked for at its node when its turn comes: it may have left, or others
+ * may have made a list of it. So leaving costs no search through the targets.
  */
 
 #define FIRST_TARGETS 16
@@ -27,7 +29,7 @@
 /* A list, or one session. */
 struct fanout_target {
     struct subscriber_list *list; /* NULL: `single` */
-    struct subscriber single;     /* its session is NULL once it has left */
+    struct subscriber single;     /* as it was when its session was met last */
     uint32_t node;
 };
 
@@ -117,6 +119,10 @@ static void collect_visit(void *context, uint32_t node, uint64_t word)
     if (own.list) {
         subscriber_list_pin(own.list);
     } else {
+        bool is_pinned = tree_pin(walk->shard->core->router.tree, node);
+
+        /* It has this worker's subscriber. */
+        assert(is_pinned);
         session_pin(own.single.session);
     }
 }
@@ -134,19 +140,22 @@ static void found_visit(void *context, uint32_t node, uint64_t word)
     collect_visit(context, node, word);
 }
 
-static void target_release(struct fanout_target *target)
+static void target_release(struct shard *shard, struct fanout_target *target)
 {
     if (target->list) {
         subscriber_list_unpin(target->list);
-    } else if (target->single.session) {
+    } else {
         session_unpin(target->single.session);
+        tree_unpin(shard->core->router.tree, target->node);
     }
 }
 
-static void release_targets(struct fanout *fanout)
+static void release_targets(struct shard *shard)
 {
+    struct fanout *fanout = &shard->fanout;
+
     while (fanout->at < fanout->len) {
-        target_release(&fanout->targets[fanout->at++]);
+        target_release(shard, &fanout->targets[fanout->at++]);
     }
 }
 
@@ -154,7 +163,7 @@ void fanout_clear(struct shard *shard)
 {
     struct fanout *fanout = &shard->fanout;
 
-    release_targets(fanout);
+    release_targets(shard);
     fanout->targets = memory_free(fanout->targets);
     fanout->cap = 0;
     fanout->len = 0;
@@ -312,14 +321,23 @@ static void serve_turns(struct shard *shard, struct publication *publication)
     }
 }
 
+/* Whoever stood alone, as it subscribes now, perhaps with others; NULL when it has left. */
+static struct subscriber *single_of(const struct shard *shard, struct fanout_target *target)
+{
+    return router_find_own(shard, target->single.session, target->node, &target->single)
+               ? &target->single
+               : NULL;
+}
+
 /* The session's row at a target that is still to be served; NULL when it has none there. */
-static struct subscriber *row_of(const struct session *session, struct fanout_target *target)
+static struct subscriber *row_of(const struct shard *shard, struct session *session,
+                                 struct fanout_target *target)
 {
     const struct subscription *subscription;
     struct subscriber *row;
 
     if (!target->list) {
-        return target->single.session == session ? &target->single : NULL;
+        return target->single.session == session ? single_of(shard, target) : NULL;
     }
     subscription = subscriptions_find(&session->subscriptions, target->node);
     if (!subscription || subscription->place >= target->list->len) {
@@ -343,7 +361,7 @@ static void deliver_merged(struct shard *shard, struct publication *publication,
     shard_charge_many(shard, (fanout->len - fanout->at) / TARGETS_OF_A_DELIVERY);
     merge_init(&merge, session, publication);
     for (uint32_t i = fanout->at; i < fanout->len; i++) {
-        struct subscriber *row = row_of(session, &fanout->targets[i]);
+        struct subscriber *row = row_of(shard, session, &fanout->targets[i]);
 
         if (row) {
             session_merge(shard, &merge, row, fanout->targets[i].node);
@@ -360,17 +378,19 @@ static bool serve_one(struct shard *shard, struct publication *publication)
 {
     struct fanout *fanout = &shard->fanout;
     struct fanout_target *target = &fanout->targets[fanout->at];
-    struct subscriber *row = &target->single;
+    struct subscriber *row;
 
-    if (target->list) {
+    if (!target->list) {
+        row = single_of(shard, target);
+    } else {
         if (fanout->borders.row == fanout->borders.end) {
             return false;
         }
         row = &target->list->rows[fanout->borders.row++];
     }
-    if (row->session && fanout->serial != 0) {
+    if (row && fanout->serial != 0) {
         deliver_merged(shard, publication, row->session);
-    } else if (row->session) {
+    } else if (row) {
         session_deliver(shard, row->session, publication, row, target->node);
     }
     shard_charge(shard);
@@ -384,7 +404,7 @@ static void end_search(struct fanout_walk *walk)
 
     fanout->is_searching = false;
     if (fanout->out_of_memory) {
-        release_targets(fanout);
+        release_targets(walk->shard);
         match_all(walk, serve_visit);
         return;
     }
@@ -426,7 +446,7 @@ void fanout_go_on(struct shard *shard)
     }
     while (shard->budget > 0 && !fanout->is_searching && fanout->at < fanout->len) {
         if (!serve_one(shard, &publication)) {
-            target_release(&fanout->targets[fanout->at++]);
+            target_release(shard, &fanout->targets[fanout->at++]);
             enter_target(fanout);
         }
     }
@@ -443,20 +463,4 @@ struct fanout_borders *fanout_borders(struct fanout *fanout, const struct subscr
         return NULL;
     }
     return &fanout->borders;
-}
-
-void fanout_on_leave(struct fanout *fanout, const struct session *session, uint32_t node)
-{
-    for (uint32_t i = fanout->at; fanout_is_active(fanout) && i < fanout->len; i++) {
-        struct fanout_target *target = &fanout->targets[i];
-
-        /* A session that is over is not served anyway, and must not cost a search. */
-        if (session->is_over) {
-            return;
-        }
-        if (!target->list && target->node == node && target->single.session == session) {
-            session_unpin(TAKE(target->single.session));
-            return;
-        }
-    }
 }

@@ -66,6 +66,3 @@ void fanout_clear(struct shard *shard);
  * before `row` have been served, rows from `end` on came later. NULL when it is not this list.
  */
 struct fanout_borders *fanout_borders(struct fanout *fanout, const struct subscriber_list *list);
-
-/* A session unsubscribes from a node where it may have stood alone. */
-void fanout_on_leave(struct fanout *fanout, const struct session *session, uint32_t node);

@@ -203,6 +203,38 @@ static void test_alone_then_joined_and_gone(void **state)
     fixture_free(fixture);
 }
 
+/* Who has come back when its turn comes is served as it subscribes by then; and a place in the tree
+ * that it has left is nobody else's before that. */
+static void test_alone_gone_and_back(void **state)
+{
+    struct fixture *fixture = small_fixture();
+    struct client *clients[100];
+    struct client *back;
+    struct client *elsewhere;
+
+    (void)state;
+    connect_many(fixture, "#", clients, 100);
+    connect_many(fixture, "t/a", &back, 1);
+    connect_many(fixture, "+/a", &elsewhere, 1);
+    fixture_publish(fixture, 0, TOPIC, 1, 0);
+    assert_true(fixture_unsubscribe(back, "t/a"));
+    assert_true(fixture_unsubscribe(elsewhere, "+/a"));
+    fixture_iterate(fixture, 0);
+    fixture_iterate(fixture, 0);
+    assert_true(shard_is_in_fanout(fixture_enter(fixture, 0)));
+    assert_int_equal(fixture_subscribe_with(back, "t/a", 0, 7, true), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        char filter[16];
+
+        snprintf(filter, sizeof(filter), "x/%u", i);
+        fixture_subscribe(elsewhere, filter, 0);
+    }
+    fixture_settle(fixture);
+    fixture_expect(back, "1s7");
+    fixture_expect(elsewhere, "");
+    fixture_free(fixture);
+}
+
 /* Sessions end, in lists and alone, while a fan-out still has them: nothing is queued for them. */
 static void test_sessions_end_while_they_are_held(void **state)
 {
@@ -591,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_without_memory_all_are_served_at_once),
         cmocka_unit_test(test_without_memory_for_more_targets),
         cmocka_unit_test(test_alone_and_gone),
+        cmocka_unit_test(test_alone_gone_and_back),
         cmocka_unit_test(test_alone_then_joined_and_gone),
         cmocka_unit_test(test_sessions_end_while_they_are_held),
         cmocka_unit_test(test_clear_lets_go_of_everything),

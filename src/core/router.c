@@ -421,8 +421,6 @@ static void remove_own(struct shard *shard, struct session *session, uint32_t no
     struct subscriber_list *list;
 
     assert(slot && load(slot) != 0);
-    /* In a list, too: it may have stood alone when the fan-out wrote it down. */
-    fanout_on_leave(&shard->fanout, session, node);
     if (place == SUBSCRIPTION_ALONE) {
         store(slot, 0);
         return;
@@ -590,4 +588,19 @@ struct own_subscribers router_own(const struct shard *shard, uint64_t word)
     own.list = pointer_of(word);
     own.len = own.list->len;
     return own;
+}
+
+bool router_find_own(const struct shard *shard, struct session *session, uint32_t node,
+                     struct subscriber *subscriber_out)
+{
+    const struct subscription *subscription = subscriptions_find(&session->subscriptions, node);
+    struct own_subscribers own;
+
+    if (!subscription) {
+        return false;
+    }
+    own = router_own(shard, tree_word(shard->core->router.tree, node));
+    assert(own.len > 0);
+    *subscriber_out = own.list ? own.list->rows[subscription->place] : own.single;
+    return true;
 }

@@ -95,6 +95,10 @@ struct own_subscribers {
 
 struct own_subscribers router_own(const struct shard *shard, uint64_t word);
 
+/* How a session of this worker subscribes at a node that stays. False: it does not. */
+bool router_find_own(const struct shard *shard, struct session *session, uint32_t node,
+                     struct subscriber *subscriber_out);
+
 /* For fan-outs over several iterations. */
 void subscriber_list_pin(struct subscriber_list *list);
 void subscriber_list_unpin(struct subscriber_list *list);

@@ -151,6 +151,9 @@ static inline bool session_hides(const struct session *session, struct slice top
 /* Whether what is delivered now goes out at once. The session has a client. */
 bool session_has_room(const struct shard *shard, const struct session *session);
 
+/* Whether so much is in flight that nothing more may be. */
+bool session_is_window_full(const struct shard *shard, const struct session *session);
+
 /*
  * Sends what the window allows, as far as the budget reaches: the first delivery is paid for by
  * what let it go, each further one is charged. The rest goes on by itself.
