@@ -318,6 +318,7 @@ static int have_verified(struct client *client, const struct secret *secret)
     if (!username) {
         return -ENOMEM;
     }
+    assert(secret->username.data);
     memcpy(username, secret->username.data, secret->username.len);
     username[secret->username.len] = '\0';
     memory_free(facts->username);

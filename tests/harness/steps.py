@@ -4,6 +4,7 @@ reach every point of a running broker. Client ids come out of Bench.name(), so t
 any worker: several in a row stay on one and move between both.
 """
 
+import base64
 import functools
 import os
 import re
@@ -57,6 +58,7 @@ listener {port10} 127.0.0.1
 allow_anonymous true
 protocol http_api
 http_dir {dir}
+listener_password_file {dir}/passwords
 max_inflight_messages 0
 max_connections_per_address 1000
 connect_rate_per_address 60000
@@ -435,6 +437,10 @@ def api(bench):
     ask(b"GET /livez" + end, 200, pieces=20, delay=0.002)
     peer = ask((b"GET /livez" + end) * 2, 200)
     assert peer.read_answer()[0] == 200
+    for word, status in ((b"anna-secret", 200), (b"wrong", 401)):
+        login = base64.b64encode(b"anna:" + word)
+        ask(b"GET /api/v1/version HTTP/1.1\r\nHost: a\r\nAuthorization: Basic " + login +
+            b"\r\n\r\n", status)
     ask(b"GET /none" + end, 404)
     ask(b"POST /" + end, 405)
 
