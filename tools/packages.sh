@@ -10,6 +10,11 @@ packages_lint=("${packages_clang[@]}" clang-tidy-19 git)
 packages_test=("${packages_run[@]}" "${packages_clang[@]}" "${packages_format[@]}"
     "${packages_lint[@]}" libcmocka-dev python3 python3-pytest python3-pytest-xdist
     python3-pytest-timeout python3-paho-mqtt haproxy mosquitto iproute2 patch)
+# A browser, and what fetches the library that its pages use; somebody who has another npm keeps it.
+packages_test+=(chromium)
+if ! command -v npm > /dev/null; then
+    packages_test+=(npm)
+fi
 packages_bare=(debootstrap git)
 
 missing_packages() {

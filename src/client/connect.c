@@ -269,7 +269,15 @@ static int take_will(struct client *client, const struct mqtt_connect *connect)
                              ? MIN(will->properties.message_expiry_interval, SESSION_NEVER - 1)
                              : SESSION_NEVER;
     r = forward_properties(hub, &will->properties, &parts.properties);
-    return r < 0 ? r : message_new(&parts, &login->will);
+    if (r == 0 && will->retain && hub->settings->clients.check_retain_source) {
+        parts.author = rights_new_author(client);
+        r = parts.author.len > 0 ? 0 : -ENOMEM;
+    }
+    if (r == 0) {
+        r = message_new(&parts, &login->will);
+    }
+    memory_free((void *)(uintptr_t)parts.author.data);
+    return r;
 }
 
 static int take_username(struct client *client, const struct mqtt_connect *connect)
@@ -337,8 +345,9 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
     if (client->version >= MQTT_5_0) {
         login->server_keep_alive = shorter_keep_alive(client, connect->keep_alive);
     }
-    r = take_will(client, connect);
-    return r < 0 ? r : take_username(client, connect);
+    /* The name first: it may be kept with the will. */
+    r = take_username(client, connect);
+    return r < 0 ? r : take_will(client, connect);
 }
 
 /* How the client is welcomed */
@@ -491,6 +500,9 @@ static enum access_verdict ask(const struct client *client, const struct mqtt_co
 static void turn_away(struct client *client, bool has_username)
 {
     count_login(client, has_username, false);
+    if (has_username) {
+        admit_failed(client);
+    }
     client_refuse(client, MQTT_NOT_AUTHORIZED);
 }
 
@@ -560,6 +572,9 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
     }
     if (reason != MQTT_SUCCESS) {
         client_refuse(client, reason);
+        return;
+    }
+    if (connect.has_username && !client->is_vouched && !admit_login(client)) {
         return;
     }
     verdict = ask(client, &connect);

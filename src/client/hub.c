@@ -533,6 +533,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->server = server;
     hub->settings = server_settings(server);
     hub->shard = shard_new(core, number, &client_peer_ops);
+    hub->shard->peer_context = hub;
     hub->metrics = hub->shard->metrics;
     hub->drawn = (uint64_t)number << 48;
     hub->owed = (number + 0.5) / core->worker_len;

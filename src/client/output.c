@@ -473,6 +473,7 @@ const struct peer_ops client_peer_ops = {
     .pending = peer_pending,
     .overflow = peer_overflow,
     .may = rights_may,
+    .author_may = rights_author_may,
     .forget = peer_forget,
     .end = client_end,
 };

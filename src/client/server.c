@@ -115,6 +115,7 @@ struct core_limits server_core_limits(const struct server *server, const struct 
         .queue_plain = limits->queue_qos0_messages,
         .merges = !settings->clients.allow_duplicate_messages,
         .upgrade_qos = limits->upgrade_outgoing_qos,
+        .checks_authors = settings->clients.check_retain_source,
         .asks_rights = server->asks_rights || has_rules(settings),
         .delivery_budget = server->budgets.deliveries,
         .search_steps = server->budgets.search_steps,

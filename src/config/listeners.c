@@ -87,6 +87,9 @@ static void inherit_files(struct listener_draft *draft, const struct settings *s
     if (!is_written(draft, "listener_acl_file")) {
         draft->settings.acl_file = settings->access.acl_file;
     }
+    if (!is_written(draft, "listener_psk_file")) {
+        draft->settings.psk_file = settings->access.psk_file;
+    }
 }
 
 static const char *version_name(enum settings_proxy_version version)
@@ -325,6 +328,7 @@ int listeners_add_loopback(struct settings *settings, const uint16_t *ports, uns
         listener->auto_id_prefix = settings->clients.auto_id_prefix;
         listener->password_file = settings->access.password_file;
         listener->acl_file = settings->access.acl_file;
+        listener->psk_file = settings->access.psk_file;
         settings->listener_len++;
     }
     return 0;

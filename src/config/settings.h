@@ -57,16 +57,19 @@ enum settings_receive_excess { SETTINGS_RECEIVE_DISCONNECT, SETTINGS_RECEIVE_QUO
 
 /* What clients may have: all of them together, then each. */
 struct settings_limits {
-    int32_t global_max_clients;           /* sessions; -1: no limit */
-    int32_t global_max_connections;       /* -1: no limit */
-    int32_t max_pending_connections;      /* 0: no limit; -1: as many as the files allow */
-    uint32_t max_connections_per_address; /* 0: no limit */
-    uint32_t connect_rate_per_address;    /* a minute; 0: no limit */
-    uint64_t memory_limit;                /* bytes; 0: no limit */
-    uint16_t max_inflight_messages;       /* 0: no limit */
-    uint64_t max_inflight_bytes;          /* of payload; 0: no limit */
-    uint32_t max_queued_messages;         /* 0: no limit */
-    uint64_t max_queued_bytes;            /* of payload; 0: no limit */
+    int32_t global_max_clients;             /* sessions; -1: no limit */
+    int32_t global_max_connections;         /* -1: no limit */
+    int32_t max_pending_connections;        /* 0: no limit; -1: as many as the files allow */
+    uint32_t max_connections_per_address;   /* 0: no limit */
+    uint32_t connect_rate_per_address;      /* a minute; 0: no limit */
+    uint32_t max_failed_logins_per_address; /* within the window; 0: no limit */
+    uint32_t failed_login_window_s;
+    uint32_t failed_login_ban_s;
+    uint64_t memory_limit;          /* bytes; 0: no limit */
+    uint16_t max_inflight_messages; /* 0: no limit */
+    uint64_t max_inflight_bytes;    /* of payload; 0: no limit */
+    uint32_t max_queued_messages;   /* 0: no limit */
+    uint64_t max_queued_bytes;      /* of payload; 0: no limit */
     bool queue_qos0_messages;
     bool upgrade_outgoing_qos;
     uint32_t max_packet_size;
@@ -97,6 +100,7 @@ struct settings_clients {
     uint32_t retain_expiry_interval_min; /* between two sweeps; 0: none */
     bool allow_duplicate_messages;
     bool check_payload_format;
+    bool check_retain_source;
 };
 
 /* The files that say who may do what, as each listener inherited them, and what they may ask for.
@@ -104,6 +108,7 @@ struct settings_clients {
 struct settings_access {
     const char *password_file; /* NULL: any name will do */
     const char *acl_file;      /* NULL: everything may be done */
+    const char *psk_file;      /* NULL: none */
     bool acl_deny_subscribe;   /* also SUBSCRIBE is asked about */
     uint16_t password_threads;
     uint32_t password_queue;
@@ -203,6 +208,7 @@ struct listener_settings {
     bool use_username_as_clientid;
     const char *password_file;       /* NULL: none */
     const char *acl_file;            /* NULL: none */
+    const char *psk_file;            /* NULL: none */
     const char *mount_point;         /* NULL: none */
     unsigned accept_versions;        /* bits of SETTINGS_VERSION() */
     uint16_t proxy_idle_timeout_s;   /* of the proxy in front; 0: not known */

@@ -62,6 +62,8 @@ listener_password_file {dir}/passwords
 max_inflight_messages 0
 max_connections_per_address 1000
 connect_rate_per_address 60000
+max_failed_logins_per_address 1000
+check_retain_source true
 log_dest stderr
 log_dest file {dir}/file.log
 log_dest topic
@@ -142,6 +144,7 @@ def login(bench):
         peer.foreseen = {5}
         peer.send(wire.connect(peer.name, 4, username="anna", password="wrong"))
         assert peer.expect("CONNACK").code != 0
+    bench.connect(address=address, username="argon", password="argon-secret")
 
 
 def ruled(bench):
@@ -393,6 +396,12 @@ def secured(bench):
     address = ("127.0.0.1", bench.broker.places["port8"])
     rules = tls.context(f"{server_folder()}/ca.crt", meter())
     session = None
+    crowd = [bench.open(5, address) for _ in range(12)]
+    for peer in crowd:
+        peer.begin_tls(rules)
+    for peer in crowd:
+        peer.socket.handshake()
+        peer.close()
     for n in range(4):
         topic = bench.name("tls/")
         peer = bench.open(4 + n % 2, address, bench.name("s"))

@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
@@ -856,6 +857,98 @@ def acl_deny_subscribe(broker):
 
 
 acl_deny_subscribe.files = listener_acl_file.files
+
+
+RULES = "acl_file {dir}/rules\n"
+
+
+@case(RULES + "check_retain_source false", RULES + "check_retain_source true")
+def check_retain_source(broker):
+    """A message from before says nothing of who published it."""
+    for topic in "a", "b":
+        broker.connect(f"giver-{topic}", 5).publish(topic, b"x", 1, retain=True)
+        if topic == "a":
+            yield
+    (broker.folder / "rules").write_text("topic read #\n")
+    broker.reload()
+    reader = broker.connect("reader", 5)
+    reader.subscribe("a", "b")
+    reader.expect("PUBLISH", topic="a")
+    reader.expect_nothing()
+
+
+check_retain_source.files = {"rules": "topic #\n"}
+
+
+def banned_after(broker, most):
+    """How many logins it takes from an address that nobody has used."""
+    banned_after.address += 1
+    for number in range(1, most + 1):
+        client = broker.open(4, source=f"127.0.3.{banned_after.address}")
+        client.send(wire.connect("", 4, username="anna", password="wrong"))
+        if client.ended(0.5):
+            return number - 1
+    return None
+
+
+banned_after.address = 0
+
+FAILING = "password_file {dir}/passwords\n"
+
+
+@case(FAILING, FAILING + "max_failed_logins_per_address 2")
+def max_failed_logins_per_address(broker):
+    assert banned_after(broker, 4) is None
+    yield
+    assert banned_after(broker, 4) == 2
+
+
+max_failed_logins_per_address.files = {"passwords": users.password("anna")}
+
+
+@case(FAILING + "max_failed_logins_per_address 2",
+      FAILING + "max_failed_logins_per_address 2\nfailed_login_ban 1")
+def failed_login_ban(broker):
+    yield
+    assert banned_after(broker, 4) == 2
+    source = f"127.0.3.{banned_after.address}"
+    wait_until(lambda: not broker.open(4, source=source).ended(0.3), 8, every=0.2)
+
+
+failed_login_ban.files = max_failed_logins_per_address.files
+
+
+@case(FAILING + "max_failed_logins_per_address 3",
+      FAILING + "max_failed_logins_per_address 3\nfailed_login_window 1")
+def failed_login_window(broker):
+    """Two, a moment, two: within a minute that was a ban."""
+    yield
+    for _ in range(2):
+        for _ in range(2):
+            client = broker.open(4)
+            client.send(wire.connect("", 4, username="anna", password="wrong"))
+            client.expect("CONNACK", code=5)
+        time.sleep(2.1)
+    assert refusal(broker, "anna") == 0
+
+
+failed_login_window.files = max_failed_logins_per_address.files
+
+
+@case("", "psk_file {dir}/keys")
+def psk_file(broker):
+    """Read and checked; no listener asks for a key yet."""
+    (broker.folder / "keys").write_text("anna:00ff\n")
+    yield
+    (broker.folder / "keys").write_text("anna:0g\n")
+    broker.reload(is_good=False)
+    broker.expect_line(r"Error: A key must be .*")
+    (broker.folder / "keys").write_text("anna:00ff\n")
+
+
+@case("", "listener_psk_file {dir}/keys")
+def listener_psk_file(broker):
+    yield from psk_file(broker)
 
 
 # ---- TLS ----
