@@ -1,9 +1,10 @@
 /*
- * Any text as a PSK file. The first byte lets an allocation fail. Whatever comes, the answer is keys
- * that are as long as their digits say, a reported refusal, or -ENOMEM.
+ * Any text as a PSK file. The first byte lets an allocation fail. Whatever comes, the answer is
+ * keys that are as long as their digits say, a reported refusal, or -ENOMEM.
  */
 
 #include "access/psk.h"
+
 #include "fuzz.h"
 
 static void on_line(void *context, enum log_type type, const char *text)
