@@ -24,7 +24,7 @@ struct decision {
     uint32_t hash;
     uint8_t rights;    /* bits of enum acl_right */
     uint8_t topic_len; /* 0: there is none */
-    char topic[TOPIC_MAX];
+    uint8_t topic[TOPIC_MAX];
 };
 
 static_assert(sizeof(struct decision) == CACHE_LINE, "one line of the cache for each");
@@ -96,10 +96,38 @@ static struct decision *place_of(struct rights *rights, const struct message_par
     return rights->decisions ? &rights->decisions[parts->topic_hash % CACHE_LEN] : NULL;
 }
 
+static ALWAYS_INLINE bool is_same_word(const uint8_t *a, const uint8_t *b)
+{
+    uint64_t x;
+    uint64_t y;
+
+    memcpy(&x, a, sizeof(x));
+    memcpy(&y, b, sizeof(y));
+    return x == y;
+}
+
+/* In words, the last of which may overlap the one before: a call of memcmp(), and the saving of
+ * registers for it, costs more. */
+static ALWAYS_INLINE bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    if (len < sizeof(uint64_t)) {
+        while (len > 0 && a[len - 1] == b[len - 1]) {
+            len--;
+        }
+        return len == 0;
+    }
+    for (size_t at = 0; at + sizeof(uint64_t) < len; at += sizeof(uint64_t)) {
+        if (!is_same_word(a + at, b + at)) {
+            return false;
+        }
+    }
+    return is_same_word(a + len - sizeof(uint64_t), b + len - sizeof(uint64_t));
+}
+
 static ALWAYS_INLINE bool is_of(const struct decision *decision, const struct message_parts *parts)
 {
     return decision->hash == parts->topic_hash && decision->topic_len == parts->topic.len &&
-           memcmp(decision->topic, parts->topic.data, parts->topic.len) == 0;
+           is_same(decision->topic, parts->topic.data, parts->topic.len);
 }
 
 static unsigned ask(struct rights *rights, const struct message_parts *parts)
@@ -137,9 +165,9 @@ static struct rights *find(unsigned worker, struct session *session, struct acce
     return rights;
 }
 
-/* What is not remembered. */
-static bool judge(struct shard *shard, struct session *session, const struct message_parts *parts,
-                  enum peer_right right)
+/* What is not remembered: a call of its own, so that what is needs no registers saved. */
+static NO_INLINE bool judge(struct shard *shard, struct session *session,
+                            const struct message_parts *parts, enum peer_right right)
 {
     struct access *access;
     struct rights *rights = find(shard->worker, session, &access);

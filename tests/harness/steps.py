@@ -35,7 +35,7 @@ listener {port3} 127.0.0.1
 allow_anonymous true
 mount_point {dir}/mounted/
 defer_accept true
-listener {port8} 127.0.0.1
+listener {port_tls} 127.0.0.1
 allow_anonymous true
 certfile {tls}/server.crt
 keyfile {tls}/server.key
@@ -393,7 +393,7 @@ def meter():
 
 def secured(bench):
     """TLS: whole and resumed handshakes, names, moves, and more than is sealed at once."""
-    address = ("127.0.0.1", bench.broker.places["port8"])
+    address = ("127.0.0.1", bench.broker.places["port_tls"])
     rules = tls.context(f"{server_folder()}/ca.crt", meter())
     session = None
     crowd = [bench.open(5, address) for _ in range(12)]
