@@ -345,6 +345,19 @@ static void log_request(const struct client *client, const struct http_request *
              request->method == HTTP_HEAD ? "HEAD" : "GET", path, status);
 }
 
+static void fail(const struct client *client, const struct http_request *request, int r,
+                 struct web_answer *answer)
+{
+    char address[CLIENT_ADDRESS_CAP];
+    char path[256];
+
+    text_escape(path, sizeof(path), request->path);
+    log_line(LOG_WARNING, "Warning: HTTP request from %s for %s failed: %s.",
+             client_address(client, address), path, strerror(-r));
+    say(answer, r == -ENOMEM ? HTTP_UNAVAILABLE : HTTP_INTERNAL_ERROR,
+        r == -ENOMEM ? "out of memory\n" : "the file can't be read\n");
+}
+
 static bool is_health(const struct http_request *request)
 {
     return slice_is_equal(request->path, slice_of_text("/livez")) ||
@@ -390,8 +403,7 @@ static bool answer_if_known(struct client *client, const struct http_request *re
         r = answer_known(client, request, answer);
     }
     if (r < 0) {
-        say(answer, r == -ENOMEM ? HTTP_UNAVAILABLE : HTTP_INTERNAL_ERROR,
-            r == -ENOMEM ? "out of memory\n" : "the file can't be read\n");
+        fail(client, request, r, answer);
     }
     return true;
 }
@@ -452,12 +464,17 @@ void web_take(struct client *client, struct slice bytes)
     shard_charge(client->hub->shard);
     if (verdict == HTTP_REFUSED) {
         send_refusal(client, &failure);
-        finish(client);
+        if (!client->has_failed) {
+            finish(client);
+        }
         return;
     }
     if (!answer(client, &request)) {
         client_keep(client, bytes);
         return;
+    }
+    if (client->has_failed) {
+        return; /* the end of the iteration tells, and closes it */
     }
     client->answer_size = (uint32_t)client_output_size(client);
     renew_deadline(client);

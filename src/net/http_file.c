@@ -21,8 +21,8 @@ static int open_below(int folder, const char *path)
 
 static bool is_none(int r)
 {
-    return r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -EPERM || r == -EXDEV ||
-           r == -ELOOP || r == -ENAMETOOLONG || r == -ENXIO || r == -ENODEV;
+    return r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -EXDEV || r == -ELOOP ||
+           r == -ENAMETOOLONG || r == -ENXIO || r == -ENODEV;
 }
 
 /* A file that shrinks meanwhile is as long as what was read. */

@@ -25,7 +25,8 @@ REFUSALS = {
 # The line that says why somebody was closed without a word.
 EXCUSES = re.compile(r".*(out of memory|cannot allocate memory|quota exceeded|server unavailable|"
                      r"implementation specific error|server busy|too many open files|"
-                     r"no buffer space|PROXY header: memory|messages are being dropped|"
+                     r"no buffer space|operation not permitted|PROXY header: memory|"
+                     r"messages are being dropped|"
                      r"configuration stays as it was).*", re.I)
 # Whoever comes while one of these holds is closed without another line; how many, the end says.
 SHORTAGE = re.compile(r".*Out of [a-z ]+ on port \d+, refusing new connections for now\.")
@@ -61,7 +62,12 @@ class Peer(Client):
 
 
 class WebPeer(Peer, WebSocketClient):
-    """The same inside WebSocket."""
+    """The same inside WebSocket, or by HTTP: who was answered is not at the door any more."""
+
+    def read_head(self):
+        answer = super().read_head()
+        self.connack = self.connack or answer
+        return answer
 
 
 class Bench:

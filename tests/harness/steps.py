@@ -377,7 +377,8 @@ def web(bench):
     expect_all(peers[0], "PUBACK", "PUBLISH")
     expect_all(peers[1], "PUBLISH")
     peers[0].send(wire.disconnect())
-    for data in (websocket.request(protocol="x"), websocket.request(Origin="http://x"), b"\x10\x0c"):
+    for data in (websocket.request(protocol="x"), websocket.request(Origin="http://x"),
+                 b"\x10\x0c"):
         peer = bench.open_web(5, address)
         peer.send_raw(data)
         bench.wait(lambda: peer.ended(0.01), "left hanging")
@@ -417,7 +418,7 @@ def secured(bench):
 
 
 def api(bench):
-    """Requests of HTTP: figures, a large file, one in pieces, several at once, and what is refused."""
+    """Requests of HTTP: figures, a large file, one in pieces, two at once, and what is refused."""
     (bench.broker.folder / "file.html").write_bytes(bytes(300_000))
     address = ("127.0.0.1", bench.broker.places["port10"])
     end = b" HTTP/1.1\r\nHost: a\r\n\r\n"

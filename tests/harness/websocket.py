@@ -1,6 +1,6 @@
 """
-A WebSocket client made of bytes: frames as the scenario wants them, right or wrong. What a client of
-harness/client.py sends goes out in one frame, and what comes is taken out of frames, each of which
+A WebSocket client made of bytes: frames as the scenario wants them, right or wrong. What a client
+of harness/client.py sends goes out in one frame, and what comes is taken out of frames, each of which
 must be one that a server may send.
 """
 

@@ -1,5 +1,6 @@
 """
-A listener of protocol http_api: whether the broker lives and is ready, and Mosquitto's three answers.
+A listener of protocol http_api: whether the broker lives and is ready, and Mosquitto's three
+answers.
 """
 
 import base64

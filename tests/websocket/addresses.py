@@ -64,7 +64,8 @@ def test_forwarded_by_nobody_who_is_trusted(start_broker):
     for extra in ("", "forwarded_for_trusted 10.0.0.0/8\n"):
         broker = start_broker(WEB + extra)
         client = broker.connect_web("x", headers=FORWARDED)
-        broker.expect_line(r"New client connected from %s as x .*" % client.local.replace(".", r"\."))
+        broker.expect_line(r"New client connected from %s as x .*"
+                           % client.local.replace(".", r"\."))
         assert "192.0.2.7" not in broker.log()
 
 
