@@ -161,7 +161,7 @@ void client_log(const struct client *client, enum log_type type, enum log_event 
 /* close.c: every way to go */
 
 /* The peer closed, or the socket broke: `text` as in "disconnected: TEXT.". */
-#define CLIENT_OUT_OF_MEMORY "out of memory"
+#define CLIENT_OUT_OF_MEMORY "out of memory" /* is always told */
 void client_lose(struct client *client, const char *text);
 
 /* The peer made a mistake: version 5 is told the reason, the line is logged, the will is sent. */

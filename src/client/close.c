@@ -62,7 +62,7 @@ void client_lose(struct client *client, const char *text)
         client_close(client);
         return;
     }
-    if (!is_silent(client)) {
+    if (!is_silent(client) || strcmp(text, CLIENT_OUT_OF_MEMORY) == 0) {
         say_disconnected(client, text);
     }
     leave_session(client, SESSION_LEAVE_WITH_WILL);

@@ -361,10 +361,12 @@ def web(bench):
     """Inside WebSocket: a request and a ping in pieces, large messages, and who is refused."""
     address = ("127.0.0.1", bench.broker.places["port9"])
     topic = bench.name("web/")
-    peers = [bench.open_web(5, address) for _ in range(2)]
+    peers = []
     bench.serial += 1
     stranger = f"198.52.{bench.serial // 250 % 250}.{bench.serial % 250}"
-    for each in peers:
+    for _ in range(2):
+        each = bench.open_web(5, address)
+        peers.append(each)
         each.send_raw(websocket.request(Origin="http://b", X_Forwarded_For=stranger), pieces=90,
                       delay=0.002)
         each.expect_upgrade()
@@ -382,6 +384,7 @@ def web(bench):
         peer = bench.open_web(5, address)
         peer.send_raw(data)
         bench.wait(lambda: peer.ended(0.01), "left hanging")
+        peer.connack = "refused, and so not at the door"
 
 
 @functools.cache
