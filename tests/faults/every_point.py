@@ -28,8 +28,6 @@ pytestmark = [
 
 # Points that nothing here can fail: by name, with the reason. Those that do fail must not stand here.
 UNREACHED = {
-    "net/tls.c copy_identity memory_copy_text": "needs TLS by pre-shared keys, unknown to Python's ssl",
-    "net/tls.c tls_note_identity memory_copy_text": "needs TLS by pre-shared keys as well",
     "client/acks.c ack_new memory_alloc_zero": "needs a store that makes acknowledgements wait",
     "core/keep.c keep_prepare_hold memory_alloc": "needs a store that makes acknowledgements wait",
     "core/keep.c keep_begin_drops memory_alloc": "needs a store that keeps deliveries",

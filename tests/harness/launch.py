@@ -70,6 +70,7 @@ certfile {tls}/server.crt
 keyfile {tls}/server.key
 password_file {dir}/passwords
 acl_file {dir}/rules
+psk_file {dir}/keys
 allow_anonymous true
 pid_file {dir}/pid
 log_dest stderr
@@ -80,7 +81,7 @@ log_syslog_path {dir}/syslog
 log_timestamp_format %Y
 include_dir {dir}/more
 """ + SOCKET
-MORE = {"passwords": users.password("anna"),
+MORE = {"passwords": users.password("anna"), "keys": "meter:0123456789abcdef\n",
         "rules": "topic #\npattern read %u/%c\nuser anna\ntopic #\n", "more/a.conf": "max_keepalive 600\n" + "# a long comment\n" * 600,
         "more/b.conf": "max_inflight_messages 30\n",
         "syslog": (socket.SOCK_DGRAM, True)}

@@ -16,9 +16,11 @@ from . import proxy, tls, users, websocket, wire
 from .broker import server_folder
 from .certificates import Authority
 from .client import Closed
+from .tools import pub
 
 # Every kind of listener and destination; what is grown early is small.
 CONFIG = """
+psk_file {dir}/keys
 listener {port} 127.0.0.1
 allow_anonymous true
 listener {port2} 127.0.0.1
@@ -44,6 +46,9 @@ use_identity_as_username true
 require_certificate true
 listener 0 {dir}/s
 allow_anonymous true
+listener {port8} 127.0.0.1
+psk_hint plant
+use_identity_as_username true
 listener {port7} 127.0.0.1
 listener_password_file {dir}/passwords
 listener_acl_file {dir}/rules
@@ -449,6 +454,13 @@ def api(bench):
     ask(b"POST /" + end, 405)
 
 
+def keyed(bench):
+    """TLS by a key that both know: Python's ssl can't, mosquitto_pub can."""
+    address = ("localhost", bench.broker.places["port8"])
+    pub(address, 5, "-t", "t", "-m", "x", "-q", "1", "--psk", "0123456789abcdef",
+        "--psk-identity", "meter")
+
+
 def crowded(bench):
     """No descriptor is left: who comes is closed, and the reserve is filled again."""
     broker = bench.broker
@@ -551,12 +563,12 @@ def merged(bench):
     taker.take_message()
 
 
-FILES = {"passwords": users.password("anna") + users.password("argon", "argon2id"),
+FILES = {"keys": "meter:0123456789abcdef\n",
+         "passwords": users.password("anna") + users.password("argon", "argon2id"),
          "rules": "user anna\ntopic may/#\ntopic login/#\npattern %u/%c\n"}
 
-RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased, retained,
-       filters, groups, wide, aliases, take_over, taken_over_with_rest, large, proxied, web,
-       api, vouched_for,
-       secured, mounted, by_path,
-       queued, survey, published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
+RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased,
+       retained, filters, groups, wide, aliases, take_over, taken_over_with_rest, large, proxied,
+       web, api, vouched_for, secured, keyed, mounted, by_path, queued, survey, published_log,
+       reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]
