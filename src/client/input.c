@@ -225,10 +225,11 @@ static void take_header(struct client *client, struct slice *bytes)
     client_on_header(client);
 }
 
-/* One packet may have cost all of an iteration: others come before the next. */
+/* One packet may have cost all of an iteration, or more: others come before the next. */
 static bool must_put_off(const struct client *client)
 {
-    return client->hub->shard->budget == 0 && client->state == CLIENT_READY;
+    return (client->hub->shard->budget == 0 || client->is_searching) &&
+           client->state == CLIENT_READY;
 }
 
 static void put_off(struct client *client, struct slice bytes)
@@ -248,11 +249,11 @@ void client_take(struct client *client, struct slice bytes)
 {
     struct slice none = slice_of(NULL, 0);
 
-    while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes, none)) {
-        if (unlikely(must_put_off(client)) && bytes.len > 0) {
-            put_off(client, bytes);
-            break;
-        }
+    while (bytes.len > 0 && may_go_on(client) && !client->is_searching &&
+           take_packet(client, &bytes, none) && likely(!must_put_off(client))) {
+    }
+    if (bytes.len > 0 && must_put_off(client) && !client->input) {
+        put_off(client, bytes);
     }
     pause_if_pressed(client);
     client_pause_if_unkept(client);
