@@ -1,4 +1,5 @@
 #include "fuzz.h"
+#include "net/http_path.h"
 #include "net/websocket.h"
 
 /*
@@ -79,6 +80,19 @@ static void check_answer(const struct http_request *request)
     assert(strict.is_foreign_origin || strict.status == answer.status);
 }
 
+/* One that is decoded leads nowhere but down. */
+static void check_path(struct slice path)
+{
+    char decoded[HTTP_PATH_CAP + 1];
+
+    decoded[0] = '/';
+    if (http_path_decode(path, decoded + 1)) {
+        assert(strlen(decoded) <= path.len && strlen(decoded) < HTTP_PATH_CAP);
+        assert(!strstr(decoded, "/.") && !strstr(decoded, "//"));
+        assert(strchr(http_path_type(decoded), '/'));
+    }
+}
+
 static void check_request(const struct http_request *request, struct slice head)
 {
     static const char *const names[] = {"Host",           "Connection",        "Upgrade",
@@ -93,6 +107,7 @@ static void check_request(const struct http_request *request, struct slice head)
         check_header(request, head, names[i]);
     }
     check_answer(request);
+    check_path(request->path);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -2,7 +2,7 @@
 #
 # Which Debian packages each command needs, and how they come. Sourced by ./dev.
 
-packages_build=(gcc libargon2-dev libc6-dev libssl-dev libsystemd-dev meson ninja-build pkgconf)
+packages_build=(gcc libargon2-dev libc6-dev libcjson-dev libssl-dev libsystemd-dev meson ninja-build pkgconf)
 packages_run=(mosquitto-clients)
 packages_format=(clang-format-14)
 packages_clang=(clang-14 libclang-rt-14-dev llvm-14)
@@ -10,6 +10,11 @@ packages_lint=("${packages_clang[@]}" clang-tidy-19 git)
 packages_test=("${packages_run[@]}" "${packages_clang[@]}" "${packages_format[@]}"
     "${packages_lint[@]}" libcmocka-dev python3 python3-pytest python3-pytest-xdist
     python3-pytest-timeout python3-paho-mqtt haproxy mosquitto iproute2 patch)
+# A browser, and what fetches the library that its pages use; somebody who has another npm keeps it.
+packages_test+=(chromium)
+if ! command -v npm > /dev/null; then
+    packages_test+=(npm)
+fi
 packages_bare=(debootstrap git)
 
 missing_packages() {

@@ -3,6 +3,7 @@
 #include "access/acl.h"
 #include "access/files.h"
 #include "access/passwords.h"
+#include "access/psk.h"
 #include "base/memory.h"
 
 #include <stdatomic.h>
@@ -11,6 +12,7 @@
 struct access {
     struct passwords *passwords; /* NULL: names are not asked for */
     struct acl *acl;             /* NULL: there are no rules */
+    struct psk *psk;             /* NULL: there are no keys */
     _Atomic uint32_t refs;
 };
 
@@ -70,6 +72,26 @@ static int load_acl(const struct settings *settings, const struct listener_setti
     return r;
 }
 
+static int load_psk(const struct settings *settings, const struct listener_settings *listener,
+                    const struct report *report, struct psk **psk_out)
+{
+    static const struct access_file file = {"PSK file", "psk_file", "listener_psk_file"};
+    struct psk_request request = {.path = listener->psk_file, .report = report};
+    char *text = NULL;
+    int r;
+
+    if (!request.path) {
+        return ACCESS_LOADED;
+    }
+    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report, &text,
+                         &request.text);
+    if (r == 0) {
+        r = psk_parse(&request, psk_out);
+    }
+    access_file_free(text, request.text);
+    return r;
+}
+
 static bool is_same_text(const char *a, const char *b)
 {
     return a == b || (a && b && strcmp(a, b) == 0);
@@ -77,13 +99,13 @@ static bool is_same_text(const char *a, const char *b)
 
 static bool has_files(const struct listener_settings *listener)
 {
-    return listener->password_file || listener->acl_file;
+    return listener->password_file || listener->acl_file || listener->psk_file;
 }
 
 static bool has_same_files(const struct listener_settings *a, const struct listener_settings *b)
 {
     return is_same_text(a->password_file, b->password_file) &&
-           is_same_text(a->acl_file, b->acl_file);
+           is_same_text(a->acl_file, b->acl_file) && is_same_text(a->psk_file, b->psk_file);
 }
 
 static int load_one(const struct settings *settings, const struct listener_settings *listener,
@@ -98,7 +120,10 @@ static int load_one(const struct settings *settings, const struct listener_setti
     }
     atomic_init(&access->refs, 1);
     r = load_passwords(settings, listener, report, &access->passwords);
-    return r == ACCESS_LOADED ? load_acl(settings, listener, report, &access->acl) : r;
+    if (r == ACCESS_LOADED) {
+        r = load_acl(settings, listener, report, &access->acl);
+    }
+    return r == ACCESS_LOADED ? load_psk(settings, listener, report, &access->psk) : r;
 }
 
 /* Listeners with the same files share them. */
@@ -164,6 +189,7 @@ struct access *access_unref(struct access *access)
     if (access && atomic_fetch_sub_explicit(&access->refs, 1, memory_order_acq_rel) == 1) {
         passwords_free(access->passwords);
         acl_free(access->acl);
+        psk_free(access->psk);
         memory_free(access);
     }
     return NULL;
@@ -227,6 +253,11 @@ bool access_still_may(const struct access_request *request, uint64_t credential)
 bool access_may_refuse(const struct listener_settings *before, const struct listener_settings *now)
 {
     return before->allow_anonymous && !now->allow_anonymous;
+}
+
+const struct psk *access_psk(const struct access *access)
+{
+    return access ? access->psk : NULL;
 }
 
 /* Publishing and reading */

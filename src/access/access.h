@@ -16,6 +16,7 @@
 struct access;
 struct acl;
 struct password;
+struct psk;
 
 /* For each listener of the settings, in their order. */
 struct access_set {
@@ -77,6 +78,9 @@ bool access_may_refuse(const struct listener_settings *before, const struct list
 
 /* The rules for topics; NULL: everything may be done. They live as long as the access. */
 const struct acl *access_acl(const struct access *access);
+
+/* The keys for TLS by pre-shared keys (access/psk.h); NULL: there are none. The same. */
+const struct psk *access_psk(const struct access *access);
 
 /* What nobody may publish to, whatever the rules. A valid topic. MQTT_SUCCESS or
  * MQTT_NOT_AUTHORIZED. */

@@ -157,9 +157,17 @@ static int read_all(const struct config_request *request, struct settings **sett
 /* And what only a start would find out. */
 static int check(const struct settings *settings, const struct report *report)
 {
-    if (check_settings(settings, report) != CHECK_OK ||
-        certificates_check(settings, report) != CERTIFICATES_OK) {
+    int r;
+
+    if (check_settings(settings, report) != CHECK_OK) {
         return EXIT_CONFIG;
+    }
+    r = certificates_check(settings, report);
+    if (r != CERTIFICATES_OK) {
+        if (r < 0) {
+            log_line(LOG_ERROR, "Error: Unable to load certificates: %s.", strerror(-r));
+        }
+        return r < 0 ? EXIT_START : EXIT_CONFIG;
     }
     log_line(LOG_INFORMATION, "Configuration file is OK.");
     return EXIT_OK;

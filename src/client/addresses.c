@@ -23,6 +23,7 @@
 #define EXPIRE_LEN  2
 #define MINUTE_NS   UINT64_C(60000000000)
 #define NS_OF_MS    UINT64_C(1000000)
+#define SECOND_NS   UINT64_C(1000000000)
 #define PREFIX_SIZE 8
 
 /* Owner: its stripe, under the lock. */
@@ -30,8 +31,11 @@ struct entry {
     struct table_link link;
     struct list_link idle; /* in the stripe's list while nothing is connected */
     uint64_t prefix;
-    uint64_t full_ns; /* when a minute's worth may come again */
-    uint32_t len;     /* connections */
+    uint64_t full_ns;   /* when a minute's worth may come again */
+    uint64_t window_ns; /* when the failures below are forgotten */
+    uint64_t ban_ns;    /* until when it is banned */
+    uint32_t failures;
+    uint32_t len; /* connections */
     uint8_t family;
 };
 
@@ -145,10 +149,16 @@ static struct entry *find(const struct stripe *stripe, const struct place *place
     return NULL;
 }
 
+/* Whether all that is known of it is over. */
+static bool is_blank(const struct entry *entry, uint64_t now_ns)
+{
+    return entry->full_ns <= now_ns && entry->window_ns <= now_ns && entry->ban_ns <= now_ns;
+}
+
 static void expire(struct stripe *stripe, uint64_t now_ns)
 {
     for (unsigned i = 0; i < EXPIRE_LEN && stripe->idle_len > 0; i++) {
-        if (CONTAINER_OF(stripe->idle.next, struct entry, idle)->full_ns > now_ns) {
+        if (!is_blank(CONTAINER_OF(stripe->idle.next, struct entry, idle), now_ns)) {
             return;
         }
         forget_oldest(stripe);
@@ -190,6 +200,9 @@ static bool take_token(struct entry *entry, uint32_t rate, uint64_t now_ns)
 static int enter(struct stripe *stripe, struct entry *entry, const struct addresses_limits *limits,
                  uint64_t now_ns)
 {
+    if (limits->failures > 0 && entry->ban_ns > now_ns) {
+        return ADDRESSES_BANNED;
+    }
     if (limits->connections > 0 && entry->len >= limits->connections) {
         return ADDRESSES_TOO_MANY;
     }
@@ -222,6 +235,22 @@ int addresses_enter(struct addresses *addresses, const struct address *address,
     return r;
 }
 
+/* Nothing is connected from there. */
+static void rest(struct stripe *stripe, struct entry *entry, uint64_t now_ns)
+{
+    if (is_blank(entry, now_ns)) {
+        forget(stripe, entry);
+        return;
+    }
+    if (list_is_linked(&entry->idle)) {
+        return;
+    }
+    list_push(&stripe->idle, &entry->idle);
+    if (++stripe->idle_len > IDLE_CAP) {
+        forget_oldest(stripe);
+    }
+}
+
 void addresses_leave(struct addresses *addresses, const struct address *address, uint64_t now_ms)
 {
     struct place place = place_of(addresses, address);
@@ -232,15 +261,61 @@ void addresses_leave(struct addresses *addresses, const struct address *address,
     entry = find(stripe, &place);
     assert(entry && entry->len > 0);
     entry->len--;
-    if (entry->len == 0 && entry->full_ns <= now_ms * NS_OF_MS) {
-        forget(stripe, entry);
-    } else if (entry->len == 0) {
-        list_push(&stripe->idle, &entry->idle);
-        if (++stripe->idle_len > IDLE_CAP) {
-            forget_oldest(stripe);
-        }
+    if (entry->len == 0) {
+        rest(stripe, entry, now_ms * NS_OF_MS);
     }
     lock_release(&stripe->lock);
+}
+
+/* Failures are counted from the first one on; a ban forgets them. */
+static int fail(struct entry *entry, const struct addresses_limits *limits, uint64_t now_ns)
+{
+    if (entry->window_ns <= now_ns) {
+        entry->failures = 0;
+        entry->window_ns = now_ns + limits->window_s * SECOND_NS;
+    }
+    if (++entry->failures < limits->failures || entry->ban_ns > now_ns) {
+        return ADDRESSES_OK;
+    }
+    entry->window_ns = 0;
+    entry->ban_ns = now_ns + limits->ban_s * SECOND_NS;
+    return ADDRESSES_BANNED;
+}
+
+int addresses_fail(struct addresses *addresses, const struct address *address,
+                   const struct addresses_limits *limits, uint64_t now_ms)
+{
+    struct place place = place_of(addresses, address);
+    struct stripe *stripe = stripe_of(addresses, &place);
+    struct entry *entry;
+    int r = -ENOMEM;
+
+    lock_take(&stripe->lock);
+    expire(stripe, now_ms * NS_OF_MS);
+    entry = find_or_add(stripe, &place);
+    if (entry) {
+        r = fail(entry, limits, now_ms * NS_OF_MS);
+    }
+    if (entry && entry->len == 0) {
+        rest(stripe, entry, now_ms * NS_OF_MS);
+    }
+    lock_release(&stripe->lock);
+    return r;
+}
+
+bool addresses_is_banned(struct addresses *addresses, const struct address *address,
+                         uint64_t now_ms)
+{
+    struct place place = place_of(addresses, address);
+    struct stripe *stripe = stripe_of(addresses, &place);
+    const struct entry *entry;
+    bool is_banned;
+
+    lock_take(&stripe->lock);
+    entry = find(stripe, &place);
+    is_banned = entry && entry->ban_ns > now_ms * NS_OF_MS;
+    lock_release(&stripe->lock);
+    return is_banned;
 }
 
 size_t addresses_len(const struct addresses *addresses)

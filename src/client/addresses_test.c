@@ -249,6 +249,102 @@ static void test_threads(void **state)
     shared = addresses_free(shared);
 }
 
+/* Failed logins */
+
+#define SECOND_MS 1000u
+
+static int fail_login(struct addresses *addresses, const char *text, uint64_t now_ms)
+{
+    struct addresses_limits limits = {.failures = 3, .window_s = 10, .ban_s = 100};
+    struct address address = address_of(text);
+
+    return addresses_fail(addresses, &address, &limits, now_ms);
+}
+
+static int enter_checked(struct addresses *addresses, const char *text, uint64_t now_ms)
+{
+    struct addresses_limits limits = {.failures = 3, .window_s = 10, .ban_s = 100};
+    struct address address = address_of(text);
+
+    return addresses_enter(addresses, &address, &limits, now_ms);
+}
+
+static bool is_banned(struct addresses *addresses, const char *text, uint64_t now_ms)
+{
+    struct address address = address_of(text);
+
+    return addresses_is_banned(addresses, &address, now_ms);
+}
+
+static void test_ban(void **state)
+{
+    CLEANUP(addresses_free) struct addresses *addresses = new_addresses();
+    uint64_t now = 5 * SECOND_MS;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(enter_checked(addresses, "192.0.2.1", now), ADDRESSES_OK);
+        assert_false(is_banned(addresses, "192.0.2.1", now));
+        assert_int_equal(fail_login(addresses, "192.0.2.1", now),
+                         i < 2 ? ADDRESSES_OK : ADDRESSES_BANNED);
+        leave(addresses, "192.0.2.1", now);
+    }
+    assert_true(is_banned(addresses, "192.0.2.1", now));
+    assert_false(is_banned(addresses, "192.0.2.2", now));
+    assert_int_equal(enter_checked(addresses, "192.0.2.1", now), ADDRESSES_BANNED);
+    assert_int_equal(enter_checked(addresses, "192.0.2.2", now), ADDRESSES_OK);
+    /* Failures of a connection from before are no second ban, and do not prolong it. */
+    assert_int_equal(fail_login(addresses, "192.0.2.1", now + 50 * SECOND_MS), ADDRESSES_OK);
+    assert_int_equal(enter_checked(addresses, "192.0.2.1", now + 100 * SECOND_MS - 1),
+                     ADDRESSES_BANNED);
+    assert_int_equal(enter_checked(addresses, "192.0.2.1", now + 100 * SECOND_MS), ADDRESSES_OK);
+    leave(addresses, "192.0.2.1", now + 100 * SECOND_MS);
+    leave(addresses, "192.0.2.2", now + 100 * SECOND_MS);
+    /* Switched off, it holds nobody. */
+    fail_login(addresses, "192.0.2.3", now);
+    fail_login(addresses, "192.0.2.3", now);
+    assert_int_equal(fail_login(addresses, "192.0.2.3", now), ADDRESSES_BANNED);
+    assert_int_equal(enter(addresses, "192.0.2.3", 0, 5, now), ADDRESSES_OK);
+    leave(addresses, "192.0.2.3", now);
+}
+
+/* Slow ones are not counted together. */
+static void test_window(void **state)
+{
+    CLEANUP(addresses_free) struct addresses *addresses = new_addresses();
+    uint64_t now = 1;
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(fail_login(addresses, "192.0.2.1", now), ADDRESSES_OK);
+        assert_int_equal(fail_login(addresses, "192.0.2.1", now + 9 * SECOND_MS), ADDRESSES_OK);
+        now += 10 * SECOND_MS;
+    }
+    assert_int_equal(fail_login(addresses, "192.0.2.1", now), ADDRESSES_OK);
+    assert_int_equal(fail_login(addresses, "192.0.2.1", now), ADDRESSES_OK);
+    assert_int_equal(fail_login(addresses, "192.0.2.1", now), ADDRESSES_BANNED);
+}
+
+/* What has failed is forgotten in the end, and there is a bound on what is remembered. */
+static void test_failures_are_forgotten(void **state)
+{
+    CLEANUP(addresses_free) struct addresses *addresses = new_addresses();
+    char text[32];
+
+    (void)state;
+    for (unsigned i = 0; i < 100000; i++) {
+        snprintf(text, sizeof(text), "10.%u.%u.%u", i >> 16 & 255, i >> 8 & 255, i & 255);
+        assert_int_equal(fail_login(addresses, text, 1), ADDRESSES_OK);
+    }
+    assert_true(addresses_len(addresses) <= 16 * 4096);
+    for (unsigned i = 0; i < 100000; i++) {
+        snprintf(text, sizeof(text), "11.%u.%u.%u", i >> 16 & 255, i >> 8 & 255, i & 255);
+        assert_int_equal(enter_checked(addresses, text, 1000 * SECOND_MS), ADDRESSES_OK);
+        leave(addresses, text, 1000 * SECOND_MS);
+    }
+    assert_int_equal(addresses_len(addresses), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +355,9 @@ int main(void)
         cmocka_unit_test(test_memory_is_bounded),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_ban),
+        cmocka_unit_test(test_window),
+        cmocka_unit_test(test_failures_are_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,34 +9,56 @@
  */
 static void refuse(struct client *client, enum addresses_verdict verdict)
 {
-    bool is_rate = verdict == ADDRESSES_TOO_FAST;
-    const char *reason = is_rate ? "connect rate exceeded" : "too many connections";
+    static const struct {
+        const char *reason;
+        unsigned metric;
+    } rows[] = {
+        [ADDRESSES_TOO_FAST] = {"connect rate exceeded",  METRIC_ADDRESS_RATE  },
+        [ADDRESSES_TOO_MANY] = {"too many connections",   METRIC_ADDRESS_FULL  },
+        [ADDRESSES_BANNED] = {"too many failed logins", METRIC_ADDRESS_BANNED},
+    };
+    const char *reason = rows[verdict].reason;
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    hub_count(client->hub, client->facts->listener,
-              is_rate ? METRIC_ADDRESS_RATE : METRIC_ADDRESS_FULL, 1);
+    hub_count(client->hub, client->facts->listener, rows[verdict].metric, 1);
     client_log(client, LOG_NOTICE, LOG_EVENT_ADDRESS_REFUSED, reason,
                "Connection from %s on port %u%s refused: %s.", client_address(client, address),
                client->facts->listener->settings->port, client_via(client, via), reason);
     client_close(client);
 }
 
-bool admit_client(struct client *client)
+/* Whether it is the client's own, and one that is told from others. */
+static bool has_address(const struct client *client)
+{
+    const struct address *peer = &client->facts->peer;
+
+    return peer->family == ADDRESS_IPV4 || peer->family == ADDRESS_IPV6;
+}
+
+static struct addresses_limits limits_of(const struct client *client)
 {
     const struct settings_limits *settings = &client->hub->settings->limits;
-    const struct address *peer = &client->facts->peer;
-    struct addresses_limits limits = {
+
+    return (struct addresses_limits){
         .rate = settings->connect_rate_per_address,
         .connections = settings->max_connections_per_address,
+        .failures = settings->max_failed_logins_per_address,
+        .window_s = settings->failed_login_window_s,
+        .ban_s = settings->failed_login_ban_s,
     };
+}
+
+bool admit_client(struct client *client)
+{
+    struct addresses_limits limits = limits_of(client);
     int r;
 
-    if ((limits.rate == 0 && limits.connections == 0) ||
-        (peer->family != ADDRESS_IPV4 && peer->family != ADDRESS_IPV6)) {
+    if ((limits.rate == 0 && limits.connections == 0 && limits.failures == 0) ||
+        !has_address(client)) {
         return true;
     }
-    r = addresses_enter(server_door(client->hub->server)->addresses, peer, &limits,
+    r = addresses_enter(server_door(client->hub->server)->addresses, &client->facts->peer, &limits,
                         client->hub->shard->now_ms);
     if (r < 0) {
         client_lose(client, "out of memory");
@@ -46,6 +68,37 @@ bool admit_client(struct client *client)
         client->is_counted = true;
     }
     return r == ADDRESSES_OK;
+}
+
+bool admit_login(struct client *client)
+{
+    if (client->hub->settings->limits.max_failed_logins_per_address == 0 || !has_address(client) ||
+        !addresses_is_banned(server_door(client->hub->server)->addresses, &client->facts->peer,
+                             client->hub->shard->now_ms)) {
+        return true;
+    }
+    refuse(client, ADDRESSES_BANNED);
+    return false;
+}
+
+/* One line for each ban, and the address alone in it: who is behind it does not matter. */
+void admit_failed(struct client *client)
+{
+    struct addresses_limits limits = limits_of(client);
+    char address[CLIENT_ADDRESS_CAP];
+    char via[CLIENT_ADDRESS_CAP];
+
+    if (limits.failures == 0 || !has_address(client) ||
+        addresses_fail(server_door(client->hub->server)->addresses, &client->facts->peer, &limits,
+                       client->hub->shard->now_ms) != ADDRESSES_BANNED) {
+        return;
+    }
+    hub_count(client->hub, client->facts->listener, METRIC_BANS, 1);
+    client_log(client, LOG_NOTICE, LOG_EVENT_ADDRESS_BANNED, "too many failed logins",
+               "Connections from %s on port %u%s are refused for %u seconds: too many failed "
+               "logins.",
+               client_address(client, address), client->facts->listener->settings->port,
+               client_via(client, via), limits.ban_s);
 }
 
 void admit_end(const struct client *client)

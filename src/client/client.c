@@ -7,6 +7,7 @@
 #include "client/hub.h"
 #include "client/login.h"
 #include "client/trust.h"
+#include "client/web.h"
 #include "net/socket.h"
 
 #include <stdio.h>
@@ -130,7 +131,10 @@ static struct client *client_new(struct hub *hub, struct server_listener *listen
     client->hub = hub;
     client->facts = facts;
     client->max_packet_size = UINT32_MAX;
-    client->is_staged = listener->tls != NULL;
+    client->is_staged =
+        listener->tls || listener->settings->protocol == SETTINGS_PROTOCOL_WEBSOCKETS;
+    client->is_web = listener->settings->protocol == SETTINGS_PROTOCOL_HTTP_API;
+    client->is_known = client->is_web;
     list_init(&client->link);
     wheel_timer_init(&client->timer, HUB_TIMER_CLIENT);
     list_init(&client->in_hub);
@@ -183,6 +187,44 @@ void client_say_new(struct client *client)
                trust_told(client, told));
 }
 
+/* Whether who it is comes with its request, and not before. */
+static bool is_forwarder(const struct client *client)
+{
+    struct forwarded_trust trust = client_forwarders(client);
+
+    return forwarded_trusts(&trust, &client->facts->peer);
+}
+
+/* False: it may not come in. */
+static bool meet(struct client *client)
+{
+    if (!admit_client(client)) {
+        return false;
+    }
+    client_say_new(client);
+    return true;
+}
+
+/* Its address is known; a proxy's that will tell another one is not. */
+static bool meet_unless_forwarder(struct client *client)
+{
+    return is_forwarder(client) || meet(client);
+}
+
+bool client_on_upgrade(struct client *client, const struct stage_io *io)
+{
+    hub_count(client->hub, client->facts->listener,
+              io->upgrade == STAGE_UPGRADED ? METRIC_WEBSOCKET_UPGRADED : METRIC_WEBSOCKET_REFUSED,
+              1);
+    if (!is_forwarder(client)) {
+        return true;
+    }
+    if (io->has_peer) {
+        client->facts->peer = io->peer;
+    }
+    return meet(client);
+}
+
 bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
                    const struct address *peer)
 {
@@ -201,11 +243,8 @@ bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
         client_refuse_header(client, PROXY_REFUSAL_UNTRUSTED);
         return true;
     }
-    if (client->state == CLIENT_FRESH) {
-        if (!admit_client(client)) {
-            return true;
-        }
-        client_say_new(client);
+    if (client->state == CLIENT_FRESH && !meet_unless_forwarder(client)) {
+        return true;
     }
     if (reason != MQTT_SUCCESS || start(client) < 0) {
         client_lose(client, "out of memory");
@@ -267,13 +306,12 @@ void client_on_header(struct client *client)
     arm_deadline(client);
     /* Without an address it may be a health check: told of only when CONNECT comes. */
     if (client->facts->proxy->has_address) {
-        if (client->facts->proxy->source.family != ADDRESS_UNIX) {
-            client->facts->peer = client->facts->proxy->source;
-            if (!admit_client(client)) {
-                return;
-            }
+        if (client->facts->proxy->source.family == ADDRESS_UNIX) {
+            client_say_new(client);
+            return;
         }
-        client_say_new(client);
+        client->facts->peer = client->facts->proxy->source;
+        (void)meet_unless_forwarder(client);
     }
 }
 
@@ -331,6 +369,7 @@ static void check_keep_alive(struct client *client)
  * CONNECT what there is of its own time. */
 static void check_deadline(struct client *client)
 {
+    uint64_t deadline_ms = client->facts->deadline_ms;
     enum client_state before = (enum client_state)client->state;
 
     if (client->is_queued) {
@@ -338,11 +377,13 @@ static void check_deadline(struct client *client)
     } else {
         client_read(client);
     }
-    if (client->state != before) {
+    if (client->state != before || client->facts->deadline_ms != deadline_ms) {
         return;
     }
     if (before == CLIENT_PROXY) {
         client_refuse_header(client, PROXY_REFUSAL_TIMEOUT);
+    } else if (client->is_web) {
+        web_on_timer(client);
     } else {
         client_lose(client, "no CONNECT in time");
     }

@@ -16,6 +16,7 @@
 #include "loop/worker.h"
 #include "metrics/metrics.h"
 #include "mqtt/decode.h"
+#include "net/forwarded.h"
 #include "net/output.h"
 #include "net/proxy.h"
 #include "net/stream.h"
@@ -98,6 +99,9 @@ struct client {
     bool is_counted : 1;    /* among the connections of its address */
     bool is_queued : 1;     /* its pause is in the hub's queue for handshakes */
     bool is_staged : 1;     /* its bytes go through the stages of a stream */
+    bool is_web : 1;        /* it speaks HTTP, and will never be more: client/web.h */
+    bool is_finishing : 1;  /* closed when what it was answered has left */
+    uint8_t web_login : 2;  /* enum web_login, of the request that was put off for it */
     bool is_vouched : 1;    /* its user name is that of a certificate */
     bool is_held : 1;       /* not read: it does not read our answers */
     bool is_searching : 1;  /* not read: see client_await_turn() */
@@ -208,6 +212,10 @@ void client_read(struct client *client);
 /* The same, but a handshake has to wait for its turn. */
 void client_on_readable(struct client *client);
 
+/* Bytes that are to be looked at again when more has come, or in the next iteration. */
+void client_keep(struct client *client, struct slice bytes);
+void client_put_off(struct client *client, struct slice bytes);
+
 /* Bytes that came with CONNECT are handled as if just read. */
 void client_take(struct client *client, struct slice bytes);
 void client_input_free(struct client *client);
@@ -226,7 +234,14 @@ void client_leave_turn(struct client *client);
 bool client_is_put_off(const struct client *client);
 void client_go_on(struct client *client);
 
+/* Its request for an upgrade was answered; a proxy's may tell whose it is. False: who that is may
+ * not come in. */
+bool client_on_upgrade(struct client *client, const struct stage_io *io);
+
 /* wire.c: of clients that are staged */
+
+/* Whose word about the client's address is taken from HTTP. */
+struct forwarded_trust client_forwarders(const struct client *client);
 
 /* What the bytes of the socket hold for MQTT takes their place. False: the client is lost. */
 bool client_open(struct client *client, struct slice *bytes);
@@ -252,6 +267,7 @@ void client_end_stream(struct client *client);
 
 /* Of any client: whether something of it is still to be written. */
 bool client_has_output(const struct client *client);
+size_t client_output_size(const struct client *client);
 
 /* output.c */
 

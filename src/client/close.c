@@ -48,12 +48,12 @@ static void say_disconnected(const struct client *client, const char *text)
     say_ended(client, LOG_EVENT_CLIENT_DISCONNECTED, text);
 }
 
-/* A health check of the proxy comes and goes: not worth a line. */
+/* A health check comes and goes, of the proxy or of whoever asks by HTTP: not worth a line. */
 static bool is_silent(const struct client *client)
 {
     const struct proxy_info *proxy = client->facts->proxy;
 
-    return client->state != CLIENT_READY && proxy && !proxy->has_address;
+    return client->is_web || (client->state != CLIENT_READY && proxy && !proxy->has_address);
 }
 
 void client_lose(struct client *client, const char *text)

@@ -13,6 +13,7 @@
 #include "client/rights.h"
 #include "client/trace.h"
 #include "client/trust.h"
+#include "client/web.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
 
@@ -268,7 +269,15 @@ static int take_will(struct client *client, const struct mqtt_connect *connect)
                              ? MIN(will->properties.message_expiry_interval, SESSION_NEVER - 1)
                              : SESSION_NEVER;
     r = forward_properties(hub, &will->properties, &parts.properties);
-    return r < 0 ? r : message_new(&parts, &login->will);
+    if (r == 0 && will->retain && hub->settings->clients.check_retain_source) {
+        parts.author = rights_new_author(client);
+        r = parts.author.len > 0 ? 0 : -ENOMEM;
+    }
+    if (r == 0) {
+        r = message_new(&parts, &login->will);
+    }
+    memory_free((void *)(uintptr_t)parts.author.data);
+    return r;
 }
 
 static int take_username(struct client *client, const struct mqtt_connect *connect)
@@ -336,8 +345,9 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
     if (client->version >= MQTT_5_0) {
         login->server_keep_alive = shorter_keep_alive(client, connect->keep_alive);
     }
-    r = take_will(client, connect);
-    return r < 0 ? r : take_username(client, connect);
+    /* The name first: it may be kept with the will. */
+    r = take_username(client, connect);
+    return r < 0 ? r : take_will(client, connect);
 }
 
 /* How the client is welcomed */
@@ -490,6 +500,9 @@ static enum access_verdict ask(const struct client *client, const struct mqtt_co
 static void turn_away(struct client *client, bool has_username)
 {
     count_login(client, has_username, false);
+    if (has_username) {
+        admit_failed(client);
+    }
     client_refuse(client, MQTT_NOT_AUTHORIZED);
 }
 
@@ -561,6 +574,9 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
         client_refuse(client, reason);
         return;
     }
+    if (connect.has_username && !client->is_vouched && !admit_login(client)) {
+        return;
+    }
     verdict = ask(client, &connect);
     if (verdict == ACCESS_NO) {
         turn_away(client, connect.has_username);
@@ -624,6 +640,10 @@ void client_on_verified(struct client *client, struct verification *verification
 {
     enum verification_answer answer = verification->answer;
 
+    if (client->is_web) {
+        web_on_verified(client, verification);
+        return;
+    }
     if (verification->access != listener_now(client)->access) {
         ask_again(client, verification);
         return;

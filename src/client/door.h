@@ -88,5 +88,11 @@ void pending_end(struct client *client);
  */
 bool admit_client(struct client *client) MUST_CHECK;
 
+/* CONNECT has come with a password. False: its address was banned meanwhile, and it is closed. */
+bool admit_login(struct client *client) MUST_CHECK;
+
+/* Its login has failed; before it is told. */
+void admit_failed(struct client *client);
+
 /* The connection is over. */
 void admit_end(const struct client *client);

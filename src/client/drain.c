@@ -10,14 +10,17 @@
  * in the same step.
  *
  * Who has something unfinished is passed over: acknowledgements that wait for the store, messages
- * that wait for room. Others go instead; where there is nobody else, those who are never
- * finished go as evenly as all, only some seconds later. What was sent to a client before its
- * DISCONNECT is before it in the stream, so messages in flight arrive.
+ * that wait for room. Others go instead; where there is nobody else, those who are never finished
+ * go as evenly as all, only some seconds later. What was sent to a client before its DISCONNECT is
+ * before it in the stream, so messages in flight arrive.
  */
 
 /* Clients that are looked at in a step for one that goes, and at least. */
 #define LOOKS     8u
 #define LOOKS_MIN 256u
+
+/* The most that go in one step of the end, which is repeated: other work goes on in between. */
+#define LAST_LEN 5000u
 
 /* For so many steps it is waited for those that have something unfinished. */
 #define PATIENCE 50
@@ -91,7 +94,7 @@ static void take_step(struct hub *hub, double part)
     unsigned len;
 
     if (part >= 1) {
-        send_away(hub, UINT32_MAX, count_clients(hub), true);
+        send_away(hub, LAST_LEN, count_clients(hub), true);
         return;
     }
     hub->owed = MIN(hub->owed + part * here, here);

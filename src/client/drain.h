@@ -26,7 +26,7 @@ enum drain_state {
 /* One step, on every worker. Owner: main, but for the time in which it is under way. */
 struct drain_step {
     struct post_call call;
-    double part;              /* of the clients that are left: so many go now; 1 and more: all */
+    double part; /* of the clients left: so many go now; 1 and more: all, or very many */
     void (*on_passed)(void);  /* on a worker: main is to look */
     _Atomic unsigned waiting; /* workers that have not taken it */
 };

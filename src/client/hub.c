@@ -387,7 +387,9 @@ static void flush(void *context)
     while ((link = list_pop(&failed)) != NULL) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (client->is_over_quota && client->state == CLIENT_READY) {
+        if (client->is_finishing) {
+            client_close(client);
+        } else if (client->is_over_quota && client->state == CLIENT_READY) {
             client_fail(client, MQTT_QUOTA_EXCEEDED);
         } else {
             client_lose(client, "out of memory");
@@ -537,6 +539,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->server = server;
     hub->settings = server_settings(server);
     hub->shard = shard_new(core, number, &client_peer_ops);
+    hub->shard->peer_context = hub;
     hub->metrics = hub->shard->metrics;
     hub->drawn = (uint64_t)number << 48;
     hub->owed = (number + 0.5) / core->worker_len;

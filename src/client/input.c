@@ -3,6 +3,7 @@
 #include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/web.h"
 #include "net/proxy.h"
 #include "net/socket.h"
 
@@ -232,7 +233,12 @@ static bool must_put_off(const struct client *client)
            client->state == CLIENT_READY;
 }
 
-static void put_off(struct client *client, struct slice bytes)
+void client_keep(struct client *client, struct slice bytes)
+{
+    keep(client, bytes, 0);
+}
+
+void client_put_off(struct client *client, struct slice bytes)
 {
     keep(client, bytes, 0);
     if (client->input) {
@@ -249,11 +255,15 @@ void client_take(struct client *client, struct slice bytes)
 {
     struct slice none = slice_of(NULL, 0);
 
+    if (unlikely(client->is_web)) {
+        web_take(client, bytes);
+        bytes.len = 0;
+    }
     while (bytes.len > 0 && may_go_on(client) && !client->is_searching &&
            take_packet(client, &bytes, none) && likely(!must_put_off(client))) {
     }
     if (bytes.len > 0 && must_put_off(client) && !client->input) {
-        put_off(client, bytes);
+        client_put_off(client, bytes);
     }
     pause_if_pressed(client);
     client_pause_if_unkept(client);
@@ -276,6 +286,10 @@ static bool check_read(struct client *client, ssize_t size)
         return true;
     }
     if (size == -EAGAIN || size == -EINTR) {
+        return false;
+    }
+    if (client->is_web && client->state == CLIENT_FRESH && size == 0) {
+        web_on_end(client);
         return false;
     }
     if (client->state == CLIENT_PROXY && (size == 0 || size == -ECONNRESET) &&

@@ -103,7 +103,7 @@ static void set_blocked(struct client *client, bool is_blocked)
         return;
     }
     client->is_blocked = is_blocked;
-    client->is_held = client->is_held && is_blocked;
+    client->is_held = client->is_held && (is_blocked || client->is_finishing);
     client_update_interest(client);
 }
 
@@ -197,6 +197,9 @@ void client_flush(struct client *client)
     if (!client_has_output(client)) {
         client->answer_size = 0;
         set_blocked(client, false);
+        if (client->is_finishing && client->state != CLIENT_CLOSING) {
+            client_set_failed(client);
+        }
     }
     if (client->session && client->state == CLIENT_READY && !client->is_blocked) {
         session_on_room(client->hub->shard, client->session);
@@ -470,6 +473,7 @@ const struct peer_ops client_peer_ops = {
     .pending = peer_pending,
     .overflow = peer_overflow,
     .may = rights_may,
+    .author_may = rights_author_may,
     .forget = peer_forget,
     .end = client_end,
 };

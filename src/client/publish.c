@@ -6,6 +6,7 @@
 #include "client/forward.h"
 #include "client/hub.h"
 #include "client/mount.h"
+#include "client/rights.h"
 #include "client/trace.h"
 #include "core/keep.h"
 #include "mqtt/topics.h"
@@ -149,6 +150,14 @@ static struct message *room_of(const struct client *client, const struct mqtt_pu
     return is_inside && publish->payload.len > 0 ? input->room : NULL;
 }
 
+/* There is no room for it in the packet. */
+static int add_author(struct client *client, struct publication *publication)
+{
+    publication->room = NULL;
+    publication->parts.author = rights_author(client);
+    return publication->parts.author.len > 0 ? 0 : -ENOMEM;
+}
+
 static int publish_message(struct client *client, const struct mqtt_publish *publish,
                            uint64_t topic_hash, struct ack *ack)
 {
@@ -169,12 +178,17 @@ static int publish_message(struct client *client, const struct mqtt_publish *pub
         .room = room_of(client, publish),
         .properties_cap = publish->properties.raw.len,
     };
-    bool has_room = publication.room != NULL;
+    bool has_room;
     int r = forward_properties(hub, &publish->properties, &publication.parts.properties);
 
     if (r < 0) {
         return r;
     }
+    if (unlikely(publish->retain && hub->settings->clients.check_retain_source) &&
+        add_author(client, &publication) < 0) {
+        return -ENOMEM;
+    }
+    has_room = publication.room != NULL;
     publication.parts.topic_hash = (uint32_t)publication.topic_hash;
     r = shard_publish(hub->shard, &publication);
     if (has_room && !publication.room) {

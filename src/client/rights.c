@@ -18,17 +18,18 @@
 #define CACHE_LEN 8 /* a power of two */
 
 /* Longer topics are not remembered. */
-#define TOPIC_MAX 57
+#define TOPIC_MAX 58
 
 struct decision {
     uint32_t hash;
-    uint8_t rights; /* bits of enum acl_right */
-    uint8_t is_set;
-    uint8_t topic_len;
-    char topic[TOPIC_MAX];
+    uint8_t rights;    /* bits of enum acl_right */
+    uint8_t topic_len; /* 0: there is none */
+    uint8_t topic[TOPIC_MAX];
 };
 
 static_assert(sizeof(struct decision) == CACHE_LINE, "one line of the cache for each");
+static_assert((unsigned)PEER_READ == ACL_READ && (unsigned)PEER_WRITE == ACL_WRITE,
+              "the same bits: they are compared for every message");
 
 /* Owner: its session. */
 struct rights {
@@ -36,6 +37,7 @@ struct rights {
     struct access *access;        /* counted; what the following two are about; NULL: nothing */
     struct acl_who who;           /* its id is the session's */
     struct decision *decisions;   /* NULL: none yet */
+    struct slice author;          /* empty: not asked for yet */
     bool has_username;
     uint16_t username_len;
     char username[];
@@ -65,6 +67,7 @@ struct rights *rights_free(struct rights *rights)
         access_unref(rights->access);
         server_places_unref(rights->places);
         memory_free(rights->decisions);
+        memory_free((void *)(uintptr_t)rights->author.data);
         memory_free(rights);
     }
     return NULL;
@@ -93,26 +96,48 @@ static struct decision *place_of(struct rights *rights, const struct message_par
     return rights->decisions ? &rights->decisions[parts->topic_hash % CACHE_LEN] : NULL;
 }
 
-static bool is_of(const struct decision *decision, const struct message_parts *parts)
+static ALWAYS_INLINE bool is_same_word(const uint8_t *a, const uint8_t *b)
 {
-    return decision->hash == parts->topic_hash && decision->is_set &&
-           decision->topic_len == parts->topic.len &&
-           memcmp(decision->topic, parts->topic.data, parts->topic.len) == 0;
+    uint64_t x;
+    uint64_t y;
+
+    memcpy(&x, a, sizeof(x));
+    memcpy(&y, b, sizeof(y));
+    return x == y;
+}
+
+/* In words, the last of which may overlap the one before: a call of memcmp(), and the saving of
+ * registers for it, costs more. */
+static ALWAYS_INLINE bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    if (len < sizeof(uint64_t)) {
+        while (len > 0 && a[len - 1] == b[len - 1]) {
+            len--;
+        }
+        return len == 0;
+    }
+    for (size_t at = 0; at + sizeof(uint64_t) < len; at += sizeof(uint64_t)) {
+        if (!is_same_word(a + at, b + at)) {
+            return false;
+        }
+    }
+    return is_same_word(a + len - sizeof(uint64_t), b + len - sizeof(uint64_t));
+}
+
+static ALWAYS_INLINE bool is_of(const struct decision *decision, const struct message_parts *parts)
+{
+    return decision->hash == parts->topic_hash && decision->topic_len == parts->topic.len &&
+           is_same(decision->topic, parts->topic.data, parts->topic.len);
 }
 
 static unsigned ask(struct rights *rights, const struct message_parts *parts)
 {
+    unsigned bits = acl_rights(access_acl(rights->access), &rights->who, parts->topic);
     struct decision *decision = place_of(rights, parts);
-    unsigned bits;
 
-    if (decision && likely(is_of(decision, parts))) {
-        return decision->rights;
-    }
-    bits = acl_rights(access_acl(rights->access), &rights->who, parts->topic);
     if (decision) {
         *decision = (struct decision){.hash = parts->topic_hash,
                                       .rights = (uint8_t)bits,
-                                      .is_set = true,
                                       .topic_len = (uint8_t)parts->topic.len};
         memcpy(decision->topic, parts->topic.data, parts->topic.len);
     }
@@ -125,23 +150,24 @@ static struct rights *find(unsigned worker, struct session *session, struct acce
 {
     struct rights *rights = session->rights;
 
-    if (unlikely(!rights) && session->client) {
+    if (!rights && session->client) {
         rights = session->rights = rights_new(session->client);
     }
-    if (unlikely(!rights)) {
+    if (!rights) {
         return NULL;
     }
     *access_out = rights->places->accesses[worker];
     if (!access_acl(*access_out)) {
         *access_out = NULL;
-    } else if (unlikely(rights->access != *access_out)) {
+    } else if (rights->access != *access_out) {
         turn(rights, *access_out, session_id(session));
     }
     return rights;
 }
 
-bool rights_may(struct shard *shard, struct session *session, const struct message_parts *parts,
-                enum peer_right right)
+/* What is not remembered: a call of its own, so that what is needs no registers saved. */
+static NO_INLINE bool judge(struct shard *shard, struct session *session,
+                            const struct message_parts *parts, enum peer_right right)
 {
     struct access *access;
     struct rights *rights = find(shard->worker, session, &access);
@@ -149,7 +175,23 @@ bool rights_may(struct shard *shard, struct session *session, const struct messa
     if (!rights) {
         return false;
     }
-    return !access || (ask(rights, parts) & (right == PEER_READ ? ACL_READ : ACL_WRITE)) != 0;
+    return !access || (ask(rights, parts) & right) != 0;
+}
+
+bool rights_may(struct shard *shard, struct session *session, const struct message_parts *parts,
+                enum peer_right right)
+{
+    const struct rights *rights = session->rights;
+
+    if (likely(rights && rights->decisions &&
+               rights->access == rights->places->accesses[shard->worker])) {
+        const struct decision *decision = &rights->decisions[parts->topic_hash % CACHE_LEN];
+
+        if (likely(is_of(decision, parts))) {
+            return (decision->rights & right) != 0;
+        }
+    }
+    return judge(shard, session, parts, right);
 }
 
 void rights_ensure(struct client *client)
@@ -159,6 +201,101 @@ void rights_ensure(struct client *client)
     if (client->hub->shard->limits.asks_rights && session && !session->rights) {
         session->rights = rights_new(client);
     }
+}
+
+/*
+ * Authors: what a retained message says of who published it. Its listener, which may have closed
+ * and opened again meanwhile, is known by where clients find it.
+ */
+struct author {
+    uint64_t listener;
+    uint16_t id_len;
+    bool has_username;
+};
+
+static uint64_t listener_hash(const struct listener_settings *listener)
+{
+    const char *texts[] = {listener->bind_address, listener->unix_path};
+    uint64_t hash = listener->port;
+    struct hash_key key;
+
+    hash_key_make(&key, 4);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        hash = hash_chain(hash, hash_bytes(&key, slice_of_text(texts[i] ? texts[i] : "")));
+    }
+    return hash;
+}
+
+struct slice rights_new_author(const struct client *client)
+{
+    const char *name = client->facts->username;
+    struct slice id = client_id(client);
+    size_t name_len = name ? strlen(name) : 0;
+    size_t size = sizeof(struct author) + id.len + name_len;
+    uint8_t *bytes = size <= UINT16_MAX ? memory_alloc_zero(1, size) : NULL;
+    struct author author = {.listener = listener_hash(client->facts->listener->settings),
+                            .id_len = (uint16_t)id.len,
+                            .has_username = name != NULL};
+
+    if (!bytes) {
+        return slice_of(NULL, 0);
+    }
+    memcpy(bytes, &author, sizeof(author));
+    memcpy(bytes + sizeof(author), id.data, id.len);
+    if (name_len > 0) {
+        memcpy(bytes + sizeof(author) + id.len, name, name_len);
+    }
+    return slice_of(bytes, size);
+}
+
+struct slice rights_author(struct client *client)
+{
+    struct session *session = client->session;
+
+    if (!session->rights) {
+        session->rights = rights_new(client);
+    }
+    if (!session->rights) {
+        return slice_of(NULL, 0);
+    }
+    if (session->rights->author.len == 0) {
+        session->rights->author = rights_new_author(client);
+    }
+    return session->rights->author;
+}
+
+/* The rules that hold now at the listener of an author; NULL: there are none, or it has closed. */
+static const struct acl *rules_of(const struct hub *hub, uint64_t listener)
+{
+    for (struct list_link *link = hub->listeners.next; link != &hub->listeners; link = link->next) {
+        const struct server_listener *now = CONTAINER_OF(link, struct hub_listener, in_hub)->shared;
+
+        if (listener_hash(now->settings) == listener) {
+            return access_acl(now->access);
+        }
+    }
+    return NULL;
+}
+
+bool rights_author_may(struct shard *shard, const struct message *message)
+{
+    struct slice bytes = message_author(message);
+    struct slice username;
+    struct author author;
+    const struct acl *acl;
+    struct acl_who who;
+
+    assert(bytes.len >= sizeof(author));
+    memcpy(&author, bytes.data, sizeof(author));
+    acl = rules_of(shard->peer_context, author.listener);
+    if (!acl) {
+        return true;
+    }
+    bytes = slice_skip(bytes, sizeof(author));
+    username = slice_skip(bytes, author.id_len);
+    acl_look_up(acl, slice_of(bytes.data, author.id_len), author.has_username ? &username : NULL,
+                &who);
+    return (acl_rights(acl, &who, message_topic(message)) & ACL_WRITE) != 0;
 }
 
 bool rights_cover(struct client *client, struct slice filter)

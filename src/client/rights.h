@@ -27,5 +27,17 @@ bool rights_may(struct shard *shard, struct session *session, const struct messa
 /* Makes those of a connected client if there are none; before it leaves, they must be there. */
 void rights_ensure(struct client *client);
 
+/*
+ * Who publishes, to be kept with a retained message: lasts as long as the client's session. Empty:
+ * no memory.
+ */
+struct slice rights_author(struct client *client);
+
+/* The same of one that has no session yet, on the heap: the caller frees `data`. */
+struct slice rights_new_author(const struct client *client);
+
+/* As peer_ops wants it. Of a listener that has closed nobody knows, and it may. */
+bool rights_author_may(struct shard *shard, const struct message *message);
+
 /* Whether a filter may be subscribed to, where that is asked. */
 bool rights_cover(struct client *client, struct slice filter);

@@ -6,6 +6,8 @@
 #include "client/hub.h"
 #include "client/lines.h"
 #include "client/survey.h"
+#include "client/web.h"
+#include "loop/clock.h"
 
 /* Immutable while workers run, but for the counts of connections. Owner: main. */
 struct server {
@@ -23,6 +25,7 @@ struct server {
     _Atomic uint8_t drain;     /* enum drain_state */
     struct verifier *verifier; /* NULL: none */
     bool asks_rights;          /* a listener has, or had, rules for topics */
+    uint64_t start_ms;
 };
 
 const struct server_budgets server_budgets_default = {
@@ -112,6 +115,7 @@ struct core_limits server_core_limits(const struct server *server, const struct 
         .queue_plain = limits->queue_qos0_messages,
         .merges = !settings->clients.allow_duplicate_messages,
         .upgrade_qos = limits->upgrade_outgoing_qos,
+        .checks_authors = settings->clients.check_retain_source,
         .asks_rights = server->asks_rights || has_rules(settings),
         .delivery_budget = server->budgets.deliveries,
         .search_steps = server->budgets.search_steps,
@@ -210,6 +214,8 @@ int server_new(const struct server_params *params, struct server **server_out)
     if (!server) {
         return -ENOMEM;
     }
+    web_api_init();
+    server->start_ms = clock_now_ms();
     server->settings = settings_ref(params->settings);
     server->asks_rights = has_rules(params->settings);
     server->budgets = params->budgets;
@@ -326,6 +332,11 @@ int server_survey(struct server *server, struct survey *survey)
 int server_publish(struct server *server, struct bulletin *bulletin)
 {
     return bulletin_publish(server->group, bulletin);
+}
+
+uint64_t server_uptime_s(const struct server *server)
+{
+    return (clock_now_ms() - server->start_ms) / 1000;
 }
 
 void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN])

@@ -81,6 +81,9 @@ int server_publish(struct server *server, struct bulletin *bulletin) MUST_CHECK;
 /* All metrics, the derived ones as well, but for those of the process. Any thread, at any time. */
 void server_sum(const struct server *server, uint64_t values_out[METRIC_LEN]);
 
+/* Seconds since it was made. Any thread. */
+uint64_t server_uptime_s(const struct server *server);
+
 /* What one listener has counted since it was opened: METRIC_LISTENER_FIRST is the first. Main. */
 void server_sum_listener(const struct server *server, unsigned listener,
                          uint64_t values_out[METRIC_LISTENER_LEN]);

@@ -37,6 +37,11 @@ uint64_t clock_now_ms(void)
     return now_ms;
 }
 
+uint64_t clock_wall_ms(void)
+{
+    return clock_now_ms();
+}
+
 /* Returns when the worker stands still. */
 static void stall(void)
 {

@@ -18,7 +18,7 @@ struct expected {
 static const struct expected table[] = {
     {CLIENT_PROXY,   "proxy",   "fc", ""},
     {CLIENT_FRESH,   "fresh",   "lmc", "CONNECT"},
-    {CLIENT_LOGIN,   "login",   "mc", ""},
+    {CLIENT_LOGIN,   "login",   "fmc", ""},
     {CLIENT_MOVING,  "moving",  "rc", ""},
     {CLIENT_READY,   "ready",   "vc",
      "PUBLISH PUBACK PUBREC PUBREL PUBCOMP SUBSCRIBE UNSUBSCRIBE PINGREQ DISCONNECT"},

@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "net/websocket_stage.h"
 
 #include <stdio.h>
 
@@ -15,29 +16,77 @@
  * sealed output never comes near. */
 #define ANSWERS_MAX ((size_t)1024 * 1024)
 
+static int push_tls(struct client *client)
+{
+    struct stage_source *source = client->facts->listener->tls;
+    struct stage *stage;
+    int r = source->ops->make(source, client->hub->shard->worker, &stage);
+
+    if (r == 0) {
+        stream_push(client->facts->stream, stage);
+    }
+    return r;
+}
+
+struct forwarded_trust client_forwarders(const struct client *client)
+{
+    const struct listener_settings *settings = client->facts->listener->settings;
+
+    if (settings->protocol != SETTINGS_PROTOCOL_WEBSOCKETS) {
+        return (struct forwarded_trust){.len = 0};
+    }
+    return (struct forwarded_trust){.ranges = settings->http.proxies,
+                                    .len = settings->http.proxy_len};
+}
+
+static int push_websocket(struct client *client)
+{
+    const struct settings_limits *limits = &client->hub->settings->limits;
+    const struct client_facts *facts = client->facts;
+    struct websocket_rules rules = {
+        .origins = facts->listener->settings->http.origins,
+        .limits = {.head_size = MAX(limits->packet_buffer_size, (uint32_t)HTTP_HEAD_LEAST),
+                   .header_len = limits->max_http_headers},
+        .proxies = client_forwarders(client),
+        .peer = facts->peer,
+    };
+    struct stage *stage;
+    int r = websocket_stage_new(&rules, &stage);
+
+    if (r == 0) {
+        stream_push(facts->stream, stage);
+    }
+    return r;
+}
+
 static int begin(struct client *client)
 {
-    struct hub *hub = client->hub;
-    struct stage_source *source = client->facts->listener->tls;
-    struct stage *stage = NULL;
-    int r = source->ops->make(source, hub->shard->worker, &stage);
+    const struct server_listener *listener = client->facts->listener;
+    int r = stream_new(&client->facts->stream);
 
-    if (r < 0) {
-        return r;
+    if (r == 0 && listener->tls) {
+        r = push_tls(client);
     }
-    r = stream_new(&client->facts->stream);
-    if (r < 0) {
-        stage->ops->free(stage);
-        return r;
+    if (r == 0 && listener->settings->protocol == SETTINGS_PROTOCOL_WEBSOCKETS) {
+        r = push_websocket(client);
     }
-    stream_push(client->facts->stream, stage);
-    return 0;
+    if (r < 0) {
+        client->facts->stream = stream_free(client->facts->stream, &client->hub->pool);
+    }
+    return r;
+}
+
+size_t client_output_size(const struct client *client)
+{
+    const struct stream *stream = client->is_staged ? client->facts->stream : NULL;
+
+    return client->output.size + (stream ? stream_size(stream) : 0);
 }
 
 bool client_has_output(const struct client *client)
 {
     return !output_is_empty(&client->output) ||
-           (client->is_staged && client->facts->stream && stream_size(client->facts->stream) > 0);
+           (client->is_staged && client_output_size(client) > 0);
 }
 
 static_assert(METRIC_TLS_HANDSHAKES + STAGE_NEWS_RESUMED - STAGE_NEWS_READY == METRIC_TLS_RESUMED,
@@ -72,6 +121,12 @@ bool client_open(struct client *client, struct slice *bytes)
     }
     stream_open(facts->stream, bytes, &io);
     tell(client, &io);
+    if (io.upgrade != STAGE_NOT_ASKED && !client_on_upgrade(client, &io)) {
+        /* It is closed as whoever is refused when it comes: without a word. */
+        stream_drop(facts->stream, &client->hub->pool);
+        facts->stream->has_ended = true;
+        return false;
+    }
     if (stream_size(facts->stream) > ANSWERS_MAX) {
         client_lose(client, "answers are not read");
         return false;

@@ -238,33 +238,28 @@ int custom_parse_versions(struct option_target *target, const char *text)
     return OPTION_OK;
 }
 
-/* Room for one more: the array doubles whenever its length is a power of two. */
-static int grow_trusted(struct settings_proxy *proxy, struct arena *arena)
+/* Room for one more behind `len`: an array doubles whenever its length is a power of two. */
+static void *grow(void *array, unsigned len, size_t size, struct arena *arena)
 {
-    unsigned len = proxy->trusted_len;
-    struct address_range *larger;
+    void *larger;
 
     if ((len & (len - 1)) != 0) {
-        return 0;
+        return array;
     }
-    larger = arena_alloc_array(arena, len == 0 ? 1 : 2 * (size_t)len, sizeof(*larger));
-    if (!larger) {
-        return -ENOMEM;
+    larger = arena_alloc_array(arena, len == 0 ? 1 : 2 * (size_t)len, size);
+    if (larger && len > 0) {
+        memcpy(larger, array, len * size);
     }
-    if (len > 0) {
-        memcpy(larger, proxy->trusted, len * sizeof(*larger));
-    }
-    proxy->trusted = larger;
-    return 0;
+    return larger;
 }
 
-int custom_parse_proxy_trusted(struct option_target *target, const char *text)
+static int add_range(struct option_target *target, const char *text, struct address_range **ranges,
+                     unsigned *len)
 {
-    struct settings_proxy *proxy = &target->listener->proxy;
     char *word = arena_copy(target->arena, take_word(target, text));
     struct address_range range;
+    struct address_range *larger;
     enum address_verdict verdict;
-    int r;
 
     if (!word) {
         return -ENOMEM;
@@ -274,11 +269,51 @@ int custom_parse_proxy_trusted(struct option_target *target, const char *text)
         target->reason = address_complaint(verdict);
         return OPTION_INVALID;
     }
-    r = grow_trusted(proxy, target->arena);
-    if (r < 0) {
-        return r;
+    larger = grow(*ranges, *len, sizeof(range), target->arena);
+    if (!larger) {
+        return -ENOMEM;
     }
-    proxy->trusted[proxy->trusted_len++] = range;
+    *ranges = larger;
+    larger[(*len)++] = range;
+    return 0;
+}
+
+int custom_parse_proxy_trusted(struct option_target *target, const char *text)
+{
+    struct settings_proxy *proxy = &target->listener->proxy;
+
+    return add_range(target, text, &proxy->trusted, &proxy->trusted_len);
+}
+
+int custom_parse_forwarded_trusted(struct option_target *target, const char *text)
+{
+    struct settings_http *http = &target->listener->http;
+
+    return add_range(target, text, &http->proxies, &http->proxy_len);
+}
+
+/* The NULL behind the last one counts as one more. */
+int custom_parse_websockets_origin(struct option_target *target, const char *text)
+{
+    struct settings_http *http = &target->listener->http;
+    const char **larger = http->origins;
+
+    target->rest = NULL;
+    if (!larger) {
+        larger = grow(NULL, 0, sizeof(*larger), target->arena);
+    }
+    if (larger) {
+        larger = grow(larger, http->origin_len + 1, sizeof(*larger), target->arena);
+    }
+    if (!larger) {
+        return -ENOMEM;
+    }
+    http->origins = larger;
+    larger[http->origin_len] = arena_copy_text(target->arena, text);
+    if (!larger[http->origin_len]) {
+        return -ENOMEM;
+    }
+    larger[++http->origin_len] = NULL;
     return 0;
 }
 
@@ -323,18 +358,39 @@ void custom_format_versions(const struct option_source *source, FILE *out)
     }
 }
 
+static void put_ranges(FILE *out, const struct address_range *ranges, unsigned len)
+{
+    for (unsigned i = 0; i < len; i++) {
+        char text[ADDRESS_TEXT_CAP] = "unix";
+
+        if (ranges[i].network.family == ADDRESS_UNIX) {
+            fprintf(out, "%s%s", i > 0 ? " " : "", text);
+            continue;
+        }
+        address_format(&ranges[i].network, text);
+        fprintf(out, "%s%s/%u", i > 0 ? " " : "", text, ranges[i].prefix_len);
+    }
+}
+
 void custom_format_proxy_trusted(const struct option_source *source, FILE *out)
 {
     const struct settings_proxy *proxy = &source->listener->proxy;
 
-    for (unsigned i = 0; i < proxy->trusted_len; i++) {
-        char text[ADDRESS_TEXT_CAP] = "unix";
+    put_ranges(out, proxy->trusted, proxy->trusted_len);
+}
 
-        if (proxy->trusted[i].network.family == ADDRESS_UNIX) {
-            fprintf(out, "%s%s", i > 0 ? " " : "", text);
-            continue;
-        }
-        address_format(&proxy->trusted[i].network, text);
-        fprintf(out, "%s%s/%u", i > 0 ? " " : "", text, proxy->trusted[i].prefix_len);
+void custom_format_forwarded_trusted(const struct option_source *source, FILE *out)
+{
+    const struct settings_http *http = &source->listener->http;
+
+    put_ranges(out, http->proxies, http->proxy_len);
+}
+
+void custom_format_websockets_origin(const struct option_source *source, FILE *out)
+{
+    const struct settings_http *http = &source->listener->http;
+
+    for (unsigned i = 0; i < http->origin_len; i++) {
+        fprintf(out, "%s%s", i > 0 ? " " : "", http->origins[i]);
     }
 }

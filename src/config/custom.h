@@ -26,6 +26,10 @@ int custom_parse_versions(struct option_target *target, const char *text) MUST_C
 
 /* An address, a range in CIDR notation or `unix`. */
 int custom_parse_proxy_trusted(struct option_target *target, const char *text) MUST_CHECK;
+int custom_parse_forwarded_trusted(struct option_target *target, const char *text) MUST_CHECK;
+
+/* The rest of the line, one of several. */
+int custom_parse_websockets_origin(struct option_target *target, const char *text) MUST_CHECK;
 
 /* The values as texts: one line for options that repeat, with spaces between. */
 void custom_format_log_dest(const struct option_source *source, FILE *out);
@@ -34,3 +38,5 @@ void custom_format_per_listener(const struct option_source *source, FILE *out);
 void custom_format_expiration(const struct option_source *source, FILE *out);
 void custom_format_versions(const struct option_source *source, FILE *out);
 void custom_format_proxy_trusted(const struct option_source *source, FILE *out);
+void custom_format_forwarded_trusted(const struct option_source *source, FILE *out);
+void custom_format_websockets_origin(const struct option_source *source, FILE *out);

@@ -87,6 +87,9 @@ static void inherit_files(struct listener_draft *draft, const struct settings *s
     if (!is_written(draft, "listener_acl_file")) {
         draft->settings.acl_file = settings->access.acl_file;
     }
+    if (!is_written(draft, "listener_psk_file")) {
+        draft->settings.psk_file = settings->access.psk_file;
+    }
 }
 
 static const char *version_name(enum settings_proxy_version version)
@@ -161,6 +164,27 @@ static void warn_of_proxy(const struct report *report, const struct listener_dra
     if (proxy->untrusted == SETTINGS_PROXY_DIRECT) {
         report_warning(report, place_of(draft, "proxy_protocol_untrusted"),
                        "proxy_protocol_untrusted has no effect without proxy_protocol_trusted.");
+    }
+}
+
+static void warn_of_http(const struct report *report, const struct listener_draft *draft)
+{
+    static const struct {
+        const char *name;
+        enum settings_protocol protocol;
+        const char *word;
+    } idle[] = {
+        {"websockets_origin",     SETTINGS_PROTOCOL_WEBSOCKETS, "websockets"},
+        {"forwarded_for_trusted", SETTINGS_PROTOCOL_WEBSOCKETS, "websockets"},
+        {"http_dir",              SETTINGS_PROTOCOL_HTTP_API,   "http_api"  },
+        {"http_max_file_size",    SETTINGS_PROTOCOL_HTTP_API,   "http_api"  },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+        if (draft->settings.protocol != idle[i].protocol && is_written(draft, idle[i].name)) {
+            report_warning(report, place_of(draft, idle[i].name),
+                           "%s has no effect without protocol %s.", idle[i].name, idle[i].word);
+        }
     }
 }
 
@@ -254,6 +278,7 @@ static void warn(const struct report *report, const struct listener_draft *draft
     } else {
         warn_of_proxy(report, draft);
         warn_of_certificates(report, draft);
+        warn_of_http(report, draft);
         warn_of_tls(report, draft);
     }
 }
@@ -303,6 +328,7 @@ int listeners_add_loopback(struct settings *settings, const uint16_t *ports, uns
         listener->auto_id_prefix = settings->clients.auto_id_prefix;
         listener->password_file = settings->access.password_file;
         listener->acl_file = settings->access.acl_file;
+        listener->psk_file = settings->access.psk_file;
         settings->listener_len++;
     }
     return 0;

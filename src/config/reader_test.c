@@ -69,13 +69,14 @@ static void test_all_that_is_not_supported_is_told_at_once(void **state)
     struct fixture *fixture = fixture_new();
 
     (void)state;
-    fixture_readf(fixture, "http_dir a\npsk_file b\nenable_control_api true\nmax_keepalive 5\n");
+    fixture_readf(fixture,
+                  "global_plugin a\nplugin_use b\nenable_control_api true\nmax_keepalive 5\n");
     assert_int_equal(fixture->r, CONFIG_INVALID);
     assert_string_equal(
         fixture->said,
-        "E Error: The http_dir option is not supported yet.\n"
+        "E Error: The global_plugin option is not supported yet.\n"
         "E Error found at x.conf:1.\n"
-        "E Error: The psk_file option is not supported yet.\n"
+        "E Error: The plugin_use option is not supported yet.\n"
         "E Error found at x.conf:2.\n"
         "E Error: enable_control_api true is not supported yet, only enable_control_api false.\n"
         "E Error found at x.conf:3.\n");
@@ -226,10 +227,6 @@ static void test_own_words(void **state)
         {.text = "listener 1\nretry_interval soon",
          .said = "W Warning: The retry_interval option has no effect: messages are sent again only "
                  "when a client comes back. (x.conf:2)\n"},
-        {.text = "listener 1\ncheck_retain_source true",
-         .said = "W Warning: The check_retain_source option has no effect: nobody loses the right "
-                 "to publish, since there are no access lists yet. (x.conf:2)\n"},
-        {.text = "listener 1\ncheck_retain_source false"},
     };
     /* clang-format on */
 

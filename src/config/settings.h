@@ -57,16 +57,19 @@ enum settings_receive_excess { SETTINGS_RECEIVE_DISCONNECT, SETTINGS_RECEIVE_QUO
 
 /* What clients may have: all of them together, then each. */
 struct settings_limits {
-    int32_t global_max_clients;           /* sessions; -1: no limit */
-    int32_t global_max_connections;       /* -1: no limit */
-    int32_t max_pending_connections;      /* 0: no limit; -1: as many as the files allow */
-    uint32_t max_connections_per_address; /* 0: no limit */
-    uint32_t connect_rate_per_address;    /* a minute; 0: no limit */
-    uint64_t memory_limit;                /* bytes; 0: no limit */
-    uint16_t max_inflight_messages;       /* 0: no limit */
-    uint64_t max_inflight_bytes;          /* of payload; 0: no limit */
-    uint32_t max_queued_messages;         /* 0: no limit */
-    uint64_t max_queued_bytes;            /* of payload; 0: no limit */
+    int32_t global_max_clients;             /* sessions; -1: no limit */
+    int32_t global_max_connections;         /* -1: no limit */
+    int32_t max_pending_connections;        /* 0: no limit; -1: as many as the files allow */
+    uint32_t max_connections_per_address;   /* 0: no limit */
+    uint32_t connect_rate_per_address;      /* a minute; 0: no limit */
+    uint32_t max_failed_logins_per_address; /* within the window; 0: no limit */
+    uint32_t failed_login_window_s;
+    uint32_t failed_login_ban_s;
+    uint64_t memory_limit;          /* bytes; 0: no limit */
+    uint16_t max_inflight_messages; /* 0: no limit */
+    uint64_t max_inflight_bytes;    /* of payload; 0: no limit */
+    uint32_t max_queued_messages;   /* 0: no limit */
+    uint64_t max_queued_bytes;      /* of payload; 0: no limit */
     bool queue_qos0_messages;
     bool upgrade_outgoing_qos;
     uint32_t max_packet_size;
@@ -74,6 +77,8 @@ struct settings_limits {
     enum settings_receive_excess receive_maximum_exceeded;
     uint16_t max_keepalive_s; /* 0: no limit */
     uint16_t connect_timeout_s;
+    uint32_t packet_buffer_size; /* of which only the head of a request of HTTP needs one */
+    uint16_t max_http_headers;
     uint64_t persistent_client_expiration_s; /* 0: never */
 };
 
@@ -95,6 +100,7 @@ struct settings_clients {
     uint32_t retain_expiry_interval_min; /* between two sweeps; 0: none */
     bool allow_duplicate_messages;
     bool check_payload_format;
+    bool check_retain_source;
 };
 
 /* The files that say who may do what, as each listener inherited them, and what they may ask for.
@@ -102,6 +108,7 @@ struct settings_clients {
 struct settings_access {
     const char *password_file; /* NULL: any name will do */
     const char *acl_file;      /* NULL: everything may be done */
+    const char *psk_file;      /* NULL: none */
     bool acl_deny_subscribe;   /* also SUBSCRIBE is asked about */
     uint16_t password_threads;
     uint32_t password_queue;
@@ -112,8 +119,9 @@ struct settings_access {
 /* What a listener speaks. */
 enum settings_protocol {
     SETTINGS_PROTOCOL_MQTT,
-    SETTINGS_PROTOCOL_AGENT, /* HAProxy's agent-check: one line, and the end */
-    SETTINGS_PROTOCOL_LATER  /* one that is not supported yet: refused where it is read */
+    SETTINGS_PROTOCOL_AGENT,      /* HAProxy's agent-check: one line, and the end */
+    SETTINGS_PROTOCOL_WEBSOCKETS, /* MQTT inside */
+    SETTINGS_PROTOCOL_HTTP_API    /* health, figures, files */
 };
 
 enum settings_domain { SETTINGS_DOMAIN_ANY, SETTINGS_DOMAIN_IPV4, SETTINGS_DOMAIN_IPV6 };
@@ -146,6 +154,16 @@ struct settings_certificates {
     bool is_required;
     bool gives_username;         /* the common name is the user name */
     bool gives_subject_username; /* the subject is */
+};
+
+/* Of a listener that speaks HTTP, if only at first. */
+struct settings_http {
+    const char **origins; /* that web pages may be of, NULL behind the last; NULL: all may */
+    unsigned origin_len;
+    struct address_range *proxies; /* whose X-Forwarded-For is believed */
+    unsigned proxy_len;
+    const char *folder; /* of files to serve; NULL: none */
+    uint64_t file_size_max;
 };
 
 enum settings_tls_version { SETTINGS_TLS_1_2, SETTINGS_TLS_1_3 };
@@ -190,6 +208,7 @@ struct listener_settings {
     bool use_username_as_clientid;
     const char *password_file;       /* NULL: none */
     const char *acl_file;            /* NULL: none */
+    const char *psk_file;            /* NULL: none */
     const char *mount_point;         /* NULL: none */
     unsigned accept_versions;        /* bits of SETTINGS_VERSION() */
     uint16_t proxy_idle_timeout_s;   /* of the proxy in front; 0: not known */
@@ -198,6 +217,7 @@ struct listener_settings {
     uint16_t max_topic_alias_broker; /* that we use; 0: none */
     enum settings_queue_policy queue_policy;
     struct settings_proxy proxy;
+    struct settings_http http;
     struct settings_certificates certificates;
     struct settings_tls tls;
     const struct report_place *places; /* as in the settings; its beginning is that of `listener` */

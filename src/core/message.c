@@ -18,6 +18,7 @@ static void message_begin(struct message *message, const struct message_parts *p
     message->expiry_interval = parts->expiry_interval;
     message->qos = parts->qos & 3u;
     message->retain = parts->retain;
+    message->has_author = parts->author.len > 0;
     message->is_stored = false;
     message->topic_len = (uint16_t)parts->topic.len;
     message->payload_len = (uint32_t)parts->payload.len;
@@ -30,9 +31,37 @@ static void copy_to(struct message *message, size_t at, struct slice part)
     }
 }
 
+/* Its length stands in front of it: few messages have one, and none shall pay for the others. */
+static size_t author_size(const struct message_parts *parts)
+{
+    return parts->author.len > 0 ? sizeof(uint16_t) + parts->author.len : 0;
+}
+
+static void put_author(struct message *message, struct slice author)
+{
+    uint16_t len = (uint16_t)author.len;
+    size_t at = (size_t)message->payload_at + message->payload_len;
+
+    memcpy(message->data + at, &len, sizeof(len));
+    memcpy(message->data + at + sizeof(len), author.data, len);
+}
+
+struct slice message_author(const struct message *message)
+{
+    const uint8_t *at = message->data + message->payload_at + message->payload_len;
+    uint16_t len = 0;
+
+    if (message->has_author) {
+        memcpy(&len, at, sizeof(len));
+        at += sizeof(len);
+    }
+    return slice_of(at, len);
+}
+
 int message_new(const struct message_parts *parts, struct message **message_out)
 {
-    size_t size = parts->topic.len + parts->properties.len + parts->payload.len;
+    size_t size =
+        parts->topic.len + parts->properties.len + parts->payload.len + author_size(parts);
     struct message *message = memory_alloc(sizeof(*message) + size);
 
     assert(parts->topic.len > 0 && parts->topic.len <= UINT16_MAX);
@@ -46,6 +75,9 @@ int message_new(const struct message_parts *parts, struct message **message_out)
     copy_to(message, message->topic_at, parts->topic);
     copy_to(message, message->properties_at, parts->properties);
     copy_to(message, message->payload_at, parts->payload);
+    if (message->has_author) {
+        put_author(message, parts->author);
+    }
     *message_out = message;
     return 0;
 }
@@ -72,6 +104,7 @@ struct message *message_adopt(struct message *room, const struct message_parts *
     size_t payload_at = (size_t)(parts->payload.data - room->data);
 
     assert(topic_at <= UINT16_MAX && payload_at <= UINT32_MAX);
+    assert(parts->author.len == 0);
     assert(parts->properties.len <= properties_cap && properties_cap <= payload_at);
 
     message_begin(room, parts);

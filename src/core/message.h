@@ -37,8 +37,9 @@ struct message {
     uint32_t payload_at;
     uint32_t payload_len;
     uint8_t qos : 2;
-    bool retain : 1; /* as it was published */
-    bool is_stored;  /* counted among the stored ones; a byte of its own, for it changes */
+    bool retain : 1;     /* as it was published */
+    bool has_author : 1; /* who published it stands behind the payload: message_author() */
+    bool is_stored;      /* counted among the stored ones; a byte of its own, for it changes */
     uint8_t data[];
 };
 
@@ -47,6 +48,7 @@ struct message_parts {
     struct slice topic;
     struct slice properties; /* MQTT 5.0, encoded, only those that are forwarded; or empty */
     struct slice payload;
+    struct slice author; /* as `client` writes it, at most 65,535 bytes; empty: unknown */
     uint64_t origin;
     uint32_t topic_hash;
     uint32_t expires_at;
@@ -68,10 +70,10 @@ struct message *message_room_resize(struct message *room, size_t cap) MUST_CHECK
 struct message *message_room_free(struct message *room);
 
 /*
- * Makes a message of the room whose data holds all of `parts` (slices into room->data: topic first,
- * payload last). Properties that lie elsewhere are copied to just before the payload: they must not
- * be longer than those in the packet were, `properties_cap` bytes. The room's owner owns the
- * message.
+ * Makes a message, without an author, of the room whose data holds all of `parts` (slices into
+ * room->data: topic first, payload last). Properties that lie elsewhere are copied to just before
+ * the payload: they must not be longer than those in the packet were, `properties_cap` bytes. The
+ * room's owner owns the message.
  */
 struct message *message_adopt(struct message *room, const struct message_parts *parts,
                               size_t properties_cap);
@@ -103,6 +105,9 @@ static inline struct slice message_payload(const struct message *message)
 {
     return slice_of(message->data + message->payload_at, message->payload_len);
 }
+
+/* Who published it, as `client` wrote it; empty: unknown. */
+struct slice message_author(const struct message *message);
 
 /* Its place in the retained sequence; 0 = not retained, or not numbered yet. */
 static inline uint64_t message_retained_number(const struct message *message)

@@ -32,7 +32,7 @@ enum peer_verdict {
     PEER_DENIED     /* it may not read it any more; core's own */
 };
 
-enum peer_right { PEER_READ, PEER_WRITE };
+enum peer_right { PEER_READ = 1, PEER_WRITE = 2 };
 
 struct peer_ops {
     /* Encodes a PUBLISH into the peer's output. Never closes the peer at once. */
@@ -52,6 +52,10 @@ struct peer_ops {
      */
     bool (*may)(struct shard *shard, struct session *session, const struct message_parts *parts,
                 enum peer_right right);
+
+    /* Whether the author of a retained message may still publish it. Asked only with
+     * `checks_authors` in the limits. */
+    bool (*author_may)(struct shard *shard, const struct message *message);
 
     /* Nobody asks for these any more: the session is over or has another client. */
     void (*forget)(struct rights *rights);

@@ -749,6 +749,11 @@ void session_deliver_retained(struct shard *shard, struct session *session, stru
         .retain = true,
     };
 
+    if (unlikely(message->has_author) && shard->limits.checks_authors &&
+        !shard->peer->author_may(shard, message)) {
+        metrics_count(shard->metrics, METRIC_DROPPED_DENIED);
+        return;
+    }
     if (!session_hides(session, message_topic(message), options)) {
         publication_of(&publication, message, 0);
         if (may_read(shard, session, &publication)) {

@@ -34,6 +34,7 @@ struct core_limits {
         max_inflight_bytes;   /* nothing more is sent while so many are in flight; 0 = no bound */
     bool queue_plain;         /* keep QoS 0, too, for durable sessions whose client is away */
     bool merges;              /* overlapping subscriptions of a session get one copy together */
+    bool checks_authors;      /* a retained message is sent only while its author may publish it */
     bool asks_rights;         /* what a session may read and write is asked for */
     bool upgrade_qos;         /* deliver at the QoS of the subscription, even above the message's */
     unsigned delivery_budget; /* deliveries and replayed values per iteration; and those that are
@@ -80,6 +81,7 @@ struct shard {
     struct post post;
     struct store store;
     const struct peer_ops *peer;
+    void *peer_context; /* of the peers; NULL: they need none */
     struct metrics *metrics;
     struct wheel wheel;
     uint64_t now_ms;

@@ -11,6 +11,10 @@
 #define CHUNK_SIZE 1024
 #define POOL_KEEP  1024
 
+/* A chunk with so little is copied when it is moved: cheaper than an iovec, and it is free again.
+ */
+#define JOIN_MAX 256
+
 struct output_chunk {
     struct output_chunk *next;
     struct message *message; /* of a reference, else NULL */
@@ -168,6 +172,59 @@ int output_refer(struct output *output, struct output_pool *pool, struct message
     pool->size += bytes.len;
     pool->packet_len++;
     return 0;
+}
+
+uint32_t output_front(const struct output *output, uint32_t least)
+{
+    uint32_t size = 0;
+
+    for (struct output_chunk *chunk = output->head; chunk && size < least; chunk = chunk->next) {
+        size += chunk->end - chunk->begin;
+    }
+    return size;
+}
+
+/* True: the chunk's bytes are in the last one of `to` now, and it is free. */
+static bool join(struct output *to, struct output_chunk *chunk, struct output_pool *pool)
+{
+    struct output_chunk *tail = to->tail;
+    uint32_t size = chunk->end - chunk->begin;
+
+    if (!tail || tail->message || chunk->message || size > JOIN_MAX ||
+        tail->cap - tail->end < size) {
+        return false;
+    }
+    memcpy(tail->room + tail->end, chunk->data + chunk->begin, size);
+    tail->end += size;
+    tail->packet_len += chunk->packet_len;
+    chunk->packet_len = 0;
+    chunk_free(chunk, pool);
+    return true;
+}
+
+void output_move(struct output *to, struct output *from, struct output_pool *pool, uint32_t size)
+{
+    while (size > 0) {
+        struct output_chunk *chunk = from->head;
+        uint32_t packet_len;
+        uint32_t part;
+
+        assert(chunk);
+        packet_len = chunk->packet_len;
+        part = chunk->end - chunk->begin;
+        assert(part <= size && !is_too_much(to, part));
+        from->head = chunk->next;
+        from->tail = from->head ? from->tail : NULL;
+        from->size -= part;
+        from->packet_len -= packet_len;
+        chunk->next = NULL;
+        if (!join(to, chunk, pool)) {
+            append(to, chunk);
+        }
+        to->size += part;
+        to->packet_len += packet_len;
+        size -= part;
+    }
 }
 
 unsigned output_vector(const struct output *output, struct iovec *vector, unsigned cap)

@@ -57,6 +57,14 @@ uint32_t output_commit(struct output *output, struct output_pool *pool, const ui
 int output_refer(struct output *output, struct output_pool *pool, struct message *message,
                  struct slice bytes) MUST_CHECK;
 
+/* How many bytes the pieces at the front have: as many as there must be to come to `least`, or all.
+ */
+uint32_t output_front(const struct output *output, uint32_t least);
+
+/* Moves so many bytes, as output_front() told them, to the end of another output of the pool:
+ * pieces as they are, small ones by a copy. */
+void output_move(struct output *to, struct output *from, struct output_pool *pool, uint32_t size);
+
 /* The front of what waits; answers how many pieces it wrote. */
 unsigned output_vector(const struct output *output, struct iovec *vector, unsigned cap);
 

@@ -183,6 +183,71 @@ static void a_failure_adds_nothing(void **state)
     run_random(*state, true);
 }
 
+/* All of it. */
+static void append_copy(const struct output *output, uint8_t *bytes, size_t *len)
+{
+    struct iovec vector[64];
+    unsigned vector_len = output_vector(output, vector, ARRAY_LEN(vector));
+
+    assert_true(vector_len < ARRAY_LEN(vector));
+    for (unsigned i = 0; i < vector_len; i++) {
+        memcpy(bytes + *len, vector[i].iov_base, vector[i].iov_len);
+        *len += vector[i].iov_len;
+    }
+}
+
+/* Moves a front of the output behind others, and something in front of it each time. */
+static void move_some(struct fixture *f, struct output *to, uint8_t *expected, size_t *len)
+{
+    uint32_t all = f->output.size;
+    uint32_t least = dice_below(&f->dice, 3) ? dice_below(&f->dice, all + 1) : UINT32_MAX;
+    uint32_t size = output_front(&f->output, least);
+    uint8_t *at = output_reserve(to, &f->pool, 1);
+    size_t copied = *len + 1;
+
+    assert_true(size >= MIN(least, all) && size <= all);
+    assert_non_null(at);
+    *at = 0xAA;
+    expected[(*len)++] = 0xAA;
+    output_commit(to, &f->pool, at + 1, false);
+    append_copy(&f->output, expected, &copied);
+    *len += size;
+    output_move(to, &f->output, &f->pool, size);
+    f->begin += size;
+}
+
+static void what_is_moved_keeps_its_order(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t *expected = memory_must_alloc(NAIVE_CAP);
+    uint8_t *bytes = memory_must_alloc(NAIVE_CAP);
+
+    for (unsigned turn = 0; turn < 2000; turn++) {
+        struct output to;
+        size_t expected_len = 0;
+        size_t len = 0;
+
+        output_init(&to);
+        start_over(f);
+        for (unsigned i = 0; i < 12; i++) {
+            act(f);
+            if (dice_below(&f->dice, 3) == 0) {
+                move_some(f, &to, expected, &expected_len);
+            }
+        }
+        append_copy(&to, bytes, &len);
+        assert_int_equal(len, expected_len);
+        assert_int_equal(len, to.size);
+        assert_memory_equal(bytes, expected, len);
+        assert_int_equal(f->pool.size, to.size + f->output.size);
+        assert_int_equal(f->pool.packet_len, to.packet_len + f->output.packet_len);
+        output_deinit(&to, &f->pool);
+        check(f, 40);
+    }
+    memory_free(expected);
+    memory_free(bytes);
+}
+
 static void chunks_exist_only_while_they_hold_something(void **state)
 {
     struct fixture *f = *state;
@@ -333,6 +398,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(is_as_a_string_of_bytes_is, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failure_adds_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_moved_keeps_its_order, setup, teardown),
         cmocka_unit_test_setup_teardown(chunks_exist_only_while_they_hold_something, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(packets_count_while_something_of_them_waits, setup,

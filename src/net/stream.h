@@ -9,6 +9,7 @@
  * moves along with that.
  */
 
+#include "base/address.h"
 #include "net/output.h"
 
 #include <stdatomic.h>
@@ -34,6 +35,8 @@ enum stage_verdict {
     STAGE_FAILED /* nothing that comes behind means anything */
 };
 
+/* What became of a request to speak another protocol from now on. */
+enum stage_upgrade { STAGE_NOT_ASKED, STAGE_UPGRADED, STAGE_NOT_UPGRADED };
 /* What a call may bring to light. */
 enum stage_news {
     STAGE_NEWS_NONE,
@@ -54,6 +57,11 @@ struct stage_io {
     const char *text; /* out, beside STAGE_FAILED: why; for ever */
     char detail[160]; /* out: the same in the words of whoever found it; "": there are no others */
     enum stage_news news; /* out */
+
+    /* Out, of a stage that is asked for an upgrade. */
+    enum stage_upgrade upgrade;
+    bool has_peer;       /* it was told who the client is */
+    struct address peer; /* who */
 };
 
 struct stage;

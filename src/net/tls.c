@@ -40,6 +40,7 @@ struct tls_source {
 struct tls_stage {
     struct stage stage;
     SSL *ssl;
+    struct stage_source *source; /* counted: what OpenSSL calls back into */
     bool is_ready;
     struct slice in;     /* in a call: what was not read yet */
     struct stage_io *io; /* in a call */
@@ -261,6 +262,7 @@ static void tls_free(struct stage *stage)
 
     assert(output_is_empty(&stage->wire));
     SSL_free(tls->ssl);
+    stage_source_unref(tls->source);
     memory_free(tls);
 }
 
@@ -319,6 +321,7 @@ static int make_stage(struct stage_source *source, unsigned worker, struct stage
         return -ENOMEM;
     }
     tls->stage.ops = &stage_ops;
+    tls->source = stage_source_ref(source);
     tls->ssl = SSL_new(tls_source->contexts[worker].ssl);
     bio = tls->ssl ? BIO_new(tls_source->method) : NULL;
     if (!bio) {

@@ -116,7 +116,11 @@ static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_CI
               EVP_CipherInit_ex2(cipher, tickets->cipher, keys.cipher, iv, is_new, NULL) == 1 &&
               start_mac(mac, keys.mac);
     OPENSSL_cleanse(&keys, sizeof(keys));
-    return is_done ? 1 + which : -1;
+    if (!is_done) {
+        return -1;
+    }
+    /* In TLS 1.3 each ticket is for one connection, which gets another. */
+    return which == 1 || (!is_new && SSL_version(ssl) == TLS1_3_VERSION) ? 2 : 1;
 }
 
 int tls_tickets_init(struct tls_context *context, OSSL_LIB_CTX *library,

@@ -294,6 +294,37 @@ def test_two_scopes(start_broker, workers):
     ruled.expect_nothing()
 
 
+@pytest.mark.nightjar("2.0 does not say when it has reloaded")
+@pytest.mark.workers
+@pytest.mark.parametrize("checks", [True, False])
+def test_retained_of_whom(start_broker, version, workers, checks):
+    """
+    check_retain_source: what somebody retained who may not write it any more is not sent; also what a
+    will did. Nor is it for those who come through another listener.
+    """
+    text = TEXT + f"check_retain_source {str(checks).lower()}\nlistener {{port2}} 127.0.0.1\n"
+    broker = start(start_broker, "user anna\ntopic #\nuser bob\ntopic #\npattern x/%c/#\n", text)
+    for name in "anna", "bob":
+        giver = come(broker, name, version=version, will=Will(f"{name}/will", b"w", 1, True))
+        giver.publish(f"{name}/1", b"x" * 40_000, 1, retain=True)
+        giver.publish(f"{name}/2", b"y", 2, retain=True)
+        giver.close()
+    come(broker, "carol", "pat", version).publish("x/pat/1", b"z", 1, retain=True)
+    broker.connect("nobody", version).publish("nowhere", b"", 1, retain=True)
+    watcher = come(broker, "anna", "watcher", version)
+    watcher.subscribe("#", qos=1)
+    assert len({each.topic for each in watcher.collect(7)}) == 7
+    (broker.folder / "rules").write_text("user anna\ntopic #\nuser bob\ntopic read #\n")
+    broker.reload()
+    for port in "port", "port2":
+        reader = come(broker, "anna", f"reader-{port}", version,
+                      address=("127.0.0.1", broker.places[port]))
+        reader.subscribe("#", qos=1)
+        seen = {each.topic for each in reader.collect(3 if checks else 7)}
+        assert seen >= {"anna/1", "anna/2", "anna/will"} and len(seen) == (3 if checks else 7)
+        reader.expect_nothing()
+
+
 # ---- bad files ----
 
 @pytest.mark.nightjar("2.0 has other words, and names no line")

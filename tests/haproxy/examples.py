@@ -25,6 +25,15 @@ ENTRIES = {
     "mutual-tls": (8883, True, True, True, None),
     "mutual-tls-without-proxy": (8883, True, True, False, None),
     "mutual-tls-username": (8883, True, True, True, "meter"),
+    "direct-tls": (8883, True, False, False, None),
+    "tls-through-proxy": (8883, True, False, True, None),
+    "mutual-tls-through-proxy": (8883, True, True, True, "meter"),
+    "drain": (1883, False, False, True, None),
+    "unix-socket": (1883, False, False, True, None),
+    "sticky": (1883, False, False, True, None),
+    "mqtt-only": (1883, False, False, True, None),
+    "rate-limits": (1883, False, False, True, None),
+    "many-clients": (1883, False, False, True, None),
 }
 
 

@@ -1,5 +1,5 @@
 """
-HAProxy ends the TLS: the set-ups of Mosquitto's page on HAProxy in its own words (paths and ports
+TLS that ends at HAProxy, and TLS that it passes through: the set-ups of Mosquitto's page on HAProxy in its own words (paths and ports
 adapted, the missing `default_backend` added, anonymous clients allowed), with certificates made
 here and the clients that users have. Each lets in who may come, and nobody else.
 """
@@ -43,6 +43,10 @@ REQUIRE_TLS = WITH_PROXY + "proxy_protocol_v2_require_tls true\n"
 REQUIRE_CERTIFICATE = REQUIRE_TLS + "require_certificate true\n"
 USERNAME = REQUIRE_CERTIFICATE + "use_identity_as_username true\n"
 
+# TLS ends at the broker.
+OWN = "certfile CERTFILE\nkeyfile KEYFILE\n"
+OWN_MUTUAL = OWN + "cafile CLIENT_CA\nrequire_certificate true\nuse_identity_as_username true\n"
+
 ours = pytest.mark.nightjar("the PROXY protocol")
 
 # name: HAProxy's text, the broker's, who the broker sees, the user name that it gives
@@ -52,6 +56,11 @@ SETUPS = {
     "one-way, PROXY": (ONE_WAY + "send-proxy-v2-ssl\n", REQUIRE_TLS + OPEN, True, None),
     "mutual, PROXY": (MUTUAL + "send-proxy-v2-ssl\n", REQUIRE_CERTIFICATE + OPEN, True, None),
     "mutual, PROXY, user name": (MUTUAL + "send-proxy-v2-ssl-cn\n", USERNAME, True, "meter"),
+    "direct": (PLAIN, LISTENER + OWN + OPEN, False, None),
+    "direct, mutual": (PLAIN, LISTENER + OWN_MUTUAL, False, "meter"),
+    # The page calls these impossible.
+    "direct, PROXY": (PLAIN + "send-proxy-v2\n", WITH_PROXY + OWN + OPEN, True, None),
+    "direct, mutual, PROXY": (PLAIN + "send-proxy-v2\n", WITH_PROXY + OWN_MUTUAL, True, "meter"),
 }
 
 
@@ -66,7 +75,11 @@ class World:
         self.meter = self.client_ca.client("meter")
         certs = folder / "certs"
         certs.mkdir()
-        (certs / "server.pem").write_bytes(self.server_ca.server().both.read_bytes())
+        server = self.server_ca.server()
+        for word, path in (("CERTFILE", server.cert), ("KEYFILE", server.key),
+                           ("CLIENT_CA", self.client_ca.cert)):
+            broker = broker.replace(word, str(path))
+        (certs / "server.pem").write_bytes(server.both.read_bytes())
         self.broker = start_broker(broker)
         self.front = ports.take()
         self.address = ("127.0.0.1", self.front)
@@ -110,7 +123,8 @@ def expect_refused(world, pair=None):
 def setup(request, tmp_path, start_broker, start_haproxy):
     texts = SETUPS[request.param]
     world = World(tmp_path / "pki", texts, start_broker, start_haproxy)
-    world.is_mutual = "verify required" in texts[0]
+    world.is_mutual = "verify required" in texts[0] or "CLIENT_CA" in texts[1]
+    world.is_told = "ssl crt" in texts[0]
     world.pair = world.meter if world.is_mutual else None
     world.has_proxy, world.username = texts[2], texts[3]
     return world
@@ -132,7 +146,7 @@ def test_who_may_comes_in(setup, version, workers):
     if setup.has_proxy:
         setup.broker.expect_line(
             rf"New connection from {seen}:{line[1]} on port {setup.broker.port} via "
-            r"127\.0\.0\.1:\d+ \(TLSv1\.3\)\.")
+            rf"127\.0\.0\.1:\d+{' .TLSv1.3.' if setup.is_told else ''}\.")
 
 
 @pytest.mark.workers

@@ -11,6 +11,7 @@ import time
 from . import wire
 from .client import PATIENCE, Client, Closed
 from .process import wait_until
+from .websocket import WebSocketClient
 
 # What a peer may be told when the broker can't: by packet. Version 3 knows less.
 REFUSALS = {
@@ -59,6 +60,10 @@ class Peer(Client):
         return got
 
 
+class WebPeer(Peer, WebSocketClient):
+    """The same inside WebSocket."""
+
+
 class Bench:
     def __init__(self, start_broker, text, points, **options):
         self.points, self.patience = points, PATIENCE
@@ -78,6 +83,11 @@ class Bench:
 
     def open(self, version=5, address=None, name=""):
         peer = Peer(self, address or self.broker.address, version, None, name)
+        self.peers.append(peer)
+        return peer
+
+    def open_web(self, version=5, address=None, name=""):
+        peer = WebPeer(self, address, version, None, name)
         self.peers.append(peer)
         return peer
 

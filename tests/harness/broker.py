@@ -19,6 +19,7 @@ from . import ports, wire
 from .certificates import Authority
 from .client import Client
 from .process import Process, wait_until
+from .websocket import WebSocketClient
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEFAULT = "listener {port} 127.0.0.1\nallow_anonymous true\n"
@@ -149,6 +150,25 @@ class Broker:
         client = Client(address or self.address, version, source, name)
         self.clients.append(client)
         return client.start_tls(tls) if tls else client
+
+    def open_web(self, version=4, address=None, source=None, name="", tls=None, before=b""):
+        """The same of a client that will ask for WebSocket, behind bytes that come before TLS."""
+        client = WebSocketClient(address or self.address, version, source, name)
+        self.clients.append(client)
+        if before:
+            client.send_raw(before)
+        return client.start_tls(tls) if tls else client
+
+    def connect_web(self, client_id=None, version=4, address=None, tls=None, before=b"",
+                    headers=None, source=None, **fields):
+        """A client of WebSocket whose CONNECT was answered."""
+        if client_id is None:
+            client_id = f"client-{next(self._numbers)}"
+        client = self.open_web(version, address, source, client_id, tls, before)
+        client.upgrade(**headers or {})
+        client.send(wire.connect(client_id, version, **fields))
+        client.connack = client.expect("CONNACK", code=0)
+        return client
 
     def connect(self, client_id=None, version=4, code=0, address=None, source=None, session=None,
                 before=b"", lasting=False, tls=None, **fields):

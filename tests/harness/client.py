@@ -55,6 +55,11 @@ class Client:
         self.socket.handshake(holds_last)
         return self
 
+    def begin_tls(self, rules):
+        """The first flight alone."""
+        self.socket = tls.Socket(self.socket, rules)
+        self.socket.begin()
+
     # ---- sending ----
 
     def send(self, *packets, pieces=None, delay=0.0):

@@ -63,7 +63,8 @@ class Example:
 
     def haproxy_text(self):
         text = self._adapt((FOLDER / f"{self.name}.cfg").read_text())
-        if os.geteuid() != 0:
+        # Its user is in no group of ours, as it should be for a socket at a path.
+        if os.geteuid() != 0 or "unix@" in text:
             text = re.sub(r"(?m)^\s*(user|group) .*\n", "", text)
         return text
 

@@ -99,6 +99,7 @@ ACTIVATED = [sys.executable, str(pathlib.Path(__file__).with_name("activate.py")
 RECIPES = [
     Recipe("all options", PLAIN, files=MORE),
     Recipe("files from before", PLAIN, files={**MORE, **AGAIN}),
+    Recipe("keys told", SMALL, ["--tls-keylog", "/dev/full"]),
     Recipe("in the background", SMALL + "pid_file {dir}/pid\n", ["-d"]),
     Recipe("checked only", PLAIN, ["--test-config"], serves=False, files=MORE),
     Recipe("described", None, ["--describe", "options", "--format", "man"], serves=False),

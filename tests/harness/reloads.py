@@ -30,7 +30,7 @@ allow_anonymous true
 socket_domain ipv4
 bind_interface lo
 mount_point %(name)s/
-listener {port5} 127.0.0.1
+listener {port_tls} 127.0.0.1
 allow_anonymous true
 certfile {tls}/server.crt
 keyfile {tls}/server.key

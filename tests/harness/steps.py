@@ -4,6 +4,7 @@ reach every point of a running broker. Client ids come out of Bench.name(), so t
 any worker: several in a row stay on one and move between both.
 """
 
+import base64
 import functools
 import os
 import re
@@ -11,9 +12,10 @@ import resource
 import signal
 import tempfile
 
-from . import proxy, tls, users, wire
+from . import proxy, tls, users, websocket, wire
 from .broker import server_folder
 from .certificates import Authority
+from .client import Closed
 
 # Every kind of listener and destination; what is grown early is small.
 CONFIG = """
@@ -33,7 +35,7 @@ listener {port3} 127.0.0.1
 allow_anonymous true
 mount_point {dir}/mounted/
 defer_accept true
-listener {port8} 127.0.0.1
+listener {port_tls} 127.0.0.1
 allow_anonymous true
 certfile {tls}/server.crt
 keyfile {tls}/server.key
@@ -42,13 +44,26 @@ use_identity_as_username true
 require_certificate true
 listener 0 {dir}/s
 allow_anonymous true
-listener {port6} 127.0.0.1
+listener {port7} 127.0.0.1
 listener_password_file {dir}/passwords
 listener_acl_file {dir}/rules
 max_topic_alias_broker 20
+listener {port9} 127.0.0.1
+allow_anonymous true
+protocol websockets
+websockets_origin http://a
+websockets_origin http://b
+forwarded_for_trusted 127.0.0.1
+listener {port10} 127.0.0.1
+allow_anonymous true
+protocol http_api
+http_dir {dir}
+listener_password_file {dir}/passwords
 max_inflight_messages 0
 max_connections_per_address 1000
 connect_rate_per_address 60000
+max_failed_logins_per_address 1000
+check_retain_source true
 log_dest stderr
 log_dest file {dir}/file.log
 log_dest topic
@@ -119,7 +134,7 @@ def moved_with_rest(bench):
 
 def login(bench):
     """Passwords that are looked at, right and wrong, with what is behind CONNECT."""
-    address = ("127.0.0.1", bench.broker.places["port6"])
+    address = ("127.0.0.1", bench.broker.places["port7"])
     for _ in range(3):
         topic = bench.name("login/")
         peer = bench.connect(address=address, username="anna", password="anna-secret",
@@ -129,11 +144,12 @@ def login(bench):
         peer.foreseen = {5}
         peer.send(wire.connect(peer.name, 4, username="anna", password="wrong"))
         assert peer.expect("CONNACK").code != 0
+    bench.connect(address=address, username="argon", password="argon-secret")
 
 
 def ruled(bench):
     """Rules: what is allowed, what is not, for who is there and who is away."""
-    address = ("127.0.0.1", bench.broker.places["port6"])
+    address = ("127.0.0.1", bench.broker.places["port7"])
     anna = {"address": address, "username": "anna", "password": "anna-secret"}
     name, topic = bench.name("away-"), bench.name("may/")
     lasting = {"clean": False, "properties": {"session_expiry_interval": 300}, **anna}
@@ -356,6 +372,32 @@ def vouched_for(bench):
                       before=proxy.client("198.51.100.7", 999, facts))
 
 
+def web(bench):
+    """Inside WebSocket: a request and a ping in pieces, large messages, and who is refused."""
+    address = ("127.0.0.1", bench.broker.places["port9"])
+    topic = bench.name("web/")
+    peers = [bench.open_web(5, address) for _ in range(2)]
+    bench.serial += 1
+    stranger = f"198.52.{bench.serial // 250 % 250}.{bench.serial % 250}"
+    for each in peers:
+        each.send_raw(websocket.request(Origin="http://b", X_Forwarded_For=stranger), pieces=90,
+                      delay=0.002)
+        each.expect_upgrade()
+        each.send(wire.connect(bench.name("w"), 5), wire.subscribe(1, (topic, 1), version=5))
+        each.expect("CONNACK", code=0)
+        each.expect("SUBACK")
+    peers[0].send_raw(websocket.frame(b"in pieces", websocket.PING), pieces=[8], delay=0.005)
+    peers[0].expect_pong(b"in pieces")
+    peers[0].send(wire.publish(topic, bytes(100_000), 1, 2, version=5))
+    expect_all(peers[0], "PUBACK", "PUBLISH")
+    expect_all(peers[1], "PUBLISH")
+    peers[0].send(wire.disconnect())
+    for data in (websocket.request(protocol="x"), websocket.request(Origin="http://x"), b"\x10\x0c"):
+        peer = bench.open_web(5, address)
+        peer.send_raw(data)
+        bench.wait(lambda: peer.ended(0.01), "left hanging")
+
+
 @functools.cache
 def meter():
     """A certificate that the brokers' own authority signed, and its key."""
@@ -366,9 +408,15 @@ def meter():
 
 def secured(bench):
     """TLS: whole and resumed handshakes, names, moves, and more than is sealed at once."""
-    address = ("127.0.0.1", bench.broker.places["port8"])
+    address = ("127.0.0.1", bench.broker.places["port_tls"])
     rules = tls.context(f"{server_folder()}/ca.crt", meter())
     session = None
+    crowd = [bench.open(5, address) for _ in range(12)]
+    for peer in crowd:
+        peer.begin_tls(rules)
+    for peer in crowd:
+        peer.socket.handshake()
+        peer.close()
     for n in range(4):
         topic = bench.name("tls/")
         peer = bench.open(4 + n % 2, address, bench.name("s"))
@@ -381,6 +429,35 @@ def secured(bench):
         peer.send(wire.publish(topic, bytes(100_000), 1, 2, version=peer.version))
         expect_all(peer, "PUBACK", "PUBLISH")
         peer.socket.say_end()
+
+
+def api(bench):
+    """Requests of HTTP: figures, a large file, one in pieces, several at once, and what is refused."""
+    (bench.broker.folder / "file.html").write_bytes(bytes(300_000))
+    address = ("127.0.0.1", bench.broker.places["port10"])
+    end = b" HTTP/1.1\r\nHost: a\r\n\r\n"
+
+    def ask(data, status, **fields):
+        peer = bench.open_web(5, address)
+        peer.send_raw(data, **fields)
+        got = peer.read_answer()[0]
+        if got == 503:
+            raise Closed("refused for want of memory")
+        assert got == status, got
+        return peer
+
+    for path in (b"livez", b"readyz", b"api/v1/version", b"api/v1/listeners", b"api/v1/systree",
+                 b"file.html"):
+        ask(b"GET /" + path + end, 200)
+    ask(b"GET /livez" + end, 200, pieces=20, delay=0.002)
+    peer = ask((b"GET /livez" + end) * 2, 200)
+    assert peer.read_answer()[0] == 200
+    for word, status in ((b"anna-secret", 200), (b"wrong", 401)):
+        login = base64.b64encode(b"anna:" + word)
+        ask(b"GET /api/v1/version HTTP/1.1\r\nHost: a\r\nAuthorization: Basic " + login +
+            b"\r\n\r\n", status)
+    ask(b"GET /none" + end, 404)
+    ask(b"POST /" + end, 405)
 
 
 def crowded(bench):
@@ -490,6 +567,6 @@ FILES = {"passwords": users.password("anna") + users.password("argon", "argon2id
 
 RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased,
        retained, filters, groups, long_search, wide, aliases, take_over, taken_over_with_rest,
-       large, proxied, vouched_for, secured, mounted, by_path, queued, survey, published_log,
-       reopened_log, reloaded, crowded, many_sessions, many_nodes]
+       large, proxied, web, api, vouched_for, secured, mounted, by_path, queued, survey,
+       published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]

@@ -32,6 +32,11 @@ class Socket:
         self.tls = rules.wrap_bio(self.incoming, self.outgoing, server_hostname=name,
                                   session=session)
 
+    def begin(self):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        self.flush()
+
     def handshake(self, holds_last=False):
         """With `holds_last` our last flight goes only with what is sent next."""
         while True:

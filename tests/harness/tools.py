@@ -74,10 +74,13 @@ class Sub:
 class Paho:
     """A paho-mqtt client whose callbacks fill queues. `tls`: whom it trusts, and its certificate."""
 
-    def __init__(self, address, version, client_id, source="", keepalive=60, tls=None, **options):
+    def __init__(self, address, version, client_id, source="", keepalive=60, tls=None, prepare=None,
+                 **options):
         if version != 5:
             options.setdefault("clean_session", True)
         self.client = paho.Client(client_id, protocol=PAHO[version], **options)
+        if prepare:
+            prepare(self.client)
         self.messages, self.events = queue.Queue(), queue.Queue()
         if tls:
             ca, pair = tls

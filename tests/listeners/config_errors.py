@@ -45,7 +45,7 @@ def test_status(start_broker, line):
 
 
 NOT_YET = [
-    "http_dir {dir}/x", "protocol websockets", "connection bridge",
+    "connection bridge",
     "plugin {dir}/x.so",
 ]
 

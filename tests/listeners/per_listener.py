@@ -53,10 +53,3 @@ def test_state_that_is_not_kept(start_broker):
                           "allow_memory_only true\n")
     broker.connect("x", 4).ping()
     assert sum("Warning" in line and "Running as root" not in line for line in broker.lines()) == 1
-
-
-@pytest.mark.nightjar("2.0 has a buffer for each client")
-def test_buffers_of_no_effect(start_broker):
-    broker = start_broker("listener {port}\nallow_anonymous true\nwebsockets_headers_size 1024\n")
-    broker.connect("x", 4).ping()
-    broker.expect_line(r"Warning: The websockets_headers_size option has no effect: .*")

@@ -50,7 +50,7 @@ def test_all_are_sent_away(start_broker, version, workers):
         each.expect_end(0x9C)
         each.close()
         broker.expect_end_line(each.name, why="use another server")
-    broker.expect_line(OVER)
+    broker.expect_line(OVER, timeout=15)
     assert ask_agent(broker) == "down #drained\n"
 
 
@@ -62,7 +62,7 @@ def test_where_to_go(start_broker, moved, reason):
     got = client.expect("DISCONNECT", reason=reason)
     assert got.properties == {"server_reference": "other.example:1884"}
     client.close()
-    broker.expect_line(OVER)
+    broker.expect_line(OVER, timeout=15)
     late = broker.open(5)
     late.send(wire.connect("x", 5))
     got = late.expect("CONNACK", code=reason)
@@ -95,7 +95,7 @@ def test_not_at_once(start_broker, workers):
     broker.reload(QUICK)
     for each in clients:
         each.close()
-    broker.expect_line(OVER)
+    broker.expect_line(OVER, timeout=15)
 
 
 def is_told(client):
@@ -145,7 +145,8 @@ def test_again_after_it_is_over(start_broker, workers):
         client = broker.connect(f"x-{number}", 5)
         broker.signal(DRAIN)
         client.expect_end(0x9C)
-        broker.expect_line(OVER, count=number + 1)
+        client.close()
+        broker.expect_line(OVER, timeout=15, count=number + 1)
         broker.connect("late", 4, code=3)
         broker.signal(DRAIN)
         broker.expect_line(r"The drain is called off\.", count=number + 1)
@@ -158,7 +159,8 @@ def test_the_session_stays(start_broker, version, workers):
     client.subscribe("t", qos=1)
     broker.signal(DRAIN)
     client.expect_end(0x9C)
-    broker.expect_line(OVER)
+    client.close()
+    broker.expect_line(OVER, timeout=15)
     broker.signal(DRAIN)
     broker.expect_line(r"The drain is called off\.")
     broker.connect("from", version).publish("t", b"meanwhile", 1)
@@ -171,11 +173,14 @@ def test_the_session_stays(start_broker, version, workers):
 def test_wills(start_broker, workers):
     """Only a DISCONNECT of the client's takes a will back; a delay gives it time to return."""
     broker = start_broker(QUICK)
-    broker.connect("now", 5, will=Will("will/now", b"gone", 1, True))
-    broker.connect("later", 5, lasting=True,
-                   will=Will("will/later", b"gone", 1, True, {"will_delay_interval": 3000}))
+    delayed = Will("will/later", b"gone", 1, True, {"will_delay_interval": 3000})
+    clients = [broker.connect("now", 5, will=Will("will/now", b"gone", 1, True)),
+               broker.connect("later", 5, lasting=True, will=delayed)]
     broker.signal(DRAIN)
-    broker.expect_line(OVER)
+    for each in clients:
+        each.expect_end(0x9C)
+        each.close()
+    broker.expect_line(OVER, timeout=15)
     broker.signal(DRAIN)
     broker.expect_line(r"The drain is called off\.")
     watcher = broker.connect("watcher", 5)
@@ -206,7 +211,7 @@ def test_who_goes_on_sending_hears_it(start_broker, version, workers):
     # Our end was closed properly, and only that.
     client.send(wire.publish("t", b"into the void", 1, 9999, version=version))
     client.close()
-    broker.expect_line(OVER)
+    broker.expect_line(OVER, timeout=15)
 
 
 @pytest.mark.workers
@@ -244,7 +249,7 @@ def test_who_has_messages_to_come_gets_them(start_broker, workers):
     for each in (busy, *idle):
         each.expect_end(0x9C)
         each.close()
-    broker.expect_line(OVER)
+    broker.expect_line(OVER, timeout=15)
 
 
 @pytest.mark.workers
@@ -291,7 +296,7 @@ def test_checks_of_the_proxy_go_on(start_broker, workers):
     broker.expect_line(r"Draining: the time is over, .*")
     stays.expect_close()
     stays.close()
-    broker.expect_line(OVER)
+    broker.expect_line(OVER, timeout=15)
     connect("check", check, 3)
 
 
@@ -324,7 +329,7 @@ def test_the_weight_of_many(start_broker, workers):
         each.expect_end(0x9C)
         each.close()
         ended += 1
-    broker.expect_line(OVER)
+    broker.expect_line(OVER, timeout=15)
     assert broker.count_lines(r"Client x-\d+ \[.*\] disconnected: use another server\.") == ended
 
 
@@ -342,4 +347,4 @@ def test_behind_tls(start_broker, authority, version, workers):
     told = client.socket.recv_to_the_end()
     assert told == (bytes([0xE0, 1, 0x9C]) if version == 5 else b"")
     client.close()
-    broker.expect_line(OVER)
+    broker.expect_line(OVER, timeout=15)

@@ -10,10 +10,11 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
-from harness import proxy, tls, users, wire
+from harness import proxy, tls, users, websocket, wire
 from harness.broker import binary
 from harness.certificates import Authority, openssl
 from harness.process import wait_until
@@ -577,6 +578,82 @@ def proxy_protocol_subject_tlv(broker):
     broker.expect_line(r"New client connected from .* as y \(.*, u'CN=subject'\)\.")
 
 
+# ---- WebSocket ----
+
+WEB = "listener {port} 127.0.0.1\nprotocol websockets\nallow_anonymous true\n"
+
+
+@case("", "packet_buffer_size 300", WEB)
+def packet_buffer_size(broker):
+    long = {"X": "y" * 300}
+    client = broker.connect_web("x", headers=long)
+    yield
+    refused = broker.open_web()
+    refused.send_raw(websocket.request(**long)[:300])
+    assert refused.read_answer()[0] == 431
+    client.ping()
+
+
+@case("", "max_http_headers 6", WEB)
+def max_http_headers(broker):
+    client = broker.connect_web("x", headers={"X": "y"})
+    yield
+    refused = broker.open_web()
+    refused.send_raw(websocket.request(X="y"))
+    assert refused.read_answer()[0] == 431
+    broker.connect_web("y").ping()
+    client.ping()
+
+
+@case("websockets_origin http://a", "websockets_origin http://b\nwebsockets_origin http://c", WEB)
+def websockets_origin(broker):
+    client = broker.connect_web("x", headers={"Origin": "http://a"})
+    yield
+    refused = broker.open_web()
+    refused.send_raw(websocket.request(Origin="http://a"))
+    refused.expect_close()
+    broker.connect_web("y", headers={"Origin": "http://c"}).ping()
+    client.ping()
+
+
+@case("", "forwarded_for_trusted 127.0.0.1", WEB)
+def forwarded_for_trusted(broker):
+    told = {"X-Forwarded-For": "192.0.2.7"}
+    broker.connect_web("x", headers=told)
+    assert "192.0.2.7" not in broker.log()
+    yield
+    broker.connect_web("y", headers=told)
+    broker.expect_line(r"New client connected from 192\.0\.2\.7:0 as y .*")
+
+
+# ---- HTTP ----
+
+def files(broker, status, after):
+    """What a file of 2,000 bytes is answered with, before and after."""
+    for name in ("www", "other"):
+        (broker.folder / name).mkdir()
+    (broker.folder / "www/x").write_bytes(b"y" * 2000)
+    for expected in (status, after):
+        client = broker.open_web(address=("127.0.0.1", broker.places["port2"]))
+        client.send_raw(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.read_answer()[0] == expected
+        if expected == status:
+            yield
+
+
+API = OPEN + "listener {port2} 127.0.0.1\nprotocol http_api\n"
+
+
+@case("http_dir {dir}/www", "http_dir {dir}/other", API)
+def http_dir(broker):
+    yield from files(broker, 200, 404)
+
+
+@case("http_dir {dir}/www", "http_dir {dir}/www\nhttp_max_file_size 1999", API)
+def http_max_file_size(broker):
+    yield from files(broker, 200, 403)
+
+
 # ---- the log ----
 
 @case("", "log_dest stderr\nlog_dest file {dir}/one")
@@ -780,6 +857,98 @@ def acl_deny_subscribe(broker):
 
 
 acl_deny_subscribe.files = listener_acl_file.files
+
+
+RULES = "acl_file {dir}/rules\n"
+
+
+@case(RULES + "check_retain_source false", RULES + "check_retain_source true")
+def check_retain_source(broker):
+    """A message from before says nothing of who published it."""
+    for topic in "a", "b":
+        broker.connect(f"giver-{topic}", 5).publish(topic, b"x", 1, retain=True)
+        if topic == "a":
+            yield
+    (broker.folder / "rules").write_text("topic read #\n")
+    broker.reload()
+    reader = broker.connect("reader", 5)
+    reader.subscribe("a", "b")
+    reader.expect("PUBLISH", topic="a")
+    reader.expect_nothing()
+
+
+check_retain_source.files = {"rules": "topic #\n"}
+
+
+def banned_after(broker, most):
+    """How many logins it takes from an address that nobody has used."""
+    banned_after.address += 1
+    for number in range(1, most + 1):
+        client = broker.open(4, source=f"127.0.3.{banned_after.address}")
+        client.send(wire.connect("", 4, username="anna", password="wrong"))
+        if client.ended(0.5):
+            return number - 1
+    return None
+
+
+banned_after.address = 0
+
+FAILING = "password_file {dir}/passwords\n"
+
+
+@case(FAILING, FAILING + "max_failed_logins_per_address 2")
+def max_failed_logins_per_address(broker):
+    assert banned_after(broker, 4) is None
+    yield
+    assert banned_after(broker, 4) == 2
+
+
+max_failed_logins_per_address.files = {"passwords": users.password("anna")}
+
+
+@case(FAILING + "max_failed_logins_per_address 2",
+      FAILING + "max_failed_logins_per_address 2\nfailed_login_ban 1")
+def failed_login_ban(broker):
+    yield
+    assert banned_after(broker, 4) == 2
+    source = f"127.0.3.{banned_after.address}"
+    wait_until(lambda: not broker.open(4, source=source).ended(0.3), 8, every=0.2)
+
+
+failed_login_ban.files = max_failed_logins_per_address.files
+
+
+@case(FAILING + "max_failed_logins_per_address 3",
+      FAILING + "max_failed_logins_per_address 3\nfailed_login_window 1")
+def failed_login_window(broker):
+    """Two, a moment, two: within a minute that was a ban."""
+    yield
+    for _ in range(2):
+        for _ in range(2):
+            client = broker.open(4)
+            client.send(wire.connect("", 4, username="anna", password="wrong"))
+            client.expect("CONNACK", code=5)
+        time.sleep(2.1)
+    assert refusal(broker, "anna") == 0
+
+
+failed_login_window.files = max_failed_logins_per_address.files
+
+
+@case("", "psk_file {dir}/keys")
+def psk_file(broker):
+    """Read and checked; no listener asks for a key yet."""
+    (broker.folder / "keys").write_text("anna:00ff\n")
+    yield
+    (broker.folder / "keys").write_text("anna:0g\n")
+    broker.reload(is_good=False)
+    broker.expect_line(r"Error: A key must be .*")
+    (broker.folder / "keys").write_text("anna:00ff\n")
+
+
+@case("", "listener_psk_file {dir}/keys")
+def listener_psk_file(broker):
+    yield from psk_file(broker)
 
 
 # ---- TLS ----

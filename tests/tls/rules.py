@@ -133,6 +133,19 @@ def test_a_certificate_is_renewed(start_broker, tmp_path, workers):
         each.ping()
 
 
+def test_a_reload_before_connect(secure, authority, tmp_path):
+    """A connection outlives what its TLS was made with: CONNECT takes over the next terms."""
+    broker = secure(arguments=["--tls-keylog", str(tmp_path / "keys")])
+    for level in LEVELS:
+        client = broker.open(5, tls=tls.context(authority.cert, version=level))
+        broker.reload()
+        broker.reload()
+        client.send(wire.connect("c", 5))
+        client.expect("CONNACK", code=0)
+        client.ping()
+        client.disconnect()
+
+
 @pytest.mark.parametrize("what, complaint", [
     ("certfile", "Unable to load server certificate"), ("keyfile", "Unable to load server key"),
     ("cafile", "Unable to load CA certificates"),

@@ -1,0 +1,152 @@
+#include "base/memory.h"
+#include "client/hub.h"
+#include "client/web.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+
+/*
+ * Mosquitto's three answers, in its words. Numbers are written as they are: those of JSON libraries
+ * are doubles, and counters have more digits.
+ */
+
+static void *allocate(size_t size)
+{
+    return memory_alloc(size);
+}
+
+static void release(void *memory)
+{
+    memory_free(memory);
+}
+
+void web_api_init(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = allocate, .free_fn = release});
+}
+
+static bool add_number(cJSON *object, const char *name, uint64_t number)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    return cJSON_AddRawToObject(object, name, text) != NULL;
+}
+
+/* Takes the object. */
+static int put_json(cJSON *object, bool is_whole, struct web_answer *answer)
+{
+    char *text = is_whole ? cJSON_PrintUnformatted(object) : NULL;
+
+    cJSON_Delete(object);
+    if (!text) {
+        return -ENOMEM;
+    }
+    answer->type = "application/json";
+    answer->text = text;
+    answer->body = slice_of_text(text);
+    return 0;
+}
+
+/* ---- version ---- */
+
+static int answer_version(struct hub *hub, struct web_answer *answer)
+{
+    (void)hub;
+    answer->type = "text/plain; charset=utf-8";
+    answer->body = slice_of_text(NIGHTJAR_VERSION);
+    return 0;
+}
+
+/* ---- listeners ---- */
+
+static const char *protocol_of(const struct listener_settings *listener)
+{
+    switch (listener->protocol) {
+    case SETTINGS_PROTOCOL_WEBSOCKETS: return "websockets";
+    case SETTINGS_PROTOCOL_HTTP_API: return "http_api";
+    case SETTINGS_PROTOCOL_AGENT: return "agent";
+    default: return "mqtt";
+    }
+}
+
+static bool add_listener(cJSON *list, const struct listener_settings *listener)
+{
+    bool has_tls = listener->tls.certfile != NULL;
+    cJSON *object = cJSON_CreateObject();
+
+    if (!object || !cJSON_AddItemToArray(list, object)) {
+        cJSON_Delete(object);
+        return false;
+    }
+    return (listener->unix_path
+                ? cJSON_AddStringToObject(object, "path", listener->unix_path) != NULL
+                : add_number(object, "port", listener->port)) &&
+           cJSON_AddStringToObject(object, "protocol", protocol_of(listener)) &&
+           cJSON_AddBoolToObject(object, "tls", has_tls) &&
+           cJSON_AddBoolToObject(object, "mtls", has_tls && listener->certificates.is_required) &&
+           cJSON_AddBoolToObject(object, "allow_anonymous", listener->allow_anonymous);
+}
+
+static int answer_listeners(struct hub *hub, struct web_answer *answer)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON *list = object ? cJSON_AddArrayToObject(object, "listeners") : NULL;
+    bool is_whole = list != NULL;
+
+    for (unsigned i = 0; i < hub->settings->listener_len && is_whole; i++) {
+        is_whole = add_listener(list, &hub->settings->listeners[i]);
+    }
+    return put_json(object, is_whole, answer);
+}
+
+/* ---- systree ---- */
+
+static bool add_metric(cJSON *object, const struct metric_row *row, uint64_t value)
+{
+    char topic[128];
+
+    if (!row->topic) {
+        return true;
+    }
+    snprintf(topic, sizeof(topic), METRIC_TOPIC_FRONT "%s", row->topic);
+    return add_number(object, topic, value);
+}
+
+/* The figures of $SYS by their topics: without averages, and without the second name that some
+ * have. */
+static int answer_systree(struct hub *hub, struct web_answer *answer)
+{
+    uint64_t values[METRIC_LEN];
+    cJSON *object = cJSON_CreateObject();
+    bool is_whole =
+        object && add_number(object, METRIC_TOPIC_FRONT "uptime", server_uptime_s(hub->server));
+
+    server_sum(hub->server, values);
+    values[METRIC_HEAP] = memory_used(&values[METRIC_HEAP_MAX]);
+    for (size_t i = 0; i < metric_row_len && is_whole; i++) {
+        is_whole = add_metric(object, &metric_rows[i], values[metric_rows[i].first]);
+    }
+    return put_json(object, is_whole, answer);
+}
+
+int web_api_answer(struct hub *hub, struct slice path, struct web_answer *answer)
+{
+    static const struct {
+        const char *path;
+        int (*answer)(struct hub *hub, struct web_answer *answer);
+    } calls[] = {
+        {"/api/v1/version",   answer_version  },
+        {"/api/v1/listeners", answer_listeners},
+        {"/api/v1/systree",   answer_systree  },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        if (slice_is_equal(path, slice_of_text(calls[i].path))) {
+            answer->header = "Cache-Control: no-store\r\n";
+            return calls[i].answer(hub, answer);
+        }
+    }
+    answer->status = HTTP_NOT_FOUND;
+    return 0;
+}
