@@ -254,7 +254,8 @@ int model_is_expired(const struct model *model, const struct model_session *sess
     if (session->expiry == UINT32_MAX || !session->left_ms) {
         return 0;
     }
-    if (model->now_ms + TIME_SLACK_MS < over_ms) {
+    /* Of a client that was sent away the time begins when it is told, though it may close later. */
+    if (model->now_ms + TIME_SLACK_MS + (model->params.drains ? LEAVING_MS : 0) < over_ms) {
         return 0;
     }
     return model->now_ms > over_ms + TIME_SLACK_MS ? 1 : -1;

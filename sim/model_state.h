@@ -14,6 +14,9 @@
 /* Virtual time may pass within one iteration of a worker, which knows the time of its beginning. */
 #define TIME_SLACK_MS 2000
 
+/* So long a client that was sent away may take to close, and a tick. */
+#define LEAVING_MS 6000
+
 struct known {
     uint64_t words[KNOWN_WORDS];
 };

@@ -205,7 +205,8 @@ static void check_message(uint32_t message)
     if (message == WIRE_NO_MESSAGE) {
         return;
     }
-    if (self.latest[message] > self.kept) {
+    /* Of one that was published twice, the other copy may be on its way. */
+    if (self.reads[message] == 1 && self.latest[message] > self.kept) {
         sim_fail("message %u is acknowledged and not kept", message);
     }
     self.is_acked[message] = true;

@@ -274,6 +274,7 @@ void client_free(struct client *client)
         list_remove(&client->pause->link);
         memory_free(client->pause);
     }
+    client_leave_turn(client);
     list_remove(&client->link);
     hub_unlist(hub, client);
     wheel_disarm(&client->timer);
@@ -347,7 +348,7 @@ static void check_keep_alive(struct client *client)
 {
     struct wheel *wheel = &client->hub->shard->wheel;
 
-    if (client->pause || client->is_unkept || client_is_put_off(client)) {
+    if (client->pause || client->is_unkept || client->is_searching || client_is_put_off(client)) {
         client->last_seen = wheel->now;
     }
     /* After a long stop of this process what the peer has sent may still lie in the socket. */

@@ -54,12 +54,15 @@ struct client_facts {
     struct address peer;              /* the real one: of the PROXY header, if there was one */
     struct address socket;            /* of the socket's other end: the proxy's */
     struct server_listener *listener; /* counted */
-    struct proxy_parser *parser;      /* while the header arrives */
-    struct proxy_info *proxy;         /* of the header; NULL without one */
-    struct stream *stream;            /* of one that is_staged, from its first byte on */
-    struct login *login;              /* from CONNECT until CONNACK */
-    struct ack *acks;                 /* the oldest of those that wait; NULL: none does */
-    uint32_t ack_weight;              /* of all that wait, see client_pause_if_unkept() */
+    union {
+        struct proxy_parser *parser; /* while the header arrives */
+        struct client_turn *turn;    /* of one that is_searching; else NULL */
+    };
+    struct proxy_info *proxy; /* of the header; NULL without one */
+    struct stream *stream;    /* of one that is_staged, from its first byte on */
+    struct login *login;      /* from CONNECT until CONNACK */
+    struct ack *acks;         /* the oldest of those that wait; NULL: none does */
+    uint32_t ack_weight;      /* of all that wait, see client_pause_if_unkept() */
     char *username;
     struct slice *aliases; /* topics by alias - 1, each on the heap; NULL until one is used */
     uint64_t deadline_ms;  /* for the header, CONNECT and the look at its password */
@@ -101,6 +104,7 @@ struct client {
     uint8_t web_login : 2;  /* enum web_login, of the request that was put off for it */
     bool is_vouched : 1;    /* its user name is that of a certificate */
     bool is_held : 1;       /* not read: it does not read our answers */
+    bool is_searching : 1;  /* not read: see client_await_turn() */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */
 
     struct wheel_timer timer;
@@ -217,8 +221,21 @@ void client_put_off(struct client *client, struct slice bytes);
 void client_take(struct client *client, struct slice bytes);
 void client_input_free(struct client *client);
 
+/* turn.c */
+
+/* What it has published is a long search: nothing more is taken from it before that is over. */
+void client_await_turn(struct client *client);
+
+/* It is about to be freed. */
+void client_leave_turn(struct client *client);
+
+/* input.c, once more */
+
 /* Whether packets that were read wait for the next iteration's budget; handles them. */
 bool client_is_put_off(const struct client *client);
+
+/* Handles all of that now, whatever it costs: there will be no later. */
+void client_hear_out(struct client *client);
 void client_go_on(struct client *client);
 
 /* Its request for an upgrade was answered; a proxy's may tell whose it is. False: who that is may
@@ -264,7 +281,8 @@ void client_mark_dirty(struct client *client);
 /* Whether nothing is read from it for now. */
 static inline bool client_is_stopped(const struct client *client)
 {
-    return client->pause || client->is_held || client->is_unkept || client->state == CLIENT_LOGIN;
+    return client->pause || client->is_held || client->is_unkept || client->is_searching ||
+           client->state == CLIENT_LOGIN;
 }
 
 /* What the poller is to watch the descriptor for. */

@@ -65,6 +65,11 @@ static unsigned send_away(struct hub *hub, unsigned len, unsigned looks, bool in
     while (gone < len && looks-- > 0 && !list_is_empty(&hub->clients)) {
         struct client *client = next_client(hub);
 
+        if (!may_go(client, insists)) {
+            continue;
+        }
+        /* What it acknowledged, or that it has left itself, was read and may lie here. */
+        client_hear_out(client);
         if (may_go(client, insists)) {
             client_send_away(client, drain_reason(client));
             gone++;

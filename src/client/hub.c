@@ -259,7 +259,7 @@ static void go_on_arriving(struct hub *hub)
     list_splice(&hub->arriving, &waiting);
 }
 
-/* At least one; the others next time. */
+/* At least one; the others next time. Who has a long search under way keeps its place. */
 static void go_on_put_off(struct hub *hub)
 {
     struct list_link waiting;
@@ -268,7 +268,13 @@ static void go_on_put_off(struct hub *hub)
     list_init(&waiting);
     list_splice(&waiting, &hub->put_off);
     while (hub->shard->budget > 0 && (link = list_pop(&waiting)) != NULL) {
-        client_go_on(CONTAINER_OF(link, struct client_input, put_off)->client);
+        struct client *client = CONTAINER_OF(link, struct client_input, put_off)->client;
+
+        if (client->is_searching) {
+            list_push(&hub->put_off, link);
+        } else {
+            client_go_on(client);
+        }
     }
     /* Who was put off again comes behind those. */
     list_splice(&waiting, &hub->put_off);

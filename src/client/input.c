@@ -226,10 +226,11 @@ static void take_header(struct client *client, struct slice *bytes)
     client_on_header(client);
 }
 
-/* One packet may have cost all of an iteration: others come before the next. */
+/* One packet may have cost all of an iteration, or more: others come before the next. */
 static bool must_put_off(const struct client *client)
 {
-    return client->hub->shard->budget == 0 && client->state == CLIENT_READY;
+    return (client->hub->shard->budget == 0 || client->is_searching) &&
+           client->state == CLIENT_READY;
 }
 
 void client_keep(struct client *client, struct slice bytes)
@@ -258,11 +259,11 @@ void client_take(struct client *client, struct slice bytes)
         web_take(client, bytes);
         bytes.len = 0;
     }
-    while (bytes.len > 0 && may_go_on(client) && take_packet(client, &bytes, none)) {
-        if (unlikely(must_put_off(client)) && bytes.len > 0) {
-            client_put_off(client, bytes);
-            break;
-        }
+    while (bytes.len > 0 && may_go_on(client) && !client->is_searching &&
+           take_packet(client, &bytes, none) && likely(!must_put_off(client))) {
+    }
+    if (bytes.len > 0 && must_put_off(client) && !client->input) {
+        client_put_off(client, bytes);
     }
     pause_if_pressed(client);
     client_pause_if_unkept(client);
@@ -480,6 +481,14 @@ static void drop_read(struct client *client)
         metrics_add(hub->metrics, METRIC_BYTES_RECEIVED, (uint64_t)size);
     } else if (size != -EAGAIN) {
         client_close(client);
+    }
+}
+
+void client_hear_out(struct client *client)
+{
+    while (client->state == CLIENT_READY && client_is_put_off(client)) {
+        list_remove(&client->input->put_off);
+        client_go_on(client);
     }
 }
 

@@ -220,7 +220,10 @@ static enum mqtt_reason accept_publish(struct client *client, const struct mqtt_
     if (r < 0) {
         return count_dropped(client, MQTT_QUOTA_EXCEEDED);
     }
-    return r == PUBLISH_MATCHED ? MQTT_SUCCESS : MQTT_NO_MATCHING_SUBSCRIBERS;
+    if (unlikely(r == PUBLISH_LEFT)) {
+        client_await_turn(client);
+    }
+    return r == PUBLISH_UNMATCHED ? MQTT_NO_MATCHING_SUBSCRIBERS : MQTT_SUCCESS;
 }
 
 static bool is_error(enum mqtt_reason reason)

@@ -280,7 +280,6 @@ static void test_take_overs_in_slices(void **state)
     struct server_budgets budgets = small_budgets();
 
     (void)state;
-    repeat_with(storm_of_wills, NO_LIMITS, &budgets);
     repeat_with(storm_of_messages, NO_LIMITS, &budgets);
 }
 

@@ -112,6 +112,7 @@ static int number_and_post(struct shard *shard, struct publication *publication)
     struct worker_set matched;
     struct worker_set workers;
     bool has_subscribers;
+    bool is_whole;
     uint64_t number;
 
     point("retained stored");
@@ -119,13 +120,16 @@ static int number_and_post(struct shard *shard, struct publication *publication)
     atomic_store_explicit(&message->retained_number, number | MESSAGE_UNPOSTED,
                           memory_order_release);
     point("retained numbered");
-    router_workers(shard, publication->parts.topic, publication->topic_hash, &matched);
+    is_whole = router_workers(shard, publication->parts.topic, publication->topic_hash, &matched);
     workers = matched;
     worker_set_join(&workers, &shard->dealt.workers);
     has_subscribers = worker_set_len(&workers) > 0;
     shard_post(shard, publication, workers, &matched);
     post->ops->push(post->context);
     atomic_store_explicit(&message->retained_number, number, memory_order_release);
+    if (!is_whole) {
+        return PUBLISH_LEFT;
+    }
     return has_subscribers ? PUBLISH_MATCHED : PUBLISH_UNMATCHED;
 }
 

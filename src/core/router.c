@@ -538,7 +538,7 @@ static void add_all_workers(const struct shard *shard, struct worker_set *worker
     }
 }
 
-void router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash,
+bool router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash,
                     struct worker_set *workers_out)
 {
     UNINITIALIZED struct worker_walk walk;
@@ -546,7 +546,9 @@ void router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash
     walk_init(&walk, shard, workers_out, false);
     if (unlikely(!match_nodes(shard, topic, topic_hash, worker_visit, &walk))) {
         add_all_workers(shard, workers_out);
+        return false;
     }
+    return true;
 }
 
 bool router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,

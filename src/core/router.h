@@ -70,11 +70,11 @@ void router_remove(struct shard *shard, struct session *session, uint32_t node);
 /* Matching */
 
 /*
- * The workers that have subscribers for a topic; members of groups are none. When the search is cut
- * all workers are said to have some: each finds out for itself.
+ * The workers that have subscribers for a topic; members of groups are none. False: the search was
+ * cut, and all workers are said to have some: each finds out for itself.
  */
-void router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                    struct worker_set *workers_out);
+bool router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                    struct worker_set *workers_out) MUST_CHECK;
 
 /*
  * The same, and deals a turn of each group that the topic matches (core/share_post.h). False: the

@@ -532,8 +532,8 @@ static void naive_match(struct naive_list *list)
         }
     }
     shard = fixture_enter(list->fixture, fixture_random(&list->seed, 3));
-    router_workers(shard, slice_of_text(topic), shard_topic_hash(shard, slice_of_text(topic)),
-                   &workers);
+    assert_true(router_workers(shard, slice_of_text(topic),
+                               shard_topic_hash(shard, slice_of_text(topic)), &workers));
     for (unsigned i = 0; i < FIXTURE_WORKER_CAP; i++) {
         assert_int_equal(found[i].len, 0);
         assert_int_equal(worker_set_has(&workers, i), concerned[i]);

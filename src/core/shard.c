@@ -312,6 +312,7 @@ static int route(struct shard *shard, struct publication *publication,
 int shard_publish(struct shard *shard, struct publication *publication)
 {
     struct worker_set workers;
+    bool is_whole;
     int r;
 
     assert_owner(shard->worker);
@@ -323,8 +324,8 @@ int shard_publish(struct shard *shard, struct publication *publication)
         r = publication_need_message(publication);
         return r < 0 ? r : retained_publish(shard, publication);
     }
-    if (unlikely(
-            !router_deal(shard, publication->parts.topic, publication->topic_hash, &workers))) {
+    is_whole = router_deal(shard, publication->parts.topic, publication->topic_hash, &workers);
+    if (unlikely(!is_whole)) {
         r = publication_need_message(publication);
     }
     if (unlikely(r < 0 || shard->dealt.out_of_memory)) {
@@ -334,5 +335,6 @@ int shard_publish(struct shard *shard, struct publication *publication)
     if (worker_set_len(&workers) == 0 && shard->dealt.len == 0) {
         return PUBLISH_UNMATCHED;
     }
-    return route(shard, publication, &workers);
+    r = route(shard, publication, &workers);
+    return r > 0 && unlikely(!is_whole) ? PUBLISH_LEFT : r;
 }

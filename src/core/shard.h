@@ -198,7 +198,8 @@ void shard_on_timer(struct shard *shard, struct wheel_timer *timer);
 
 enum publish_verdict {
     PUBLISH_MATCHED = 1,
-    PUBLISH_UNMATCHED /* nobody subscribes to it */
+    PUBLISH_UNMATCHED, /* nobody subscribes to it */
+    PUBLISH_LEFT /* who does is still to be found, and that is dear: do not publish more at once */
 };
 
 /*

@@ -272,6 +272,21 @@ def groups(bench):
             pass
 
 
+def long_search(bench):
+    """Longer than its publisher waits for: the workers make it, and deal the turns of a group."""
+    levels = [bench.name("l"), *"bcdefghijk"]
+    topic = "/".join(levels)
+    taker, member, giver = (bench.connect() for _ in range(3))
+    filters = [each + "/none" for each in overlapping(levels, 2048)]
+    for at in range(0, len(filters), 512):
+        taker.subscribe(*filters[at:at + 512])
+    member.subscribe(f"$share/g/{topic}/+", qos=1)
+    for n in range(3):
+        giver.publish(f"{topic}/{n}", b"found", 1)
+        giver.ping()
+        member.expect_message(f"{topic}/{n}", b"found")
+
+
 def wide(bench):
     """More subscriptions than are served at once."""
     levels = [bench.name("w"), "b", "c", "d", "e", "f", "g"]
@@ -568,7 +583,7 @@ FILES = {"keys": "meter:0123456789abcdef\n",
          "rules": "user anna\ntopic may/#\ntopic login/#\npattern %u/%c\n"}
 
 RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased,
-       retained, filters, groups, wide, aliases, take_over, taken_over_with_rest, large, proxied,
-       web, api, vouched_for, secured, keyed, mounted, by_path, queued, survey, published_log,
-       reopened_log, reloaded, crowded, many_sessions, many_nodes]
+       retained, filters, groups, long_search, wide, aliases, take_over, taken_over_with_rest,
+       large, proxied, web, api, vouched_for, secured, keyed, mounted, by_path, queued, survey,
+       published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]

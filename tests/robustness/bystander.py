@@ -151,6 +151,32 @@ def test_one_long_search(start_broker, version, workers):
     assert not hostile[0].receive(0)
 
 
+@pytest.mark.laborious
+def test_flooding_long_searches(start_broker, version, workers):
+    """
+    Each of the hostile has one under way, and the next is read when that is over: so many are before
+    what the bystander publishes, and no more.
+    """
+    broker = start_broker(DEFAULT)
+    bystander, hostile = others(broker, version)
+    filters = ["/".join(each) + "/none" for each in itertools.product("a+", repeat=13)]
+    for at in range(0, len(filters), 2048):
+        hostile[0].subscribe(*filters[at:at + 2048])
+    topic = "/".join("a" * 13)
+    bystander.subscribe(topic + "/#")
+    flood = b"".join(wire.publish(f"{topic}/{n}", version=version) for n in range(2000))
+    with stopped(broker):
+        for each in hostile:
+            pile_up(each, flood)
+        bystander.send(wire.publish("seen", b"live", version=version))
+        begun = time.monotonic()
+    count = 0
+    while bystander.expect("PUBLISH").topic != "seen":
+        count += 1
+    print(f"served after {count} messages, {(time.monotonic() - begun) * 1000:.1f} ms")
+    assert workers > 1 or count <= 4 * HOSTILE
+
+
 def test_huge_packets(start_broker, version, workers):
     broker = start_broker(DEFAULT)
     bystander, hostile = others(broker, version)

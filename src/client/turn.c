@@ -1,0 +1,59 @@
+#include "base/memory.h"
+#include "client/client.h"
+#include "client/hub.h"
+
+/*
+ * A message whose search is left to the receivers costs its publisher next to nothing, and each
+ * worker a long time. So nothing more is taken from that client before this worker is through with
+ * it: a marker in the worker's own mailbox comes out behind the message. Each client has one such
+ * message under way, and what others publish waits for one of each at most.
+ */
+
+/* Owner: the worker, through whose mailbox it goes. */
+struct client_turn {
+    struct post_call call;
+    struct client *client; /* NULL: it has gone */
+};
+
+static void on_turn(void *context, struct post_call *call)
+{
+    struct client_turn *turn = CONTAINER_OF(call, struct client_turn, call);
+    struct client *client = turn->client;
+
+    (void)context;
+    memory_free(turn);
+    if (client) {
+        client->facts->turn = NULL;
+        client->is_searching = false;
+        client->last_seen = shard_now(client->hub->shard);
+        client_update_interest(client);
+    }
+}
+
+void client_await_turn(struct client *client)
+{
+    const struct post *post = &client->hub->shard->post;
+    struct client_turn *turn;
+
+    if (client->is_searching || post->ops->reserve(post->context) < 0) {
+        return;
+    }
+    turn = memory_alloc(sizeof(*turn));
+    if (!turn) {
+        return;
+    }
+    *turn = (struct client_turn){.call = {.function = on_turn}, .client = client};
+    post->ops->entry(post->context, client->hub->shard->worker, POST_CALL, &turn->call,
+                     sizeof(*turn));
+    client->facts->turn = turn;
+    client->is_searching = true;
+    client_update_interest(client);
+}
+
+void client_leave_turn(struct client *client)
+{
+    if (client->is_searching) {
+        client->facts->turn->client = NULL;
+        client->facts->turn = NULL;
+    }
+}
