@@ -19,7 +19,8 @@ void model_judge_will(struct model *model, unsigned connection)
         will->will_must_not = !it->connect_read;
     } else if (it->disconnect_read && it->disconnect_code != MQTT_DISCONNECT_WITH_WILL &&
                !is_rivalled) {
-        will->will_must_not = true;
+        /* Read is not handled: what a full queue ends may have it put off. */
+        will->will_must_not = !model->params.may_overflow;
     } else if ((!it->disconnect_sent ||
                 (it->disconnect_read && it->disconnect_code == MQTT_DISCONNECT_WITH_WILL)) &&
                !model->is_stopping) {

@@ -234,7 +234,7 @@ void client_leave_turn(struct client *client);
 /* Whether packets that were read wait for the next iteration's budget; handles them. */
 bool client_is_put_off(const struct client *client);
 
-/* Handles all of that now, whatever it costs: there will be no later. */
+/* Handles it now, whatever it costs, as far as it need not wait for a search. */
 void client_hear_out(struct client *client);
 void client_go_on(struct client *client);
 

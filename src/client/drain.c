@@ -70,7 +70,7 @@ static unsigned send_away(struct hub *hub, unsigned len, unsigned looks, bool in
         }
         /* What it acknowledged, or that it has left itself, was read and may lie here. */
         client_hear_out(client);
-        if (may_go(client, insists)) {
+        if (may_go(client, insists) && !client_is_put_off(client)) {
             client_send_away(client, drain_reason(client));
             gone++;
         }

@@ -486,7 +486,7 @@ static void drop_read(struct client *client)
 
 void client_hear_out(struct client *client)
 {
-    while (client->state == CLIENT_READY && client_is_put_off(client)) {
+    while (client->state == CLIENT_READY && client_is_put_off(client) && !client->is_searching) {
         list_remove(&client->input->put_off);
         client_go_on(client);
     }
