@@ -44,9 +44,9 @@ SETUPS = [
 
 
 class Setup:
-    def __init__(self, texts, start_broker, start_haproxy):
+    def __init__(self, texts, start_broker, start_haproxy, more=""):
         self.has_proxy_protocol = texts[0] == WITH
-        self.broker = start_broker(texts[1])
+        self.broker = start_broker(texts[1] + more)
         self.front = ports.take()
         self.haproxy = start_haproxy(texts[0], {"port": self.broker.port, "front": self.front})
         self.address = ("127.0.0.1", self.front)
@@ -115,6 +115,18 @@ def test_paho(setup, version, workers):
             assert (got.topic, got.qos, len(got.payload)) == (f"t/{qos}", qos, 50_000 * qos)
     setup.expect_client("to", "127.0.0.13")
     setup.expect_client("from", "127.0.0.14")
+
+
+@pytest.mark.nightjar("WebSocket behind the PROXY protocol")
+@pytest.mark.workers
+@pytest.mark.parametrize("texts", SETUPS)
+def test_websockets(texts, start_broker, start_haproxy, version, workers):
+    setup = Setup(texts, start_broker, start_haproxy, "protocol websockets\n")
+    with Paho(setup.address, version, "both", source="127.0.0.13", transport="websockets") as both:
+        both.subscribe("t", qos=2)
+        both.publish("t", b"x" * 100_000, qos=2)
+        assert len(both.message().payload) == 100_000
+    setup.expect_client("both", "127.0.0.13")
 
 
 @pytest.mark.workers

@@ -158,6 +158,36 @@ def test_paho(setup, workers):
         assert len(reader.message().payload) == 100_000
 
 
+@pytest.fixture(params=SETUPS)
+def web(request, tmp_path, start_broker, start_haproxy):
+    """The same set-up, with WebSocket behind it."""
+    haproxy, broker, has_proxy, username = SETUPS[request.param]
+    world = World(tmp_path / "pki", (haproxy, broker + "protocol websockets\n"), start_broker,
+                  start_haproxy)
+    is_mutual = "verify required" in haproxy or "CLIENT_CA" in broker
+    world.pair = world.meter if is_mutual else None
+    world.is_mutual, world.has_proxy, world.username = is_mutual, has_proxy, username
+    return world
+
+
+@pytest.mark.nightjar("WebSocket behind the PROXY protocol")
+@pytest.mark.workers
+def test_websockets(web, workers):
+    options = {"transport": "websockets", "tls": (web.server_ca.cert, web.pair)}
+    with Paho(web.address, 5, "reader", source="127.0.0.9", **options) as reader, \
+            Paho(web.address, 4, "writer", **options) as writer:
+        reader.subscribe("t", qos=1)
+        writer.publish("t", b"x" * 100_000, qos=1)
+        assert len(reader.message().payload) == 100_000
+    name = rf", u'{web.username}'" if web.username else ""
+    seen = r"127\.0\.0\.9" if web.has_proxy else r"127\.0\.0\.1"
+    web.broker.expect_line(
+        rf"New client connected from {seen}:\d+ as reader \(p5, c1, k60{name}\)\.")
+    if web.is_mutual:
+        for pair in (None, web.foreign):
+            expect_refused(web, pair)
+
+
 def test_plain_clients_are_refused(setup):
     """HAProxy hears no TLS and ends it."""
     done = subprocess.run(arguments("pub", setup.address, 5, "-i", "refused", "-t", "t", "-m", "x"),
