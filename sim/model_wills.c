@@ -19,8 +19,8 @@ void model_judge_will(struct model *model, unsigned connection)
         will->will_must_not = !it->connect_read;
     } else if (it->disconnect_read && it->disconnect_code != MQTT_DISCONNECT_WITH_WILL &&
                !is_rivalled) {
-        /* Read is not handled: what a full queue ends may have it put off. */
-        will->will_must_not = !model->params.may_overflow;
+        /* Read is not handled: what a full queue ends, or a stop, may have it put off. */
+        will->will_must_not = !model->params.may_overflow && !model->is_stopping;
     } else if ((!it->disconnect_sent ||
                 (it->disconnect_read && it->disconnect_code == MQTT_DISCONNECT_WITH_WILL)) &&
                !model->is_stopping) {
