@@ -63,7 +63,7 @@ BUILDS = {
     "asan": Build("build-asan", "clang-14",
                   ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfailpoints=true"]),
     "tsan": Build("build-tsan", "clang-14", ["-Db_sanitize=thread", "-Db_lundef=false"],
-                  targets=("src/nightjar",), suites=("threads",)),
+                  targets=("src/nightjar", "src/nightjar-passwd"), suites=("threads",)),
     "fuzz": Build("build-fuzz", "clang-14",
                   ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dfuzz=true"],
                   suites=("fuzz",)),

@@ -43,6 +43,7 @@ struct tls_stage {
     SSL *ssl;
     struct stage_source *source; /* counted: what OpenSSL calls back into */
     char *identity;              /* of the pre-shared key; NULL: none was used */
+    bool lacks_memory;           /* for it: the peer was refused for nothing else */
     bool is_ready;
     struct slice in;     /* in a call: what was not read yet */
     struct stage_io *io; /* in a call */
@@ -167,7 +168,7 @@ static enum stage_verdict judge(const struct tls_stage *tls, int result, struct 
     } else {
         io->text = ERR_reason_error_string(code);
     }
-    if (!io->text || is_for_want_of_memory(code)) {
+    if (!io->text || tls->lacks_memory || is_for_want_of_memory(code)) {
         io->text = "out of memory";
     } else {
         ERR_error_string_n(code, io->detail, sizeof(io->detail));
@@ -306,7 +307,8 @@ bool tls_note_identity(const SSL *ssl, const char *identity)
 
     memory_free(tls->identity);
     tls->identity = memory_copy_text(identity);
-    return tls->identity != NULL;
+    tls->lacks_memory = tls->identity == NULL;
+    return !tls->lacks_memory;
 }
 
 uint64_t tls_now_ms(const SSL *ssl)
