@@ -277,6 +277,24 @@ static unsigned subscribe_count(const struct model_session *session, unsigned to
     return len;
 }
 
+/*
+ * Whether another subscription that covers the topic ended since this one began: it may have
+ * brought an older live value late, and none of the later ones.
+ */
+static bool has_ended_beside(const struct model_session *session, const struct episode *episode,
+                             unsigned topic)
+{
+    for (unsigned i = 0; i < session->episode_len; i++) {
+        const struct episode *other = &session->episodes[i];
+
+        if (other != episode && episode_covers(other, topic) &&
+            other->unsub_sent > episode->sub_sent) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_last_seen(struct model *model, const struct model_session *session,
                             const struct episode *episode, unsigned topic, uint32_t value)
 {
@@ -291,7 +309,8 @@ static void check_last_seen(struct model *model, const struct model_session *ses
     if (!episode->sub_acked || episode->unsub_sent || leaves_out(session, topic) ||
         !episode_covers(episode, topic) || !is_promised(model, session, episode, class) ||
         (value != WIRE_NO_MESSAGE && !model_fits(model, session, value)) ||
-        model->params.may_drop || (model->params.merges && subscribe_count(session, topic) > 1) ||
+        has_ended_beside(session, episode, topic) || model->params.may_drop ||
+        (model->params.merges && subscribe_count(session, topic) > 1) ||
         (value == WIRE_NO_MESSAGE &&
          (has_expiring(model, topic) || !has_seen_clearing(model, episode, topic)))) {
         return;
