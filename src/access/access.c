@@ -37,18 +37,17 @@ static int load_passwords(const struct settings *settings, const struct listener
         .limits = {settings->access.password_iterations_max, settings->access.password_memory_max},
         .report = report,
     };
-    char *text = NULL;
     int r;
 
     if (!request.path) {
         return ACCESS_LOADED;
     }
-    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report, &text,
+    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report,
                          &request.text);
     if (r == 0) {
         r = passwords_parse(&request, passwords_out);
     }
-    access_file_free(text, request.text);
+    access_file_free(request.text);
     return r;
 }
 
@@ -57,18 +56,17 @@ static int load_acl(const struct settings *settings, const struct listener_setti
 {
     static const struct access_file file = {"ACL file", "acl_file", "listener_acl_file"};
     struct acl_request request = {.path = listener->acl_file, .report = report};
-    char *text = NULL;
     int r;
 
     if (!request.path) {
         return ACCESS_LOADED;
     }
-    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report, &text,
+    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report,
                          &request.text);
     if (r == 0) {
         r = acl_parse(&request, acl_out);
     }
-    access_file_free(text, request.text);
+    access_file_free(request.text);
     return r;
 }
 
@@ -77,18 +75,17 @@ static int load_psk(const struct settings *settings, const struct listener_setti
 {
     static const struct access_file file = {"PSK file", "psk_file", "listener_psk_file"};
     struct psk_request request = {.path = listener->psk_file, .report = report};
-    char *text = NULL;
     int r;
 
     if (!request.path) {
         return ACCESS_LOADED;
     }
-    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report, &text,
+    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report,
                          &request.text);
     if (r == 0) {
         r = psk_parse(&request, psk_out);
     }
-    access_file_free(text, request.text);
+    access_file_free(request.text);
     return r;
 }
 

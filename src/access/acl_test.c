@@ -63,133 +63,135 @@ static unsigned rights_of(const struct acl *acl, const char *id, const char *nam
 #define RW ACL_ALL
 
 /* Columns: the rules, the client's id and name (NULL: none), a topic, what may be done with it. */
+static const struct {
+    const char *rules;
+    const char *id;
+    const char *name;
+    const char *topic;
+    unsigned rights;
+} rights_rows[] = {
+  /* What nobody grants is denied. */
+    {"",                                                     "c",    NULL,        "a",           0 },
+    {"",                                                     "c",    "u",         "a",           0 },
+    {"topic a",                                              "c",    NULL,        "a",           RW},
+    {"topic readwrite a",                                    "c",    NULL,        "a",           RW},
+    {"topic read a",                                         "c",    NULL,        "a",           R },
+    {"topic write a",                                        "c",    NULL,        "a",           W },
+    {"topic read a\ntopic write a",                          "c",    NULL,        "a",           RW},
+    {"topic read a",                                         "c",    NULL,        "b",           0 },
+    {"topic read a",                                         "c",    NULL,        "a/b",         0 },
+    {"topic read a/b",                                       "c",    NULL,        "a",           0 },
+    {"topic read",                                           "c",    NULL,        "read",        RW},
+    {"topic read a b",                                       "c",    NULL,        "a b",         R },
+    {"  topic   read   a  \r",                               "c",    NULL,        "a",           R },
+ /* Wildcards. */
+    {"topic read #",                                         "c",    NULL,        "a/b/c",       R },
+    {"topic read a/#",                                       "c",    NULL,        "a",           R },
+    {"topic read a/#",                                       "c",    NULL,        "a/b/c",       R },
+    {"topic read a/#",                                       "c",    NULL,        "ab",          0 },
+    {"topic read +",                                         "c",    NULL,        "a",           R },
+    {"topic read +",                                         "c",    NULL,        "a/b",         0 },
+    {"topic read +/b",                                       "c",    NULL,        "a/b",         R },
+    {"topic read a/+/c",                                     "c",    NULL,        "a//c",        R },
+    {"topic read a/+",                                       "c",    NULL,        "a/",          R },
+    {"topic read /",                                         "c",    NULL,        "/",           R },
+    {"topic read a/b\ntopic write a/+\ntopic read +/x",      "c",    NULL,        "a/x",         RW},
+ /* $ is for rules that begin with it. */
+    {"topic #",                                              "c",    NULL,        "$SYS/a",      0 },
+    {"topic +/a",                                            "c",    NULL,        "$SYS/a",      0 },
+    {"topic read $SYS/#",                                    "c",    NULL,        "$SYS/a",      R },
+    {"topic read $SYS/+",                                    "c",    NULL,        "$SYS/a",      R },
+    {"topic read a/#",                                       "c",    NULL,        "a/$SYS",      R },
+    {"topic read #\ntopic write $x/#",                       "c",    NULL,        "$x/y",        W },
+ /* Deny comes first, wherever it stands. */
+    {"topic a\ntopic deny a",                                "c",    NULL,        "a",           0 },
+    {"topic deny a\ntopic a",                                "c",    NULL,        "a",           0 },
+    {"topic #\ntopic deny a/#",                              "c",    NULL,        "a/b",         0 },
+    {"topic #\ntopic deny a/#",                              "c",    NULL,        "a",           0 },
+    {"topic #\ntopic deny a/#",                              "c",    NULL,        "b",           RW},
+    {"topic deny #\ntopic a",                                "c",    NULL,        "a",           0 },
+    {"topic deny +/b\ntopic a/b",                            "c",    NULL,        "a/b",         0 },
+ /* Sections. */
+    {"topic a\nuser u\ntopic b",                             "c",    NULL,        "a",           RW},
+    {"topic a\nuser u\ntopic b",                             "c",    NULL,        "b",           0 },
+    {"topic a\nuser u\ntopic b",                             "c",    "u",         "a",           0 },
+    {"topic a\nuser u\ntopic b",                             "c",    "u",         "b",           RW},
+    {"topic a\nuser u\ntopic b",                             "c",    "v",         "a",           0 },
+    {"user u\ntopic a\nuser v\ntopic b\nuser u\ntopic c",    "c",    "u",         "c",           RW},
+    {"user u\ntopic a\nuser v\ntopic b\nuser u\ntopic c",    "c",    "u",         "a",           RW},
+    {"user u\ntopic a\nuser v\ntopic b\nuser u\ntopic c",    "c",    "u",         "b",           0 },
+    {"user a b\ntopic x",                                    "c",    "a b",       "x",           RW},
+    {"topic a",                                              "c",    "",          "a",           0 },
+    {"topic x/%c",                                           "c",    NULL,        "x/c",         0 },
+    {"topic x/%c",                                           "c",    NULL,        "x/%c",        RW},
+ /* Patterns. */
+    {"pattern x/%c",                                         "c",    NULL,        "x/c",         RW},
+    {"pattern x/%c",                                         "c",    "u",         "x/c",         RW},
+    {"pattern x/%c",                                         "c",    "u",         "x/u",         0 },
+    {"pattern read x/%u",                                    "c",    "u",         "x/u",         R },
+    {"pattern read x/%u",                                    "c",    NULL,        "x/u",         0 },
+    {"pattern read %u/%c/#",                                 "c",    "u",         "u/c/d",       R },
+    {"pattern read a-%c-%u-b",                               "c",    "u",         "a-c-u-b",     R },
+    {"pattern read a-%c-%u-b",                               "c",    "u",         "a-c-u-bb",    0 },
+    {"pattern read a-%c-%u-b",                               "c",    "u",         "a-c-u-",      0 },
+    {"pattern read %c%c",                                    "ab",   NULL,        "abab",        R },
+    {"pattern read %q/%",                                    "c",    NULL,        "%q/%",        R },
+    {"pattern read everybody/#",                             "c",    "u",         "everybody/x", R },
+    {"user u\ntopic a\npattern b/%c",                        "c",    "u",         "a",           RW},
+    {"user u\ntopic a\npattern b/%c",                        "c",    "u",         "b/c",         RW},
+    {"user u\npattern b/%c\ntopic a",                        "c",    "u",         "a",           RW},
+    {"user u\ntopic read x/c\npattern write x/%c",           "c",    "u",         "x/c",         RW},
+    {"pattern %c/#",                                         "$SYS", NULL,        "$SYS/a",      0 },
+ /* Deny: of patterns, before their grants and behind the user's own. */
+    {"pattern #\npattern deny x/%c",                         "c",    NULL,        "x/c",         0 },
+    {"pattern #\npattern deny x/%c",                         "c",    NULL,        "x/d",         RW},
+    {"user u\ntopic x/c\npattern deny x/%c",                 "c",    "u",         "x/c",         RW},
+    {"user u\ntopic read x/c\npattern deny x/%c\npattern #", "c",    "u",         "x/c",         R },
+    {"user u\ntopic deny x/c\npattern #",                    "c",    "u",         "x/c",         0 },
+ /* What can't stand in a pattern widens none. */
+    {"pattern x/%c",                                         "#",    NULL,        "x/a",         0 },
+    {"pattern x/%c",                                         "#",    NULL,        "x/#",         0 },
+    {"pattern x/%c",                                         "+",    NULL,        "x/a",         0 },
+    {"pattern x/%c/#",                                       "a/b",  NULL,        "x/a/b/c",     0 },
+    {"pattern x/%c/#",                                       "a/b",  NULL,        "x/a/b",       0 },
+    {"pattern x/%u",                                         "c",    "#",         "x/a",         0 },
+    {"pattern x/%u",                                         "c",    "a+",        "x/ab",        0 },
+    {"pattern x/%u/#",                                       "c",    "a/b",       "x/a/b/c",     0 },
+    {"pattern x/%u/#",                                       "c",    "",          "x//a",        0 },
+    {"pattern %u/#",                                         "c",    "",          "/a",          0 },
+    {"pattern x%u/#",                                        "c",    "",          "x/a",         0 },
+    {"pattern %u/#",                                         "c",    "u",         "u/a",         RW},
+    {"pattern x/%c/#\npattern y/#",                          "a/b",  NULL,        "y/a",         RW},
+    {"pattern x/%u/#\npattern y/#",                          "c",    "a/b",       "y/a",         RW},
+ /* With a wildcard in it, nothing at all by patterns, as with Mosquitto. */
+    {"pattern y/#",                                          "#",    NULL,        "y/a",         0 },
+    {"pattern y/#",                                          "c",    "+",         "y/a",         0 },
+    {"topic y/#\npattern z/#",                               "#",    NULL,        "y/a",         RW},
+ /* Nor when something would have to be denied to it. */
+    {"pattern #\npattern deny x/%c",                         "a/b",  NULL,        "x/a/b",       0 },
+    {"pattern #\npattern deny x/%c",                         "a/b",  NULL,        "y",           0 },
+    {"pattern #\npattern deny x/%u",                         "a/b",  NULL,        "y",           RW},
+    {"pattern #\npattern deny x/%u",                         "c",    "a/b",       "y",           0 },
+    {"pattern #\npattern deny x/%u",                         "c",    "",          "y",           0 },
+ /* Names that look alike are others. */
+    {"pattern x/%u",                                         "c",    "u\xcc\x88", "x/\xc3\xbc",  0 },
+    {"user \xc3\xbc\ntopic a",                               "c",    "u\xcc\x88", "a",           0 },
+    {"user \xc3\xbc\ntopic a",                               "c",    "\xc3\xbc",  "a",           RW},
+    {"user u\ntopic a",                                      "c",    "U",         "a",           0 },
+    {"# x\n\n#\ntopic a\n   \n",                             "c",    NULL,        "a",           RW},
+};
+
 static void test_rights(void **state)
 {
-    static const struct {
-        const char *rules;
-        const char *id;
-        const char *name;
-        const char *topic;
-        unsigned rights;
-    } rows[] = {
-  /* What nobody grants is denied. */
-        {"",                                                     "c",    NULL,        "a",           0 },
-        {"",                                                     "c",    "u",         "a",           0 },
-        {"topic a",                                              "c",    NULL,        "a",           RW},
-        {"topic readwrite a",                                    "c",    NULL,        "a",           RW},
-        {"topic read a",                                         "c",    NULL,        "a",           R },
-        {"topic write a",                                        "c",    NULL,        "a",           W },
-        {"topic read a\ntopic write a",                          "c",    NULL,        "a",           RW},
-        {"topic read a",                                         "c",    NULL,        "b",           0 },
-        {"topic read a",                                         "c",    NULL,        "a/b",         0 },
-        {"topic read a/b",                                       "c",    NULL,        "a",           0 },
-        {"topic read",                                           "c",    NULL,        "read",        RW},
-        {"topic read a b",                                       "c",    NULL,        "a b",         R },
-        {"  topic   read   a  \r",                               "c",    NULL,        "a",           R },
- /* Wildcards. */
-        {"topic read #",                                         "c",    NULL,        "a/b/c",       R },
-        {"topic read a/#",                                       "c",    NULL,        "a",           R },
-        {"topic read a/#",                                       "c",    NULL,        "a/b/c",       R },
-        {"topic read a/#",                                       "c",    NULL,        "ab",          0 },
-        {"topic read +",                                         "c",    NULL,        "a",           R },
-        {"topic read +",                                         "c",    NULL,        "a/b",         0 },
-        {"topic read +/b",                                       "c",    NULL,        "a/b",         R },
-        {"topic read a/+/c",                                     "c",    NULL,        "a//c",        R },
-        {"topic read a/+",                                       "c",    NULL,        "a/",          R },
-        {"topic read /",                                         "c",    NULL,        "/",           R },
-        {"topic read a/b\ntopic write a/+\ntopic read +/x",      "c",    NULL,        "a/x",         RW},
- /* $ is for rules that begin with it. */
-        {"topic #",                                              "c",    NULL,        "$SYS/a",      0 },
-        {"topic +/a",                                            "c",    NULL,        "$SYS/a",      0 },
-        {"topic read $SYS/#",                                    "c",    NULL,        "$SYS/a",      R },
-        {"topic read $SYS/+",                                    "c",    NULL,        "$SYS/a",      R },
-        {"topic read a/#",                                       "c",    NULL,        "a/$SYS",      R },
-        {"topic read #\ntopic write $x/#",                       "c",    NULL,        "$x/y",        W },
- /* Deny comes first, wherever it stands. */
-        {"topic a\ntopic deny a",                                "c",    NULL,        "a",           0 },
-        {"topic deny a\ntopic a",                                "c",    NULL,        "a",           0 },
-        {"topic #\ntopic deny a/#",                              "c",    NULL,        "a/b",         0 },
-        {"topic #\ntopic deny a/#",                              "c",    NULL,        "a",           0 },
-        {"topic #\ntopic deny a/#",                              "c",    NULL,        "b",           RW},
-        {"topic deny #\ntopic a",                                "c",    NULL,        "a",           0 },
-        {"topic deny +/b\ntopic a/b",                            "c",    NULL,        "a/b",         0 },
- /* Sections. */
-        {"topic a\nuser u\ntopic b",                             "c",    NULL,        "a",           RW},
-        {"topic a\nuser u\ntopic b",                             "c",    NULL,        "b",           0 },
-        {"topic a\nuser u\ntopic b",                             "c",    "u",         "a",           0 },
-        {"topic a\nuser u\ntopic b",                             "c",    "u",         "b",           RW},
-        {"topic a\nuser u\ntopic b",                             "c",    "v",         "a",           0 },
-        {"user u\ntopic a\nuser v\ntopic b\nuser u\ntopic c",    "c",    "u",         "c",           RW},
-        {"user u\ntopic a\nuser v\ntopic b\nuser u\ntopic c",    "c",    "u",         "a",           RW},
-        {"user u\ntopic a\nuser v\ntopic b\nuser u\ntopic c",    "c",    "u",         "b",           0 },
-        {"user a b\ntopic x",                                    "c",    "a b",       "x",           RW},
-        {"topic a",                                              "c",    "",          "a",           0 },
-        {"topic x/%c",                                           "c",    NULL,        "x/c",         0 },
-        {"topic x/%c",                                           "c",    NULL,        "x/%c",        RW},
- /* Patterns. */
-        {"pattern x/%c",                                         "c",    NULL,        "x/c",         RW},
-        {"pattern x/%c",                                         "c",    "u",         "x/c",         RW},
-        {"pattern x/%c",                                         "c",    "u",         "x/u",         0 },
-        {"pattern read x/%u",                                    "c",    "u",         "x/u",         R },
-        {"pattern read x/%u",                                    "c",    NULL,        "x/u",         0 },
-        {"pattern read %u/%c/#",                                 "c",    "u",         "u/c/d",       R },
-        {"pattern read a-%c-%u-b",                               "c",    "u",         "a-c-u-b",     R },
-        {"pattern read a-%c-%u-b",                               "c",    "u",         "a-c-u-bb",    0 },
-        {"pattern read a-%c-%u-b",                               "c",    "u",         "a-c-u-",      0 },
-        {"pattern read %c%c",                                    "ab",   NULL,        "abab",        R },
-        {"pattern read %q/%",                                    "c",    NULL,        "%q/%",        R },
-        {"pattern read everybody/#",                             "c",    "u",         "everybody/x", R },
-        {"user u\ntopic a\npattern b/%c",                        "c",    "u",         "a",           RW},
-        {"user u\ntopic a\npattern b/%c",                        "c",    "u",         "b/c",         RW},
-        {"user u\npattern b/%c\ntopic a",                        "c",    "u",         "a",           RW},
-        {"user u\ntopic read x/c\npattern write x/%c",           "c",    "u",         "x/c",         RW},
-        {"pattern %c/#",                                         "$SYS", NULL,        "$SYS/a",      0 },
- /* Deny: of patterns, before their grants and behind the user's own. */
-        {"pattern #\npattern deny x/%c",                         "c",    NULL,        "x/c",         0 },
-        {"pattern #\npattern deny x/%c",                         "c",    NULL,        "x/d",         RW},
-        {"user u\ntopic x/c\npattern deny x/%c",                 "c",    "u",         "x/c",         RW},
-        {"user u\ntopic read x/c\npattern deny x/%c\npattern #", "c",    "u",         "x/c",         R },
-        {"user u\ntopic deny x/c\npattern #",                    "c",    "u",         "x/c",         0 },
- /* What can't stand in a pattern widens none. */
-        {"pattern x/%c",                                         "#",    NULL,        "x/a",         0 },
-        {"pattern x/%c",                                         "#",    NULL,        "x/#",         0 },
-        {"pattern x/%c",                                         "+",    NULL,        "x/a",         0 },
-        {"pattern x/%c/#",                                       "a/b",  NULL,        "x/a/b/c",     0 },
-        {"pattern x/%c/#",                                       "a/b",  NULL,        "x/a/b",       0 },
-        {"pattern x/%u",                                         "c",    "#",         "x/a",         0 },
-        {"pattern x/%u",                                         "c",    "a+",        "x/ab",        0 },
-        {"pattern x/%u/#",                                       "c",    "a/b",       "x/a/b/c",     0 },
-        {"pattern x/%u/#",                                       "c",    "",          "x//a",        0 },
-        {"pattern %u/#",                                         "c",    "",          "/a",          0 },
-        {"pattern x%u/#",                                        "c",    "",          "x/a",         0 },
-        {"pattern %u/#",                                         "c",    "u",         "u/a",         RW},
-        {"pattern x/%c/#\npattern y/#",                          "a/b",  NULL,        "y/a",         RW},
-        {"pattern x/%u/#\npattern y/#",                          "c",    "a/b",       "y/a",         RW},
- /* With a wildcard in it, nothing at all by patterns, as with Mosquitto. */
-        {"pattern y/#",                                          "#",    NULL,        "y/a",         0 },
-        {"pattern y/#",                                          "c",    "+",         "y/a",         0 },
-        {"topic y/#\npattern z/#",                               "#",    NULL,        "y/a",         RW},
- /* Nor when something would have to be denied to it. */
-        {"pattern #\npattern deny x/%c",                         "a/b",  NULL,        "x/a/b",       0 },
-        {"pattern #\npattern deny x/%c",                         "a/b",  NULL,        "y",           0 },
-        {"pattern #\npattern deny x/%u",                         "a/b",  NULL,        "y",           RW},
-        {"pattern #\npattern deny x/%u",                         "c",    "a/b",       "y",           0 },
-        {"pattern #\npattern deny x/%u",                         "c",    "",          "y",           0 },
- /* Names that look alike are others. */
-        {"pattern x/%u",                                         "c",    "u\xcc\x88", "x/\xc3\xbc",  0 },
-        {"user \xc3\xbc\ntopic a",                               "c",    "u\xcc\x88", "a",           0 },
-        {"user \xc3\xbc\ntopic a",                               "c",    "\xc3\xbc",  "a",           RW},
-        {"user u\ntopic a",                                      "c",    "U",         "a",           0 },
-        {"# x\n\n#\ntopic a\n   \n",                             "c",    NULL,        "a",           RW},
-    };
-
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct acl *acl = parse_good(rows[i].rules);
-        unsigned rights = rights_of(acl, rows[i].id, rows[i].name, rows[i].topic);
+    for (size_t i = 0; i < ARRAY_LEN(rights_rows); i++) {
+        struct acl *acl = parse_good(rights_rows[i].rules);
+        unsigned rights =
+            rights_of(acl, rights_rows[i].id, rights_rows[i].name, rights_rows[i].topic);
 
-        if (rights != rows[i].rights) {
-            fail_msg("row %zu, \"%s\", %s: %u", i, rows[i].rules, rows[i].topic, rights);
+        if (rights != rights_rows[i].rights) {
+            fail_msg("row %zu, \"%s\", %s: %u", i, rights_rows[i].rules, rights_rows[i].topic,
+                     rights);
         }
         acl_free(acl);
     }
@@ -332,8 +334,10 @@ static void test_deep(void **state)
 
 /* Against rules that are looked at one by one. */
 
+#define PATTERNS 3
+
 struct naive_rule {
-    unsigned section; /* 0: without a name; 1, 2: users; 3: pattern */
+    unsigned section; /* 0: without a name; 1, 2: users; PATTERNS */
     unsigned rights;  /* 4: deny */
     char filter[64];
 };
@@ -353,32 +357,41 @@ static void put_name(char *to, size_t cap, const char *pattern, const char *id, 
     to[len] = '\0';
 }
 
-static unsigned naive_rights(const struct naive_rule *rules, unsigned len, unsigned section,
-                             const char *id, const char *name, const char *topic)
+struct naive_who {
+    unsigned section;
+    const char *id;
+    const char *name; /* NULL: none */
+};
+
+/* The filter that the rule is for this client; false: it is none of its rules. */
+static bool naive_filter(const struct naive_rule *rule, const struct naive_who *who,
+                         const char *topic, char *filter, size_t cap)
+{
+    if (rule->section != PATTERNS) {
+        snprintf(filter, cap, "%s", rule->filter);
+        return rule->section == who->section;
+    }
+    if ((!who->name && strstr(rule->filter, "%u")) || (*topic == '$' && rule->filter[0] != '$')) {
+        return false;
+    }
+    put_name(filter, cap, rule->filter, who->id, who->name ? who->name : "");
+    return true;
+}
+
+static unsigned naive_rights(const struct naive_rule *rules, unsigned len, struct naive_who who,
+                             const char *topic)
 {
     unsigned own = 0;
     unsigned patterns = 0;
 
     for (unsigned i = 0; i < len; i++) {
         char filter[256];
-        bool is_pattern = rules[i].section == 3;
 
-        if (!is_pattern && rules[i].section != section) {
+        if (!naive_filter(&rules[i], &who, topic, filter, sizeof(filter))) {
             continue;
-        }
-        if (is_pattern && !name && strstr(rules[i].filter, "%u")) {
-            continue;
-        }
-        if (is_pattern && *topic == '$' && rules[i].filter[0] != '$') {
-            continue;
-        }
-        if (is_pattern) {
-            put_name(filter, sizeof(filter), rules[i].filter, id, name ? name : "");
-        } else {
-            strcpy(filter, rules[i].filter);
         }
         if (mqtt_filter_matches(slice_of_text(filter), slice_of_text(topic))) {
-            *(is_pattern ? &patterns : &own) |= rules[i].rights;
+            *(rules[i].section == PATTERNS ? &patterns : &own) |= rules[i].rights;
         }
     }
     own = own & 4 ? 4 : own;
@@ -402,58 +415,80 @@ static void make_levels(struct dice *dice, char *text, const char *const *words,
     }
 }
 
-static void test_random(void **state)
+static const char *const rule_names[] = {NULL, "u", "v", "w"};
+
+/* One more rule, and its line. */
+static void make_rule(struct dice *dice, unsigned section, struct naive_rule *rule, char *line,
+                      size_t cap)
 {
     static const char *const filter_words[] = {"a", "b", "", "+", "+", "#", "$x", "aa"};
     static const char *const pattern_words[] = {"a",  "b",   "+",    "#", "%c",
                                                 "%u", "a%c", "%c%u", "$x"};
-    static const char *const topic_words[] = {"a", "b", "", "$x", "u", "c", "ac", "cu", "v", "aa"};
     static const char *const rights_words[] = {"", "read", "write", "readwrite", "deny"};
     static const unsigned rights_bits[] = {3, 1, 2, 3, 4};
+    unsigned right = dice_below(dice, 12) == 0 ? 4 : dice_below(dice, 4);
+    bool is_pattern = dice_below(dice, 3) == 0;
+
+    rule->section = is_pattern ? PATTERNS : section;
+    rule->rights = rights_bits[right];
+    do {
+        make_levels(dice, rule->filter, is_pattern ? pattern_words : filter_words,
+                    is_pattern ? ARRAY_LEN(pattern_words) : ARRAY_LEN(filter_words));
+    } while (rule->filter[0] == '\0');
+    snprintf(line, cap, "%s %s %s\n", is_pattern ? "pattern" : "topic",
+             rights_words[right == 0 ? 3 : right], rule->filter);
+}
+
+/* Answers how many there are. */
+static unsigned make_rules(struct dice *dice, struct naive_rule *rules, unsigned cap, char *text,
+                           size_t text_cap)
+{
     static const char *const headings[] = {"", "user u\n", "user v\n"};
-    static const char *const names[] = {NULL, "u", "v", "w"};
+    unsigned len = dice_below(dice, cap + 1);
+    unsigned section = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < len; i++) {
+        if (dice_below(dice, 5) == 0) {
+            section = 1 + dice_below(dice, 2);
+            strcat(text, headings[section]);
+        }
+        make_rule(dice, section, &rules[i], text + strlen(text), text_cap - strlen(text));
+    }
+    return len;
+}
+
+static void compare_rights(struct dice *dice, const struct acl *acl, const struct naive_rule *rules,
+                           unsigned len, const char *text)
+{
+    static const char *const topic_words[] = {"a", "b", "", "$x", "u", "c", "ac", "cu", "v", "aa"};
+    unsigned number = dice_below(dice, ARRAY_LEN(rule_names));
+    struct naive_who who = {number < 3 ? number : 99, "c", rule_names[number]};
+    char topic[64];
+    unsigned expected;
+
+    do {
+        make_levels(dice, topic, topic_words, ARRAY_LEN(topic_words));
+    } while (topic[0] == '\0');
+    expected = naive_rights(rules, len, who, topic);
+    if (rights_of(acl, "c", who.name, topic) != expected) {
+        fail_msg("%s: %s of %s: not %u", text, topic, who.name ? who.name : "nobody", expected);
+    }
+}
+
+static void test_random(void **state)
+{
     struct dice dice = {11};
 
     (void)state;
     for (unsigned round = 0; round < 400; round++) {
         struct naive_rule rules[30];
-        unsigned len = dice_below(&dice, ARRAY_LEN(rules) + 1);
-        char text[4096] = "";
-        unsigned section = 0;
-        struct acl *acl;
+        char text[4096];
+        unsigned len = make_rules(&dice, rules, ARRAY_LEN(rules), text, sizeof(text));
+        struct acl *acl = parse_good(text);
 
-        for (unsigned i = 0; i < len; i++) {
-            unsigned right = dice_below(&dice, 12) == 0 ? 4 : dice_below(&dice, 4);
-            bool is_pattern = dice_below(&dice, 3) == 0;
-
-            if (dice_below(&dice, 5) == 0) {
-                section = 1 + dice_below(&dice, 2);
-                strcat(text, headings[section]);
-            }
-            rules[i].section = is_pattern ? 3 : section;
-            rules[i].rights = rights_bits[right];
-            do {
-                make_levels(&dice, rules[i].filter, is_pattern ? pattern_words : filter_words,
-                            is_pattern ? ARRAY_LEN(pattern_words) : ARRAY_LEN(filter_words));
-            } while (rules[i].filter[0] == '\0');
-            snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s %s %s\n",
-                     is_pattern ? "pattern" : "topic", rights_words[right == 0 ? 3 : right],
-                     rules[i].filter);
-        }
-        acl = parse_good(text);
         for (unsigned i = 0; i < 60; i++) {
-            unsigned who = dice_below(&dice, 4);
-            char topic[64];
-            unsigned expected;
-
-            do {
-                make_levels(&dice, topic, topic_words, ARRAY_LEN(topic_words));
-            } while (topic[0] == '\0');
-            expected = naive_rights(rules, len, who < 3 ? who : 99, "c", names[who], topic);
-            if (rights_of(acl, "c", names[who], topic) != expected) {
-                fail_msg("%s: %s of %s: not %u", text, topic, names[who] ? names[who] : "nobody",
-                         expected);
-            }
+            compare_rights(&dice, acl, rules, len, text);
         }
         acl_free(acl);
     }

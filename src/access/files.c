@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "config/files.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -37,26 +38,29 @@ static void warn_of_mode(const struct access_file *file, const char *path,
 }
 
 int access_file_read(const struct access_file *file, const char *path,
-                     const struct report_place *place, const struct report *report, char **text_out,
-                     struct slice *slice_out)
+                     const struct report_place *place, const struct report *report,
+                     struct slice *text_out)
 {
+    char *text = NULL;
     size_t len = 0;
-    int r = files_read(path, text_out, &len);
+    int r = files_read(path, &text, &len);
 
     if (r > 0) {
         return complain(file, path, place, report, r);
     }
     if (r == 0) {
         warn_of_mode(file, path, place, report);
-        *slice_out = slice_of(*text_out, len);
+        *text_out = slice_of(text, len);
     }
     return r;
 }
 
-void access_file_free(char *text, struct slice slice)
+void access_file_free(struct slice text)
 {
-    if (text) {
-        explicit_bzero(text, slice.len);
-        memory_free(text);
+    char *bytes = (char *)(uintptr_t)text.data;
+
+    if (bytes) {
+        explicit_bzero(bytes, text.len);
+        memory_free(bytes);
     }
 }

@@ -24,8 +24,8 @@ enum access_file_verdict {
 
 /* `place`: where it was named. The verdict; -ENOMEM. The text is freed by access_file_free(). */
 int access_file_read(const struct access_file *file, const char *path,
-                     const struct report_place *place, const struct report *report, char **text_out,
-                     struct slice *slice_out) MUST_CHECK;
+                     const struct report_place *place, const struct report *report,
+                     struct slice *text_out) MUST_CHECK;
 
 /* Overwrites and frees it. NULL: nothing. */
-void access_file_free(char *text, struct slice slice);
+void access_file_free(struct slice text);

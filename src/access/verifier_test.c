@@ -1,9 +1,10 @@
-#include "access/passwords.h"
+#include "access/password.h"
 #include "access/verifier.h"
-#include "base/stress_test.h"
-#include "config/options.h"
+#include "base/test.h"
 
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* A file with one user and a cheap password. */

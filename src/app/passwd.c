@@ -257,6 +257,7 @@ static int update_line(struct edit *edit, struct slice line, unsigned number, pa
     char *password;
     int r;
 
+    assert(edit->next);
     line = trim(line);
     if (line.len == 0 || line.data[0] == '#') {
         fprintf(edit->next, "%.*s\n", (int)line.len, (const char *)line.data);

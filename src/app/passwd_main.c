@@ -1,7 +1,7 @@
 #include "access/password.h"
 #include "app/passwd.h"
 
-#include <getopt.h>
+#include <getopt.h> /* NOLINT(misc-include-cleaner): getopt_long() */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

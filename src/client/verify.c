@@ -1,5 +1,4 @@
 #include "access/verifier.h"
-#include "base/memory.h"
 #include "client/client.h"
 #include "client/hub.h"
 #include "client/login.h"

@@ -1,5 +1,5 @@
-#include "base/death_test.h"
 #include "base/random_test.h"
+#include "base/test.h"
 #include "net/stream.h"
 
 /*

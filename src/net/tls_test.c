@@ -1,4 +1,4 @@
-#include "base/death_test.h"
+#include "base/test.h"
 #include "net/tls.h"
 
 #include <openssl/evp.h>
