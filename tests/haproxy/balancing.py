@@ -98,7 +98,12 @@ def test_rate_limits(run):
     example, broker, _ = run("rate-limits")
     address = example.address(1883)
     many = [Client(address, 4, source="127.0.0.50") for _ in range(60)]
-    ended = sum(each.ended(0.05) for each in many)
+    ended = 0
+    for each in many:
+        try:
+            ended += each.ended(0.05)
+        except ConnectionResetError:
+            ended += 1
     assert 5 <= ended <= 15
     client = broker.open(5, address=address, source="127.0.0.51")
     client.send(wire.connect("other", 5))
