@@ -322,7 +322,7 @@ def take_over(bench):
 
 def taken_over_with_rest(bench):
     """What the new connection sends behind CONNECT waits, half of the time where it was read."""
-    for _ in range(8):
+    for _ in range(24):  # any worker may accept
         name = bench.name("rest-")
         first = bench.connect(name, version=4)
         second = bench.connect(name, version=4,
