@@ -70,7 +70,6 @@ struct report_place;
 struct option_choice {
     const char *name;
     int value;
-    bool is_later; /* known, and not supported yet */
 };
 
 /* What a value is read into. */

@@ -19,27 +19,15 @@ bool value_read_integer(const char *text, int64_t *number_out)
     return errno == 0 && end != text && *end == '\0';
 }
 
-static const struct option_choice *find_choice(const struct option_choice *choice, const char *text)
+static bool read_choice(const struct option_choice *choice, const char *text, int64_t *number_out)
 {
-    while (choice->name && strcmp(choice->name, text) != 0) {
-        choice++;
+    for (; choice->name; choice++) {
+        if (strcmp(choice->name, text) == 0) {
+            *number_out = choice->value;
+            return true;
+        }
     }
-    return choice->name ? choice : NULL;
-}
-
-static bool read_choice(const struct option_choice *choices, const char *text, int64_t *number_out)
-{
-    const struct option_choice *choice = find_choice(choices, text);
-
-    if (choice) {
-        *number_out = choice->value;
-    }
-    return choice != NULL;
-}
-
-static bool is_later(const struct option *option, const char *text)
-{
-    return option->type == OPTION_CHOICE && find_choice(option->choices, text)->is_later;
+    return false;
 }
 
 /* False for what is no such value, and for the types that are not numbers inside. */
@@ -250,9 +238,6 @@ int value_parse(const struct option *option, struct option_target *target, const
     }
     if (!read_number(option, text, &number)) {
         return OPTION_INVALID;
-    }
-    if (is_later(option, text)) {
-        return OPTION_UNSUPPORTED;
     }
     store_number(option, target, number);
     return 0;
