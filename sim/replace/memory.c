@@ -64,6 +64,19 @@ char *memory_copy_text(const char *text)
     return is_failing() ? NULL : count(strdup(text));
 }
 
+char *memory_copy_slice(struct slice bytes)
+{
+    char *copy = memory_alloc(bytes.len + 1);
+
+    if (copy && bytes.len > 0) {
+        memcpy(copy, bytes.data, bytes.len);
+    }
+    if (copy) {
+        copy[bytes.len] = '\0';
+    }
+    return copy;
+}
+
 void *memory_free(void *memory)
 {
     if (memory) {

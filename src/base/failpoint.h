@@ -117,6 +117,7 @@ struct failpoint_table *failpoint_table(void);
 #define memory_alloc_aligned(...) FAILPOINT(memory_alloc_aligned, ENOMEM, NULL, __VA_ARGS__)
 #define memory_resize(...)        FAILPOINT(memory_resize, ENOMEM, NULL, __VA_ARGS__)
 #define memory_copy_text(...)     FAILPOINT(memory_copy_text, ENOMEM, NULL, __VA_ARGS__)
+#define memory_copy_slice(...)    FAILPOINT(memory_copy_slice, ENOMEM, NULL, __VA_ARGS__)
 
 #define memory_must_alloc(...)         FAILPOINT_MUST(memory_must_alloc, __VA_ARGS__)
 #define memory_must_alloc_zero(...)    FAILPOINT_MUST(memory_must_alloc_zero, __VA_ARGS__)

@@ -133,6 +133,19 @@ char *(memory_copy_text)(const char *text)
     return is_failing(strlen(text)) ? NULL : counted((strdup)(text));
 }
 
+char *(memory_copy_slice)(struct slice bytes)
+{
+    char *copy = (memory_alloc)(bytes.len + 1);
+
+    if (copy && bytes.len > 0) {
+        memcpy(copy, bytes.data, bytes.len);
+    }
+    if (copy) {
+        copy[bytes.len] = '\0';
+    }
+    return copy;
+}
+
 void *memory_free(void *memory)
 {
     uncount(memory);

@@ -8,12 +8,13 @@
  * `must_` forms are for start-up only and end the process. Any thread may call.
  */
 
-#include "base/base.h"
+#include "base/slice.h"
 
 void *memory_alloc(size_t size) MUST_CHECK;
 void *memory_alloc_zero(size_t len, size_t size) MUST_CHECK;
 void *memory_resize(void *memory, size_t size) MUST_CHECK;
 char *memory_copy_text(const char *text) MUST_CHECK;
+char *memory_copy_slice(struct slice bytes) MUST_CHECK; /* with a terminator behind */
 
 /* Accepts NULL; always answers NULL, so that `x->y = memory_free(x->y)` leaves nothing behind. */
 void *memory_free(void *memory);

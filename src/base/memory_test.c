@@ -30,13 +30,18 @@ static void *copy_one(void)
     return memory_copy_text("x");
 }
 
+static void *copy_slice_of_one(void)
+{
+    return memory_copy_slice(slice_of_text("x"));
+}
+
 static void *alloc_aligned_one(void)
 {
     return memory_alloc_aligned(1);
 }
 
-static void *(*const allocators[])(void) = {alloc_one, alloc_zero_one, resize_one, copy_one,
-                                            alloc_aligned_one};
+static void *(*const allocators[])(void) = {alloc_one, alloc_zero_one,    resize_one,
+                                            copy_one,  alloc_aligned_one, copy_slice_of_one};
 
 /* Each of them counts, and the n-th alone fails. */
 static void the_nth_fails_once(void **state)
@@ -140,6 +145,9 @@ static void text_is_copied_whole(void **state)
 
     (void)state;
     assert_string_equal(copy, "nightjar");
+    memory_free(copy);
+    copy = memory_copy_slice(slice_of((const uint8_t *)"nightjar", 5));
+    assert_string_equal(copy, "night");
     memory_free(copy);
 }
 

@@ -287,13 +287,8 @@ static int take_username(struct client *client, const struct mqtt_connect *conne
     if (!connect->has_username || facts->username) {
         return 0;
     }
-    facts->username = memory_alloc(connect->username.len + 1);
-    if (!facts->username) {
-        return -ENOMEM;
-    }
-    memcpy(facts->username, connect->username.data, connect->username.len);
-    facts->username[connect->username.len] = '\0';
-    return 0;
+    facts->username = memory_copy_slice(connect->username);
+    return facts->username ? 0 : -ENOMEM;
 }
 
 static struct slice choose_id(struct client *client, const struct mqtt_connect *connect,

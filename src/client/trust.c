@@ -67,13 +67,8 @@ bool trust_header(const struct client *client)
 
 static int copy_name(struct slice name, char **name_out)
 {
-    *name_out = memory_alloc(name.len + 1);
-    if (!*name_out) {
-        return -ENOMEM;
-    }
-    memcpy(*name_out, name.data, name.len);
-    (*name_out)[name.len] = '\0';
-    return 0;
+    *name_out = memory_copy_slice(name);
+    return *name_out ? 0 : -ENOMEM;
 }
 
 /* -ENOENT: there is none. */

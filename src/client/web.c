@@ -312,15 +312,14 @@ static int have_verified(struct client *client, const struct secret *secret)
 {
     struct client_facts *facts = client->facts;
     struct mqtt_connect connect = {.version = MQTT_5_0};
-    char *username = memory_alloc(secret->username.len + 1);
+    char *username;
     int r;
 
+    assert(secret->username.data);
+    username = memory_copy_slice(secret->username);
     if (!username) {
         return -ENOMEM;
     }
-    assert(secret->username.data);
-    memcpy(username, secret->username.data, secret->username.len);
-    username[secret->username.len] = '\0';
     memory_free(facts->username);
     facts->username = username;
     r = login_new(&connect, slice_of_text(CLIENT_ID), &facts->login);

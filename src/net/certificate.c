@@ -26,13 +26,8 @@ static int copy_text(struct slice text, char **text_out)
     if (text.len == 0) {
         return -ENOENT;
     }
-    *text_out = memory_alloc(text.len + 1);
-    if (!*text_out) {
-        return -ENOMEM;
-    }
-    memcpy(*text_out, text.data, text.len);
-    (*text_out)[text.len] = '\0';
-    return 0;
+    *text_out = memory_copy_slice(text);
+    return *text_out ? 0 : -ENOMEM;
 }
 
 int certificate_subject_of(const X509 *certificate, char **subject_out)
