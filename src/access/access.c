@@ -5,6 +5,7 @@
 #include "access/passwords.h"
 #include "access/psk.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <stdatomic.h>
 
@@ -89,11 +90,6 @@ static int load_psk(const struct settings *settings, const struct listener_setti
     return r;
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 static bool has_files(const struct listener_settings *listener)
 {
     return listener->password_file || listener->acl_file || listener->psk_file;
@@ -101,8 +97,8 @@ static bool has_files(const struct listener_settings *listener)
 
 static bool has_same_files(const struct listener_settings *a, const struct listener_settings *b)
 {
-    return is_same_text(a->password_file, b->password_file) &&
-           is_same_text(a->acl_file, b->acl_file) && is_same_text(a->psk_file, b->psk_file);
+    return text_is_same(a->password_file, b->password_file) &&
+           text_is_same(a->acl_file, b->acl_file) && text_is_same(a->psk_file, b->psk_file);
 }
 
 static int load_one(const struct settings *settings, const struct listener_settings *listener,

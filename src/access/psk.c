@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/table.h"
+#include "base/text.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -62,21 +63,12 @@ static struct key *find(const struct psk *psk, struct slice identity)
     return NULL;
 }
 
-static int value_of(uint8_t digit)
-{
-    if (digit >= '0' && digit <= '9') {
-        return digit - '0';
-    }
-    digit |= 0x20;
-    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
 /* All of it, zeros in front as well: the other side's key has them, too. */
 static bool decode(struct slice text, uint8_t *bytes)
 {
     for (size_t i = 0; i < text.len; i += 2) {
-        int high = value_of(text.data[i]);
-        int low = value_of(text.data[i + 1]);
+        int high = text_hex_digit(text.data[i]);
+        int low = text_hex_digit(text.data[i + 1]);
 
         if (high < 0 || low < 0) {
             return false;

@@ -5,18 +5,9 @@
 #include "net/certificate.h"
 #include "net/proxy.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define VALUE_CAP 512
-
-static int digit_of(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
 
 /* Answers how many bytes there are; -EINVAL. */
 static ssize_t read_hex(const char *hex, uint8_t *bytes)
@@ -25,7 +16,7 @@ static ssize_t read_hex(const char *hex, uint8_t *bytes)
     int high = -1;
 
     for (; *hex; hex++) {
-        int digit = digit_of(*hex);
+        int digit = text_hex_digit((uint8_t)*hex);
 
         if (digit < 0 && (high >= 0 || !strchr(" \t\r\n:", *hex))) {
             return -EINVAL;

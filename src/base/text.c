@@ -214,3 +214,17 @@ size_t text_clean(char *buf, size_t cap, struct slice bytes)
     buf[len] = '\0';
     return len;
 }
+
+int text_hex_digit(uint8_t byte)
+{
+    uint8_t letter = byte | 0x20;
+
+    return byte >= '0' && byte <= '9'       ? byte - '0'
+           : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10
+                                            : -1;
+}
+
+bool text_is_same(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}

@@ -29,3 +29,9 @@ size_t text_clean(char *buf, size_t cap, struct slice bytes);
  * \uNNNN or the like, broken UTF-8 U+FFFD. Cut as by text_escape(); `cap` is at least 8.
  */
 size_t text_escape_json(char *buf, size_t cap, struct slice bytes);
+
+/* The value of a hexadecimal digit, of either case; -1: it is none. */
+int text_hex_digit(uint8_t byte);
+
+/* Whether both are the same text, or both NULL. */
+bool text_is_same(const char *a, const char *b);

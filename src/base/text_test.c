@@ -153,6 +153,30 @@ static void escapes_for_json(void **state)
     }
 }
 
+static void hex_digits(void **state)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+
+    (void)state;
+    for (int byte = 0; byte < 256; byte++) {
+        const char *at = byte ? strchr(digits + (byte >= 'A' && byte <= 'F' ? 16 : 0), byte) : NULL;
+
+        assert_int_equal(text_hex_digit((uint8_t)byte), at ? (at - digits) % 16 : -1);
+    }
+}
+
+static void same_texts(void **state)
+{
+    char copy[] = "a";
+
+    (void)state;
+    assert_true(text_is_same("a", copy));
+    assert_true(text_is_same(NULL, NULL));
+    assert_false(text_is_same("a", "b"));
+    assert_false(text_is_same(NULL, ""));
+    assert_false(text_is_same("", NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +186,8 @@ int main(void)
         cmocka_unit_test(leaves_no_control_byte),
         cmocka_unit_test(cleans_a_line),
         cmocka_unit_test(escapes_for_json),
+        cmocka_unit_test(hex_digits),
+        cmocka_unit_test(same_texts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "config/changes.h"
 
+#include "base/text.h"
 #include "config/values.h"
 
 #include <stdio.h>
@@ -17,26 +18,21 @@ struct pair {
 
 /* Listeners */
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 typedef bool is_same_fn(const struct listener_settings *a, const struct listener_settings *b);
 
 /* Where clients find it. */
 static bool is_same_place(const struct listener_settings *a, const struct listener_settings *b)
 {
     return a->port == b->port && a->is_loopback == b->is_loopback &&
-           is_same_text(a->bind_address, b->bind_address) &&
-           is_same_text(a->unix_path, b->unix_path);
+           text_is_same(a->bind_address, b->bind_address) &&
+           text_is_same(a->unix_path, b->unix_path);
 }
 
 /* Several may share a place by these. */
 static bool is_same_socket(const struct listener_settings *a, const struct listener_settings *b)
 {
     return is_same_place(a, b) && a->domain == b->domain &&
-           is_same_text(a->bind_interface, b->bind_interface);
+           text_is_same(a->bind_interface, b->bind_interface);
 }
 
 static unsigned find_same(const struct settings *now, const struct listener_settings *listener,

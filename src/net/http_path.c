@@ -1,13 +1,6 @@
 #include "net/http_path.h"
 
-static int digit_of(uint8_t byte)
-{
-    uint8_t letter = byte | 0x20;
-
-    return byte >= '0' && byte <= '9'       ? byte - '0'
-           : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10
-                                            : -1;
-}
+#include "base/text.h"
 
 /* One character, taken off the front; -1: broken. */
 static int take_character(struct slice *path)
@@ -23,8 +16,8 @@ static int take_character(struct slice *path)
     if (path->len < 3) {
         return -1;
     }
-    high = digit_of(path->data[1]);
-    low = digit_of(path->data[2]);
+    high = text_hex_digit(path->data[1]);
+    low = text_hex_digit(path->data[2]);
     *path = slice_skip(*path, 3);
     return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
