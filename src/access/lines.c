@@ -30,9 +30,9 @@ enum access_lines_verdict access_lines_take(struct access_lines *lines, struct s
             continue;
         }
         if (memchr(line.data, '\0', line.len)) {
-            return access_lines_complain(lines, ACCESS_LINES_WRONG,
-                                         "A zero byte in the %s: this is no text file.",
-                                         lines->name);
+            report_error(lines->report, &lines->place,
+                         "A zero byte in the %s: this is no text file.", lines->name);
+            return ACCESS_LINES_WRONG;
         }
         *line_out = line;
         return ACCESS_LINES_TAKEN;
