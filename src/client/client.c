@@ -295,23 +295,23 @@ void client_free(struct client *client)
 
 void client_on_header(struct client *client)
 {
+    const struct proxy_info *proxy = client->facts->proxy;
+    bool has_peer = proxy->has_address && proxy->source.family != ADDRESS_UNIX;
+
+    if (has_peer) {
+        client->facts->peer = proxy->source;
+    }
     if (!trust_header(client)) {
-        if (client->facts->proxy->source.family != ADDRESS_UNIX) {
-            client->facts->peer = client->facts->proxy->source;
-        }
         client_refuse_header(client, PROXY_REFUSAL_POLICY);
         return;
     }
     client_state_change(&client->state, CLIENT_FRESH);
     arm_deadline(client);
     /* Without an address it may be a health check: told of only when CONNECT comes. */
-    if (client->facts->proxy->has_address) {
-        if (client->facts->proxy->source.family == ADDRESS_UNIX) {
-            client_say_new(client);
-            return;
-        }
-        client->facts->peer = client->facts->proxy->source;
+    if (has_peer) {
         (void)meet_unless_forwarder(client);
+    } else if (proxy->has_address) {
+        client_say_new(client);
     }
 }
 

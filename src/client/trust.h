@@ -3,10 +3,11 @@
 /*
  * Trust
  *
- * What the PROXY header's word about a client's TLS is worth to its listener: whether it is enough
- * to come in, and which name it gives. A header without an address of the client tells nothing; its
- * CONNECT is served where nothing is asked for, and refused where something is, so that a check
- * that speaks MQTT sees in both cases that the broker lives. On the client's worker.
+ * What is known of a client's TLS, by its own handshake with us or by the PROXY header's word, and
+ * what that is worth to its listener: whether it is enough to come in, and which name it gives. A
+ * header without an address of the client tells nothing; its CONNECT is served where nothing is
+ * asked for, and refused where something is, so that a check that speaks MQTT sees in both cases
+ * that the broker lives. On the client's worker.
  */
 
 #include "client/client.h"
