@@ -74,6 +74,14 @@ struct model *model_free(struct model *model)
 void model_set_time(struct model *model, uint64_t now_ms)
 {
     model->now_ms = now_ms;
+    for (unsigned i = 0; i < model->connection_len; i++) {
+        struct model_connection *it = &model->connections[i];
+
+        if (it->closed && it->will != WIRE_NO_MESSAGE && it->will_due_ms == 0 &&
+            now_ms >= it->closed_ms + (uint64_t)it->will_delay * 1000) {
+            it->will_due_ms = now_ms;
+        }
+    }
 }
 
 uint32_t model_new_message(struct model *model, unsigned actor, const struct wire_message *message,

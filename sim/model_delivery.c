@@ -313,9 +313,8 @@ uint64_t model_last_published_ms(const struct model *model, uint32_t message)
     if (!it) {
         return model->messages[message].last_read_ms;
     }
-    return it->closed ? MIN(model->now_ms,
-                            it->closed_ms + (uint64_t)it->will_delay * 1000 + 2 * TIME_SLACK_MS)
-                      : model->now_ms;
+    return it->will_due_ms ? MIN(model->now_ms, it->will_due_ms + 2 * TIME_SLACK_MS)
+                           : model->now_ms;
 }
 
 bool model_may_be_expired(const struct model *model, uint32_t message)

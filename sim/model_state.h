@@ -73,6 +73,8 @@ struct model_connection {
     uint64_t connack_ms;
     uint64_t last_read_ms;
     uint64_t closed_ms;
+    uint64_t
+        will_due_ms; /* time moves in leaps: the first after closing when it could be noticed */
     bool was_full;
     bool sent_garbage;
     bool refused;
