@@ -84,6 +84,7 @@ static void abandon(struct actor *actor)
 {
     struct connection *connection = actor->connection;
 
+    network_push(connection);
     if (actor->ghost_len < ACTOR_GHOST_CAP) {
         actor->ghosts[actor->ghost_len++] = connection;
         drop(actor, connection);
@@ -182,6 +183,11 @@ static void forget_connection(struct actor *actor)
     actor->in_flight_max = 0xFFFF;
 }
 
+static enum network_port draw_port(struct actor_world *world)
+{
+    return choice_chance(world->choice, world->web_permille) ? NETWORK_WEB : NETWORK_PLAIN;
+}
+
 static bool is_passing(const struct actor *actor)
 {
     return actor->params.version == MQTT_5_0 && actor->expiry != 0 && actor->expiry != UINT32_MAX;
@@ -196,7 +202,8 @@ static void connect(struct actor *actor, bool wants_clean, bool settles)
     bool clean = wants_clean || actor->is_afresh;
     struct wire_connect connect = draw_connect(actor, settles);
     struct wire_packet packet = {.type = MQTT_CONNECT, .message = connect.will, .is_clean = clean};
-    struct connection *connection = network_open(actor->params.number, actor->params.version);
+    enum network_port port = draw_port(actor->world);
+    struct connection *connection = network_open(actor->params.number, actor->params.version, port);
 
     if (!connection) {
         return;
@@ -273,6 +280,7 @@ static void stir_ghost(struct actor *actor)
         model_is_holder(actor->world->model, ghost->number)) {
         model_on_sent(actor->world->model, ghost->number, &ping);
         network_send(ghost, &ping, NULL);
+        network_push(ghost);
         return;
     }
     if (ghost->is_closed || choice_chance(choice, 500)) {
@@ -417,6 +425,9 @@ bool actor_step(struct actor *actor)
         act_offline(actor);
         return false;
     }
+    if (choice_chance(choice, 500)) {
+        network_push(actor->connection);
+    }
     if (choice_chance(choice, 600) && actor_take(actor, draw_bite(actor))) {
         return true;
     }
@@ -434,6 +445,7 @@ bool actor_work(struct actor *actor)
     while (actor->connection && actor_answer(actor)) {
         answered = true;
     }
+    answered |= actor->connection && network_push(actor->connection);
     return notice_end(actor) || took || answered;
 }
 
@@ -458,6 +470,5 @@ bool actor_is_eager(const struct actor *actor, const struct connection *connecti
 {
     return connection == actor->connection && !connection->is_closed && !connection->is_left &&
            actor->sleep_steps == 0 && network_waiting(connection) == 0 && actor->puback_len == 0 &&
-           actor->pubrec_len == 0 && actor->pubcomp_len == 0 &&
-           connection->to_server.read == connection->to_server.written;
+           actor->pubrec_len == 0 && actor->pubcomp_len == 0 && network_is_read(connection);
 }

@@ -25,6 +25,7 @@ struct actor_world {
     unsigned filter_len;
     unsigned group_len;
     unsigned salt;
+    unsigned web_permille; /* of connections: inside WebSocket */
     bool has_bad_clients;
     uint32_t cleared; /* bit 1 << topic: has been cleared, which may happen once */
 };

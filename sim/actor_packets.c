@@ -479,7 +479,7 @@ bool actor_take(struct actor *actor, size_t max)
     }
     network_take(connection, max);
     for (unsigned i = from; i < connection->received.read; i++) {
-        take_packet(actor, connection->received.packets[i]);
+        take_packet(actor, connection->received.packets[i].packet);
     }
     return true;
 }

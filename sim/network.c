@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Descriptors are given out lowest first, as the kernel does, so that a stale one is another's. */
-#define LISTENER_FD 999
+#define LISTENER_FD 990
 #define FIRST_FD    1000
 #define FD_CAP      NETWORK_CONNECTION_CAP
 
@@ -17,7 +17,7 @@ struct network {
     struct connection *connections[NETWORK_CONNECTION_CAP];
     struct connection *by_fd[FD_CAP];
     unsigned len;
-    unsigned accepted; /* connections are accepted in order */
+    unsigned accepted[NETWORK_PORT_LEN]; /* those before were, of this port */
 };
 
 static struct network self;
@@ -30,8 +30,11 @@ void network_start(const struct network_params *params)
 
 static void connection_free(struct connection *connection)
 {
-    free(connection->to_server.data);
-    free(connection->to_client.data);
+    bytes_deinit(&connection->to_server);
+    bytes_deinit(&connection->to_client);
+    bytes_deinit(&connection->said);
+    bytes_deinit(&connection->heard);
+    sim_web_deinit(&connection->web);
     free(connection->sent.packets);
     free(connection->received.packets);
     free(connection);
@@ -50,28 +53,30 @@ void network_end(void)
     self.len = 0;
 }
 
-int network_listener(void)
+int network_listener(enum network_port port)
 {
-    return LISTENER_FD;
+    return LISTENER_FD + (int)port;
 }
 
-static void stream_write(struct stream *stream, const void *bytes, size_t len)
+bool network_is_listener(int fd)
 {
-    if (stream->written + len > stream->cap) {
-        size_t cap = MAX(stream->cap * 2, stream->written + len);
-        void *grown = realloc(stream->data, cap);
+    return fd >= LISTENER_FD && fd < LISTENER_FD + NETWORK_PORT_LEN;
+}
 
-        if (!grown) {
-            sim_fail("no memory");
-        }
-        stream->data = grown;
-        stream->cap = cap;
+/* The first in a listener's queue; NULL: nobody. */
+static struct connection *first_waiting(int listener_fd)
+{
+    unsigned port = (unsigned)(listener_fd - LISTENER_FD);
+    unsigned *at = &self.accepted[port];
+
+    while (*at < self.len &&
+           (self.connections[*at]->port != port || self.connections[*at]->is_accepted)) {
+        (*at)++;
     }
-    memcpy(stream->data + stream->written, bytes, len);
-    stream->written += len;
+    return *at < self.len ? self.connections[*at] : NULL;
 }
 
-static struct wire_packet *log_push(struct packet_log *log, const struct wire_packet *packet)
+static struct logged_packet *log_push(struct packet_log *log, const struct wire_packet *packet)
 {
     if (log->len == log->cap) {
         unsigned cap = MAX(log->cap * 2, 16u);
@@ -83,11 +88,11 @@ static struct wire_packet *log_push(struct packet_log *log, const struct wire_pa
         log->packets = grown;
         log->cap = cap;
     }
-    log->packets[log->len] = *packet;
+    log->packets[log->len] = (struct logged_packet){.packet = *packet};
     return &log->packets[log->len++];
 }
 
-struct connection *network_open(unsigned actor, unsigned version)
+struct connection *network_open(unsigned actor, unsigned version, enum network_port port)
 {
     struct connection *connection;
 
@@ -101,9 +106,13 @@ struct connection *network_open(unsigned actor, unsigned version)
     connection->number = self.len;
     connection->actor = actor;
     connection->version = version;
+    connection->port = port;
     connection->fd = -1;
     self.connections[self.len++] = connection;
-    poller_announce(LISTENER_FD);
+    if (port != NETWORK_PLAIN) {
+        stage_begin(connection);
+    }
+    poller_announce(network_listener(port));
     return connection;
 }
 
@@ -118,6 +127,23 @@ struct connection *network_connection(unsigned number)
     return self.connections[number];
 }
 
+/* Without stages the packets are on the wire as they are said. */
+static void say(struct connection *connection, const void *bytes, size_t len)
+{
+    struct packet_log *log = &connection->sent;
+
+    bytes_write(&connection->said, bytes, len);
+    if (connection->port == NETWORK_PLAIN) {
+        bytes_write(&connection->to_server, bytes, len);
+        connection->said.read = connection->said.written;
+        while (log->on_wire < log->len) {
+            log->packets[log->on_wire++].wire_end = connection->to_server.written;
+        }
+    } else if (choice_chance(scheduler_choice(), 600)) {
+        stage_push(connection);
+    }
+}
+
 void network_send(struct connection *connection, struct wire_packet *packet,
                   const struct wire_connect *connect)
 {
@@ -125,25 +151,36 @@ void network_send(struct connection *connection, struct wire_packet *packet,
     uint8_t *bytes = wire_encode(connection->version, packet, connect, &len);
 
     assert(connection_is_open(connection));
-    packet->begin = connection->to_server.written;
+    packet->begin = connection->said.written;
     packet->end = packet->begin + len;
     if (connect) {
         connection->aliases.maximum = connect->alias_maximum;
     }
     log_push(&connection->sent, packet);
-    stream_write(&connection->to_server, bytes, len);
+    say(connection, bytes, len);
     free(bytes);
     sim_trace("%u/%u > %s", connection->actor, connection->number, wire_describe(packet));
 }
 
 void network_send_bytes(struct connection *connection, const void *bytes, size_t len)
 {
-    stream_write(&connection->to_server, bytes, len);
+    say(connection, bytes, len);
+}
+
+bool network_push(struct connection *connection)
+{
+    return connection->port != NETWORK_PLAIN && connection_is_open(connection) &&
+           stage_push(connection);
+}
+
+bool network_is_read(const struct connection *connection)
+{
+    return bytes_waiting(&connection->said) == 0 && bytes_waiting(&connection->to_server) == 0;
 }
 
 size_t network_waiting(const struct connection *connection)
 {
-    return connection->to_client.written - connection->to_client.read;
+    return bytes_waiting(&connection->to_client);
 }
 
 void network_take(struct connection *connection, size_t max)
@@ -151,7 +188,7 @@ void network_take(struct connection *connection, size_t max)
     struct packet_log *log = &connection->received;
 
     connection->to_client.read += MIN(max, network_waiting(connection));
-    while (log->read < log->len && log->packets[log->read].end <= connection->to_client.read) {
+    while (log->read < log->len && log->packets[log->read].wire_end <= connection->to_client.read) {
         log->read++;
     }
 }
@@ -159,6 +196,9 @@ void network_take(struct connection *connection, size_t max)
 void network_finish(struct connection *connection)
 {
     sim_trace("%u/%u > end", connection->actor, connection->number);
+    if (connection->port != NETWORK_PLAIN) {
+        stage_finish(connection);
+    }
     connection->is_finished = true;
 }
 
@@ -172,18 +212,17 @@ void network_reset(struct connection *connection)
     }
 }
 
-struct connection *network_accept(void)
+struct connection *network_accept(int listener_fd)
 {
-    struct connection *connection;
+    struct connection *connection = first_waiting(listener_fd);
     unsigned fd = 0;
 
-    if (self.accepted == self.len) {
+    if (!connection) {
         return NULL;
     }
     while (self.by_fd[fd]) {
         fd++;
     }
-    connection = self.connections[self.accepted++];
     connection->is_accepted = true;
     connection->fd = FIRST_FD + (int)fd;
     self.by_fd[fd] = connection;
@@ -208,11 +247,11 @@ unsigned network_events(int fd)
     const struct connection *connection;
     unsigned bits = 0;
 
-    if (fd == LISTENER_FD) {
-        return self.accepted < self.len ? POLLER_READ : 0;
+    if (network_is_listener(fd)) {
+        return first_waiting(fd) ? POLLER_READ : 0;
     }
     connection = network_find(fd);
-    if (connection->to_server.written > connection->to_server.read || connection->is_finished) {
+    if (bytes_waiting(&connection->to_server) > 0 || connection->is_finished) {
         bits |= POLLER_READ;
     }
     if (network_waiting(connection) * 3 <= self.params.window * 2 || connection->is_finished) {
@@ -230,8 +269,9 @@ void network_on_read(struct connection *connection, size_t len)
         return;
     }
     self.params.ops->on_touched(connection);
-    while (log->read < log->len && log->packets[log->read].end <= connection->to_server.read) {
-        const struct wire_packet *packet = &log->packets[log->read++];
+    while (log->read < log->on_wire &&
+           log->packets[log->read].wire_end <= connection->to_server.read) {
+        const struct wire_packet *packet = &log->packets[log->read++].packet;
 
         sim_trace("%u/%u server reads %s", connection->actor, connection->number,
                   wire_describe(packet));
@@ -239,23 +279,35 @@ void network_on_read(struct connection *connection, size_t len)
     }
 }
 
-void network_on_written(struct connection *connection, const uint8_t *bytes, size_t len)
+/* The packets that are whole by now; what was heard last ends at `wire_end` in to_client. */
+static void on_heard(struct connection *connection, size_t wire_end)
 {
-    struct stream *stream = &connection->to_client;
+    struct bytes *heard = &connection->heard;
     struct wire_packet packet;
     size_t size;
 
-    stream_write(stream, bytes, len);
-    while ((size = wire_decode(
-                connection->version,
-                slice_of(stream->data + connection->decoded, stream->written - connection->decoded),
-                &connection->aliases, &packet)) > 0) {
-        packet.begin = connection->decoded;
-        packet.end = connection->decoded + size;
-        connection->decoded = packet.end;
-        log_push(&connection->received, &packet);
+    while ((size = wire_decode(connection->version, bytes_rest(heard), &connection->aliases,
+                               &packet)) > 0) {
+        packet.begin = heard->read;
+        heard->read += size;
+        packet.end = heard->read;
+        log_push(&connection->received, &packet)->wire_end =
+            wire_end - (heard->written - packet.end);
         sim_trace("%u/%u < %s", connection->actor, connection->number, wire_describe(&packet));
         self.params.ops->on_written(connection, &packet);
+    }
+}
+
+void network_on_written(struct connection *connection, const uint8_t *bytes, size_t len)
+{
+    size_t from = connection->to_client.written;
+
+    bytes_write(&connection->to_client, bytes, len);
+    if (connection->port != NETWORK_PLAIN) {
+        stage_hear(connection, from, on_heard);
+    } else {
+        bytes_write(&connection->heard, bytes, len);
+        on_heard(connection, connection->to_client.written);
     }
 }
 
@@ -275,7 +327,7 @@ void network_on_left(struct connection *connection)
  */
 void network_on_closed(struct connection *connection)
 {
-    struct stream *stream = &connection->to_client;
+    struct bytes *stream = &connection->to_client;
 
     sim_trace("%u/%u < closed", connection->actor, connection->number);
     poller_forget_descriptor(connection->fd);

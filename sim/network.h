@@ -3,17 +3,23 @@
 /*
  * Network
  *
- * Descriptors that no kernel knows: one listener, and the connections of the fake clients, each two
+ * Descriptors that no kernel knows: listeners, and the connections of the fake clients, each two
  * runs of bytes. What the server does with its end goes through src/net/socket.h and
  * src/loop/poller.h, which this module implements; reads are cut, writes are short and connections
- * break by chance.
+ * break by chance. Behind the listener for WebSocket the client's end puts MQTT into frames
+ * (network_stage.c), and whoever looks at packets sees none of that.
  */
 
+#include "sim/bytes.h"
+#include "sim/web.h"
 #include "sim/wire.h"
 
 #define NETWORK_CONNECTION_CAP 512
 
 struct connection;
+
+/* The listeners, each of a kind. */
+enum network_port { NETWORK_PLAIN, NETWORK_WEB, NETWORK_PORT_LEN };
 
 /* What the server did, told at once; the connection's own state has it already. */
 struct network_ops {
@@ -32,39 +38,45 @@ struct network_params {
     size_t window;                    /* bytes that a client's side takes unread */
 };
 
-/* Bytes of one direction, kept from the first to the last. */
-struct stream {
-    uint8_t *data;
-    size_t cap;
-    size_t written;
-    size_t read;
+/* A packet, and where it ends among the bytes that the other side reads. */
+struct logged_packet {
+    struct wire_packet packet;
+    size_t wire_end;
 };
 
 /* Packets of one direction, as far as they are known whole. */
 struct packet_log {
-    struct wire_packet *packets;
+    struct logged_packet *packets;
     unsigned cap;
     unsigned len;
-    unsigned read; /* those that the other side has read whole */
+    unsigned on_wire; /* those whose `wire_end` is known */
+    unsigned read;    /* those that the other side has read whole */
 };
 
 struct connection {
     unsigned number;
     unsigned actor;
     unsigned version; /* of MQTT */
-    int fd;           /* -1: not accepted yet, or closed */
+    enum network_port port;
+    int fd; /* -1: not accepted yet, or closed */
     bool is_accepted;
     bool is_closed;   /* by the server */
     bool is_left;     /* the server sends nothing more, and drops what it reads */
     bool is_finished; /* by the client, properly */
     bool is_reset;    /* by the client or its network */
     bool was_cut;     /* bytes that the server had written got lost */
-    struct stream to_server;
-    struct stream to_client;
+    struct bytes to_server;
+    struct bytes to_client;
     struct packet_log sent;     /* by the client */
     struct packet_log received; /* from the server; `read` is what the client has looked at */
-    size_t decoded;             /* bytes of to_client that are in `received` */
+    struct bytes said;          /* MQTT of the client; what is read is on its way to the server */
+    struct bytes heard;         /* MQTT of the server; what is read is in `received` */
     struct wire_aliases aliases;
+
+    /* With WebSocket. */
+    struct sim_web web;
+    bool is_hasty;     /* sends frames without waiting for the server to agree */
+    size_t agreed_end; /* of the server's answer, in to_client; 0: has not come */
 };
 
 void network_start(const struct network_params *params);
@@ -72,10 +84,12 @@ void network_start(const struct network_params *params);
 /* Frees everything. The server has closed all of its descriptors, or the run fails. */
 void network_end(void);
 
-int network_listener(void);
+/* Descriptors of all listeners, and whether it is one. */
+int network_listener(enum network_port port);
+bool network_is_listener(int fd);
 
 /* A client connects; it waits in the listener's queue. NULL: too many already. */
-struct connection *network_open(unsigned actor, unsigned version);
+struct connection *network_open(unsigned actor, unsigned version, enum network_port port);
 unsigned network_len(void);
 struct connection *network_connection(unsigned number);
 
@@ -85,6 +99,15 @@ void network_send(struct connection *connection, struct wire_packet *packet,
 
 /* Bytes that are no packet. */
 void network_send_bytes(struct connection *connection, const void *bytes, size_t len);
+
+/*
+ * What a client has said to a listener that is not plain may wait, to go out with more: sends it
+ * on, as far as it may. False: nothing waits, or it must.
+ */
+bool network_push(struct connection *connection);
+
+/* Whether all that the client said was read by the server. */
+bool network_is_read(const struct connection *connection);
 
 /* The client takes up to `max` bytes; packets that are whole then are those before received.read.
  */
@@ -96,8 +119,8 @@ void network_reset(struct connection *connection);
 
 /* The server's side, for replace/socket.c and replace/poller.c. */
 
-/* Takes the next connection off the listener's queue: NULL when there is none. */
-struct connection *network_accept(void);
+/* Takes the next connection off a listener's queue: NULL when there is none. */
+struct connection *network_accept(int listener_fd);
 
 /* The connection behind a descriptor. Fails the run when there is none. */
 struct connection *network_find(int fd);
@@ -111,6 +134,17 @@ void network_on_read(struct connection *connection, size_t len);
 void network_on_written(struct connection *connection, const uint8_t *bytes, size_t len);
 void network_on_left(struct connection *connection);
 void network_on_closed(struct connection *connection);
+
+/*
+ * network_stage.c: the client's side of what is between MQTT and a connection. A connection begins;
+ * `said` goes on; bytes from `from` on came and their MQTT goes to `heard`, each part told with its
+ * end in to_client; the client ends properly.
+ */
+typedef void (*stage_heard_fn)(struct connection *connection, size_t wire_end);
+void stage_begin(struct connection *connection);
+bool stage_push(struct connection *connection);
+void stage_hear(struct connection *connection, size_t from, stage_heard_fn on_heard);
+void stage_finish(struct connection *connection);
 
 /* replace/poller.c: a descriptor is gone; somebody stands in the listener's queue. */
 void poller_forget_descriptor(int fd);

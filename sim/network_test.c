@@ -78,7 +78,7 @@ static int accept_one(void)
     struct address peer;
     int fd;
 
-    assert_int_equal(socket_accept(network_listener(), &fd, &peer), SOCKET_OK);
+    assert_int_equal(socket_accept(network_listener(NETWORK_PLAIN), &fd, &peer), SOCKET_OK);
     return fd;
 }
 
@@ -103,9 +103,9 @@ static void test_accepts_in_order(void **state)
 
     (void)state;
     begin(0, 0, 100);
-    assert_int_equal(socket_accept(network_listener(), &fd, &peer), SOCKET_AGAIN);
-    network_open(0, MQTT_3_1_1);
-    network_open(1, MQTT_3_1_1);
+    assert_int_equal(socket_accept(network_listener(NETWORK_PLAIN), &fd, &peer), SOCKET_AGAIN);
+    network_open(0, MQTT_3_1_1, NETWORK_PLAIN);
+    network_open(1, MQTT_3_1_1, NETWORK_PLAIN);
     fd = accept_one();
     assert_int_equal(network_find(fd)->actor, 0);
     socket_close(fd);
@@ -130,7 +130,7 @@ static void test_cut_reads(void **state)
 
     (void)state;
     begin(1000, 0, 100);
-    connection = network_open(0, MQTT_3_1_1);
+    connection = network_open(0, MQTT_3_1_1, NETWORK_PLAIN);
     fd = accept_one();
     for (unsigned i = 0; i < 10; i++) {
         ping(connection);
@@ -157,7 +157,7 @@ static void test_window(void **state)
 
     (void)state;
     begin(0, 0, 3);
-    connection = network_open(0, MQTT_3_1_1);
+    connection = network_open(0, MQTT_3_1_1, NETWORK_PLAIN);
     fd = accept_one();
     assert_int_equal(network_events(fd), POLLER_WRITE);
     assert_int_equal(send_text(fd, PINGRESP PINGRESP, 4), 3);
@@ -185,8 +185,8 @@ static void test_ends(void **state)
 
     (void)state;
     begin(0, 0, 100);
-    finished = network_open(0, MQTT_3_1_1);
-    reset = network_open(1, MQTT_3_1_1);
+    finished = network_open(0, MQTT_3_1_1, NETWORK_PLAIN);
+    reset = network_open(1, MQTT_3_1_1, NETWORK_PLAIN);
     fds[0] = accept_one();
     fds[1] = accept_one();
     network_finish(finished);
@@ -231,7 +231,7 @@ static void start_sleepers(struct sleeper *sleepers, unsigned len, int timeout_m
     for (unsigned i = 0; i < len; i++) {
         sleepers[i] = (struct sleeper){.timeout_ms = timeout_ms};
         assert_int_equal(poller_new(&sleepers[i].poller), 0);
-        assert_int_equal(poller_add(sleepers[i].poller, network_listener(),
+        assert_int_equal(poller_add(sleepers[i].poller, network_listener(NETWORK_PLAIN),
                                     POLLER_READ | POLLER_SHARED, sleepers),
                          0);
         scheduler_spawn(sleep_once, sleepers);
@@ -248,7 +248,7 @@ static void test_shared_wakes_one(void **state)
     (void)state;
     begin(0, 0, 100);
     start_sleepers(sleepers, 3, -1);
-    network_open(0, MQTT_3_1_1);
+    network_open(0, MQTT_3_1_1, NETWORK_PLAIN);
     run_all();
     for (unsigned i = 0; i < 3; i++) {
         woken += sleepers[i].event_len;

@@ -166,6 +166,7 @@ void run_draw(struct choice *choice, struct run_params *params)
     params->reload_permille = PICK(choice, 0, 0, 5, 30, 200);
     params->death_permille = PICK(choice, 0, 0, 0, 1000);
     params->drain_permille = PICK(choice, 0, 0, 0, 5, 30);
+    params->web_permille = PICK(choice, 0, 0, 300, 900);
 }
 
 void run_print(const struct run_params *params)
@@ -193,8 +194,9 @@ void run_print(const struct run_params *params)
            params->reclaims, params->events, params->has_observer ? ", observer" : "",
            params->has_bad_clients ? ", bad clients" : "",
            params->stops_early ? ", stops early" : "");
-    printf("store %u, death %u, reload %u, drain %u\n", params->store_permille,
-           params->death_permille, params->reload_permille, params->drain_permille);
+    printf("store %u, death %u, reload %u, drain %u, web %u\n", params->store_permille,
+           params->death_permille, params->reload_permille, params->drain_permille,
+           params->web_permille);
 }
 
 /* What the network tells goes to the model. */
@@ -328,6 +330,7 @@ static void start_clients(struct run *run)
         .group_len = params->groups,
         .salt = choice_below(run->choice, 3),
         .has_bad_clients = params->has_bad_clients,
+        .web_permille = params->web_permille,
     };
     run->actor_len = params->actors;
     for (unsigned i = 0; i <= run->actor_len; i++) {
@@ -356,10 +359,35 @@ static void set_limits(struct settings_limits *limits, const struct run_params *
     limits->max_inflight_bytes = params->max_inflight_bytes;
 }
 
+static unsigned port_len(const struct run_params *params)
+{
+    return params->web_permille > 0 ? NETWORK_PORT_LEN : 1;
+}
+
+/* One of each port. */
+static void make_listeners(struct settings *settings, const struct run_params *params)
+{
+    unsigned len = port_len(params);
+    struct listener_settings *listeners = arena_alloc(&settings->arena, len * sizeof(*listeners));
+
+    for (unsigned i = 0; i < len; i++) {
+        if (!listeners || settings_init_listener(&listeners[i], &settings->arena) < 0) {
+            sim_fail("no listener");
+        }
+        listeners[i].port = (uint16_t)(1883 + i);
+        listeners[i].allow_anonymous = true;
+        listeners[i].queue_policy = (enum settings_queue_policy)params->queue_policy;
+        listeners[i].max_topic_alias = (uint16_t)params->max_topic_alias;
+        listeners[i].protocol =
+            i == NETWORK_WEB ? SETTINGS_PROTOCOL_WEBSOCKETS : SETTINGS_PROTOCOL_MQTT;
+    }
+    settings->listeners = listeners;
+    settings->listener_len = len;
+}
+
 static struct settings *make_settings(const struct run_params *params)
 {
     struct settings *settings;
-    struct listener_settings *listener;
 
     if (settings_new(&settings) < 0) {
         sim_fail("no settings");
@@ -369,15 +397,7 @@ static struct settings *make_settings(const struct run_params *params)
     settings->clients.allow_duplicate_messages = !params->merges;
     settings->clients.allow_anonymous = true;
     settings->log.types = sim_is_tracing() ? LOG_ALL : 0;
-    listener = arena_alloc(&settings->arena, sizeof(*listener));
-    if (!listener || settings_init_listener(listener, &settings->arena) < 0) {
-        sim_fail("no listener");
-    }
-    listener->allow_anonymous = true;
-    listener->queue_policy = (enum settings_queue_policy)params->queue_policy;
-    listener->max_topic_alias = (uint16_t)params->max_topic_alias;
-    settings->listeners = listener;
-    settings->listener_len = 1;
+    make_listeners(settings, params);
     return settings;
 }
 
@@ -424,9 +444,13 @@ static void start_server(struct run *run)
         params.store = sim_store();
     }
     hash_key_make(&params.hash_key, choice_next(run->choice));
-    if (server_new(&params, &run->server) < 0 ||
-        server_add_listener(run->server, network_listener(), 0) < 0) {
+    if (server_new(&params, &run->server) < 0) {
         sim_fail("no server");
+    }
+    for (unsigned i = 0; i < port_len(run->params); i++) {
+        if (server_add_listener(run->server, network_listener((enum network_port)i), i) < 0) {
+            sim_fail("no listener");
+        }
     }
     for (unsigned i = 0; i < run->params->workers; i++) {
         scheduler_spawn(run_worker, run);

@@ -36,6 +36,7 @@ struct run_params {
     unsigned echo_permille; /* how often somebody publishes as soon as somebody has heard */
     unsigned chaos;
     unsigned churn;
+    unsigned web_permille; /* of connections: inside WebSocket; 0: nobody listens for it */
     unsigned topics;
     unsigned filters;
     unsigned groups;

@@ -84,7 +84,7 @@ int poller_add(struct poller *poller, int fd, unsigned bits, void *source)
 {
     assert(source);
 
-    if (fd != network_listener()) {
+    if (!network_is_listener(fd)) {
         network_find(fd);
     }
     if (find_watch(poller, fd)) {

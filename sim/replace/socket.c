@@ -26,12 +26,12 @@ int socket_accept(int listener_fd, int *fd_out, struct address *peer_out)
     static const uint8_t local_ip[4] = {127, 0, 0, 1};
     struct connection *connection;
 
-    assert(listener_fd == network_listener());
+    assert(network_is_listener(listener_fd));
     scheduler_point("accept");
     if (choice_chance(scheduler_choice(), network_settings()->no_descriptors_permille)) {
         return SOCKET_NO_DESCRIPTORS;
     }
-    connection = network_accept();
+    connection = network_accept(listener_fd);
     if (!connection) {
         return SOCKET_AGAIN;
     }
@@ -43,7 +43,7 @@ int socket_accept(int listener_fd, int *fd_out, struct address *peer_out)
 ssize_t socket_receive_vector(int fd, struct iovec *vector, unsigned len)
 {
     struct connection *connection;
-    struct stream *stream;
+    struct bytes *stream;
     size_t wanted = 0;
     size_t taken = 0;
 

@@ -799,6 +799,8 @@ static bool must_wait(struct client *client, struct slice rest)
     if (!earlier || !client_is_put_off(earlier) || login_keep_rest(login, rest) < 0) {
         return false;
     }
+    /* What its stages have said goes out with the CONNACK. */
+    list_remove(&client->link);
     list_push(&client->hub->arriving, &client->link);
     return true;
 }

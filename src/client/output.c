@@ -153,13 +153,20 @@ static bool write_once(struct client *client, struct output *output)
     return true;
 }
 
-/* Output that waits for its CONNACK stays plain, and what the stages say leaves. */
+/* Output that waits for its CONNACK stays plain, and what the stages say leaves: when it has, there
+ * is no use in room in the socket. */
 static bool write_sealed(struct client *client)
 {
     struct stream *stream = client->facts->stream;
 
-    return stream && client_seal(client) && !output_is_empty(stream_wire(stream)) &&
-           write_once(client, stream_wire(stream));
+    if (!stream || !client_seal(client)) {
+        return false;
+    }
+    if (output_is_empty(stream_wire(stream))) {
+        set_blocked(client, false);
+        return false;
+    }
+    return write_once(client, stream_wire(stream));
 }
 
 static bool write_some(struct client *client)
