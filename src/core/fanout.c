@@ -280,6 +280,18 @@ static void serve_counted(struct fanout_walk *walk)
     }
 }
 
+/* A message to refer to saves a copy where it needs none itself, or several are to receive it. */
+static void refer_to_payload(struct publication *publication, uint64_t receiver_len)
+{
+    if (likely(publication->parts.payload.len <= MESSAGE_COPY_MAX) ||
+        (!publication->room && receiver_len == 1)) {
+        return;
+    }
+    if (publication_need_message(publication) < 0) {
+        return; /* then it is copied */
+    }
+}
+
 void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post)
 {
     UNINITIALIZED struct fanout_walk walk;
@@ -305,6 +317,7 @@ void fanout_serve(struct shard *shard, struct publication *publication, struct s
         return;
     }
     shard_charge_many(shard, walk.total);
+    refer_to_payload(publication, walk.total);
     serve_counted(&walk);
 }
 

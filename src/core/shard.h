@@ -210,11 +210,11 @@ enum publish_verdict {
 int shard_publish(struct shard *shard, struct publication *publication) MUST_CHECK;
 
 /*
- * Posts a publication to workers, those of `matched` and those that have a turn dealt; room was
- * reserved and the message exists.
+ * Posts a publication to workers (`to`), those of `matched` and those that have a turn dealt; room
+ * was reserved and the message exists.
  */
 void shard_post(struct shard *shard, const struct publication *publication,
-                struct worker_set workers, const struct worker_set *matched);
+                const struct worker_set *to, const struct worker_set *matched);
 
 /* Whether a session's client may read such a message, or write it. */
 static inline bool shard_may(struct shard *shard, struct session *session,
