@@ -80,6 +80,19 @@ static void draw_limits(struct choice *choice, struct run_params *params)
     params->events = PICK(choice, 1, 3, 256);
 }
 
+/* Every message meets two groups, each of which has its turn in an iteration of its own. */
+static void deal_in_slices(struct run_params *params)
+{
+    params->groups = 2;
+    params->topics = 1;
+    params->filters = 1;
+    params->max_queued = 0;
+    params->max_queued_bytes = 0;
+    params->searches = 1;
+    params->deliveries = 1;
+    params->at_once = 1;
+}
+
 /*
  * Clients that stay and talk, on workers that keep up: what is left to chance is the order in which
  * messages get about.
@@ -142,6 +155,9 @@ void run_draw(struct choice *choice, struct run_params *params)
     draw_limits(choice, params);
     if (choice_chance(choice, 500)) {
         calm_down(choice, params);
+    }
+    if (choice_chance(choice, 100)) {
+        deal_in_slices(params);
     }
     if (params->stops_early) {
         params->client_steps = choice_between(choice, 1, params->client_steps);

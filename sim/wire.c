@@ -16,7 +16,7 @@ static const char *const topics[WORLD_TOPIC_LEN] = {
 static const char *const filters[WORLD_NAME_LEN] = {
     "#", "a", "a/b", "a/+", "a/#", "+/+", "+/b", "b/c", "b/#", "a/+/c", "a/b/#", "+/+/+", "x/y/z",
     "$x/#", "c/1", "+",
-    "$share/g/#", "$share/g/a", "$share/h/a", "$share/h/+/+",
+    "$share/g/a", "$share/h/a", "$share/g/#", "$share/h/+/+",
 };
 /* clang-format on */
 

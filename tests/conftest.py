@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+from harness import ports
 from harness.broker import DEFAULT, Broker, binary
 from harness.certificates import Authority
 from harness.haproxy import HAProxy
@@ -51,6 +52,13 @@ def pytest_sessionstart(session):
     path = binary(session.config.getoption("broker"))
     if not os.access(path, os.X_OK):
         pytest.exit(f"no broker at {path}: build it, or name it in NIGHTJAR", 2)
+
+
+@pytest.fixture(autouse=True)
+def taken_ports():
+    """Of one scenario."""
+    with ports.borrowed():
+        yield
 
 
 @pytest.fixture

@@ -28,62 +28,61 @@ static const struct report_place *place_of(const struct settings *settings,
     return own->line != 0 ? own : option_place(settings->places, file->option);
 }
 
-static int load_passwords(const struct settings *settings, const struct listener_settings *listener,
-                          const struct report *report, struct passwords **passwords_out)
+/* What the files of one listener are read for. */
+struct loading {
+    const struct settings *settings;
+    const struct listener_settings *listener;
+    const struct report *report;
+};
+
+/* No text without a path. */
+static int read_file(const struct loading *loading, const struct access_file *file,
+                     const char *path, struct slice *text_out)
+{
+    return path ? access_file_read(file, path, place_of(loading->settings, loading->listener, file),
+                                   loading->report, text_out)
+                : ACCESS_LOADED;
+}
+
+static int load_passwords(const struct loading *loading, struct passwords **passwords_out)
 {
     static const struct access_file file = {"password file", "password_file",
                                             "listener_password_file"};
+    const struct settings *settings = loading->settings;
     struct passwords_request request = {
-        .path = listener->password_file,
+        .path = loading->listener->password_file,
         .limits = {settings->access.password_iterations_max, settings->access.password_memory_max},
-        .report = report,
+        .report = loading->report,
     };
-    int r;
+    int r = read_file(loading, &file, request.path, &request.text);
 
-    if (!request.path) {
-        return ACCESS_LOADED;
-    }
-    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report,
-                         &request.text);
-    if (r == 0) {
+    if (r == ACCESS_LOADED && request.path) {
         r = passwords_parse(&request, passwords_out);
     }
     access_file_free(request.text);
     return r;
 }
 
-static int load_acl(const struct settings *settings, const struct listener_settings *listener,
-                    const struct report *report, struct acl **acl_out)
+static int load_acl(const struct loading *loading, struct acl **acl_out)
 {
     static const struct access_file file = {"ACL file", "acl_file", "listener_acl_file"};
-    struct acl_request request = {.path = listener->acl_file, .report = report};
-    int r;
+    struct acl_request request = {.path = loading->listener->acl_file, .report = loading->report};
+    int r = read_file(loading, &file, request.path, &request.text);
 
-    if (!request.path) {
-        return ACCESS_LOADED;
-    }
-    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report,
-                         &request.text);
-    if (r == 0) {
+    if (r == ACCESS_LOADED && request.path) {
         r = acl_parse(&request, acl_out);
     }
     access_file_free(request.text);
     return r;
 }
 
-static int load_psk(const struct settings *settings, const struct listener_settings *listener,
-                    const struct report *report, struct psk **psk_out)
+static int load_psk(const struct loading *loading, struct psk **psk_out)
 {
     static const struct access_file file = {"PSK file", "psk_file", "listener_psk_file"};
-    struct psk_request request = {.path = listener->psk_file, .report = report};
-    int r;
+    struct psk_request request = {.path = loading->listener->psk_file, .report = loading->report};
+    int r = read_file(loading, &file, request.path, &request.text);
 
-    if (!request.path) {
-        return ACCESS_LOADED;
-    }
-    r = access_file_read(&file, request.path, place_of(settings, listener, &file), report,
-                         &request.text);
-    if (r == 0) {
+    if (r == ACCESS_LOADED && request.path) {
         r = psk_parse(&request, psk_out);
     }
     access_file_free(request.text);
@@ -104,6 +103,7 @@ static bool has_same_files(const struct listener_settings *a, const struct liste
 static int load_one(const struct settings *settings, const struct listener_settings *listener,
                     const struct report *report, struct access **access_out)
 {
+    const struct loading loading = {settings, listener, report};
     struct access *access = memory_alloc_zero(1, sizeof(*access));
     int r;
 
@@ -112,11 +112,11 @@ static int load_one(const struct settings *settings, const struct listener_setti
         return -ENOMEM;
     }
     atomic_init(&access->refs, 1);
-    r = load_passwords(settings, listener, report, &access->passwords);
+    r = load_passwords(&loading, &access->passwords);
     if (r == ACCESS_LOADED) {
-        r = load_acl(settings, listener, report, &access->acl);
+        r = load_acl(&loading, &access->acl);
     }
-    return r == ACCESS_LOADED ? load_psk(settings, listener, report, &access->psk) : r;
+    return r == ACCESS_LOADED ? load_psk(&loading, &access->psk) : r;
 }
 
 /* Listeners with the same files share them. */

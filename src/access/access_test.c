@@ -1,28 +1,9 @@
 #include "access/access.h"
-#include "base/test.h"
+#include "access/reading_test.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define ZEROS                                     \
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" \
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="
-#define STORED "$6$c2FsdA==$" ZEROS
-#define OTHER  "$6$b3RoZXI=$" ZEROS
-
-static char said[2048];
-
-static void on_line(void *context, enum log_type type, const char *text)
-{
-    size_t len = strlen(said);
-
-    (void)context;
-    (void)type;
-    snprintf(said + len, sizeof(said) - len, "%s\n", text);
-}
-
-static const struct report report = {.on_line = on_line};
 
 /* A file with this text; the path is to be unlinked. */
 static void write_file(const char *text, mode_t mode, char path[64])

@@ -1,5 +1,6 @@
 #include "access/acl.h"
 
+#include "access/lines.h"
 #include "base/arena.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -62,23 +63,10 @@ struct acl {
 
 /* While a file is read. */
 struct reading {
-    const struct acl_request *request;
+    struct access_lines lines;
     struct acl *acl;
     struct acl_node *section; /* of the rules that follow */
-    struct report_place place;
 };
-
-static int PRINTF_LIKE(2, 3) complain(const struct reading *reading, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    report_error(reading->request->report, &reading->place, "%s", text);
-    return ACL_WRONG;
-}
 
 static struct report_excerpt excerpt(struct slice text)
 {
@@ -297,20 +285,22 @@ static int read_rule(struct reading *reading, struct slice text, bool is_pattern
     unsigned rights = rest.len > 0 ? rights_of(word) : ACL_ALL;
 
     if (filter.len == 0) {
-        return complain(reading, "Empty topic in the ACL file.");
+        return access_lines_complain(&reading->lines, ACL_WRONG, "Empty topic in the ACL file.");
     }
     if (rights == 0) {
-        return complain(reading, "Invalid topic access type \"%s\" in the ACL file.",
-                        excerpt(word).text);
+        return access_lines_complain(&reading->lines, ACL_WRONG,
+                                     "Invalid topic access type \"%s\" in the ACL file.",
+                                     excerpt(word).text);
     }
     if (!is_valid(filter, is_pattern)) {
-        return complain(reading, "Invalid ACL topic \"%s\".", excerpt(filter).text);
+        return access_lines_complain(&reading->lines, ACL_WRONG, "Invalid ACL topic \"%s\".",
+                                     excerpt(filter).text);
     }
     if (!is_pattern) {
         return add_rule(reading, reading->section, filter, rights);
     }
     if (!names_somebody(filter)) {
-        report_warning(reading->request->report, &reading->place,
+        report_warning(reading->lines.report, &reading->lines.place,
                        "The ACL pattern '%s' has neither %%c nor %%u: it is for everybody.",
                        excerpt(filter).text);
     }
@@ -341,10 +331,12 @@ static int begin_user(struct reading *reading, struct slice name)
     struct user *user = find_user(acl, name);
 
     if (name.len == 0) {
-        return complain(reading, "Missing user name in the ACL file.");
+        return access_lines_complain(&reading->lines, ACL_WRONG,
+                                     "Missing user name in the ACL file.");
     }
     if (!utf8_is_valid(name)) {
-        return complain(reading, "A user name that no client can have: it is not UTF-8.");
+        return access_lines_complain(&reading->lines, ACL_WRONG,
+                                     "A user name that no client can have: it is not UTF-8.");
     }
     if (!user) {
         user = arena_alloc(&acl->arena, sizeof(*user));
@@ -364,15 +356,8 @@ static int begin_user(struct reading *reading, struct slice name)
 
 static int read_line(struct reading *reading, struct slice text)
 {
-    struct slice word;
+    struct slice word = take_word(&text);
 
-    if (text.len > 0 && memchr(text.data, '\0', text.len)) {
-        return complain(reading, "A zero byte in the ACL file: this is no text file.");
-    }
-    if (text.len == 0 || text.data[0] == '#' || trim_front(text).len == 0) {
-        return ACL_OK;
-    }
-    word = take_word(&text);
     if (is_word(word, "topic")) {
         return read_rule(reading, text, false);
     }
@@ -382,28 +367,19 @@ static int read_line(struct reading *reading, struct slice text)
     if (is_word(word, "user")) {
         return begin_user(reading, text);
     }
-    return complain(reading, "Invalid line in the ACL file: %s.", excerpt(word).text);
+    return access_lines_complain(&reading->lines, ACL_WRONG, "Invalid line in the ACL file: %s.",
+                                 excerpt(word).text);
 }
 
-static bool is_space(uint8_t byte)
+static int read_all(struct reading *reading)
 {
-    return byte == ' ' || byte == '\t' || byte == '\r';
-}
-
-static int read_all(struct reading *reading, struct slice text)
-{
+    enum access_lines_verdict verdict;
+    struct slice line;
     int r = ACL_OK;
 
-    while (text.len > 0 && r == ACL_OK) {
-        const uint8_t *end = memchr(text.data, '\n', text.len);
-        struct slice line = slice_of(text.data, end ? (size_t)(end - text.data) : text.len);
-
-        text = slice_skip(text, line.len + (end ? 1 : 0));
-        while (line.len > 0 && is_space(line.data[line.len - 1])) {
-            line.len--;
-        }
-        reading->place.line++;
-        r = read_line(reading, line);
+    while (r == ACL_OK &&
+           (verdict = access_lines_take(&reading->lines, &line)) != ACCESS_LINES_END) {
+        r = verdict == ACCESS_LINES_TAKEN ? read_line(reading, line) : ACL_WRONG;
     }
     return r;
 }
@@ -411,7 +387,10 @@ static int read_all(struct reading *reading, struct slice text)
 int acl_parse(const struct acl_request *request, struct acl **acl_out)
 {
     CLEANUP(acl_free) struct acl *acl = memory_alloc_zero(1, sizeof(*acl));
-    struct reading reading = {.request = request, .acl = acl, .place.file = request->path};
+    struct reading reading = {
+        .lines = {"ACL file", request->report, {request->path, 0}, request->text},
+        .acl = acl,
+    };
     int r;
 
     if (!acl) {
@@ -425,7 +404,7 @@ int acl_parse(const struct acl_request *request, struct acl **acl_out)
     root_init(acl, &acl->anonymous);
     root_init(acl, &acl->patterns);
     reading.section = &acl->anonymous;
-    r = read_all(&reading, request->text);
+    r = read_all(&reading);
     if (r == ACL_OK) {
         *acl_out = TAKE(acl);
     }

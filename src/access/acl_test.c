@@ -1,23 +1,10 @@
 #include "access/acl.h"
+#include "access/reading_test.h"
 #include "base/random_test.h"
-#include "base/test.h"
 #include "mqtt/topics.h"
-
-/* The lines of one reading. */
-static char said[4096];
-
-static void on_line(void *context, enum log_type type, const char *text)
-{
-    size_t len = strlen(said);
-
-    (void)context;
-    (void)type;
-    snprintf(said + len, sizeof(said) - len, "%s\n", text);
-}
 
 static int parse(struct slice text, struct acl **acl_out)
 {
-    struct report report = {.on_line = on_line};
     struct slice copy = bytes_copy(text);
     struct acl_request request = {.text = copy, .path = "rules", .report = &report};
     int r;
@@ -25,6 +12,16 @@ static int parse(struct slice text, struct acl **acl_out)
     said[0] = '\0';
     r = acl_parse(&request, acl_out);
     bytes_free(copy);
+    return r;
+}
+
+static int parse_and_free(struct slice text)
+{
+    struct acl *acl = NULL;
+    int r = parse(text, &acl);
+
+    assert_true((r == 0) == (acl != NULL));
+    acl_free(acl);
     return r;
 }
 
@@ -252,21 +249,10 @@ static void test_covers(void **state)
     }
 }
 
-/* The length of a literal, which may hold a zero byte. */
-#define ROW(text, says, line)                    \
-    {                                            \
-        (text), sizeof(text) - 1, (says), (line) \
-    }
-
 static void test_refused(void **state)
 {
     /* clang-format off */
-    static const struct {
-        const char *text;
-        size_t len;
-        const char *says;
-        unsigned line;
-    } rows[] = {
+    static const struct refused_row rows[] = {
         ROW("topic", "Empty topic in the ACL file.", 1),
         ROW("\n\ntopic   ", "Empty topic in the ACL file.", 3),
         ROW("pattern\n", "Empty topic in the ACL file.", 1),
@@ -291,16 +277,7 @@ static void test_refused(void **state)
     /* clang-format on */
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct acl *acl = NULL;
-        char expected[512];
-
-        snprintf(expected, sizeof(expected), "Error: %s\nError found at rules:%u.\n", rows[i].says,
-                 rows[i].line);
-        assert_int_equal(parse(slice_of(rows[i].text, rows[i].len), &acl), ACL_WRONG);
-        assert_null(acl);
-        assert_string_equal(said, expected);
-    }
+    expect_refused(rows, ARRAY_LEN(rows), "rules", parse_and_free, ACL_WRONG);
 }
 
 static void test_pattern_without_a_name(void **state)
@@ -540,20 +517,8 @@ static void test_covered_is_readable(void **state)
 
 static void test_no_memory(void **state)
 {
-    struct acl *acl = NULL;
-    unsigned failed = 0;
-    int r;
-
     (void)state;
-    do {
-        memory_fail_after(2 + failed);
-        r = parse(slice_of_text("topic a\nuser u\ntopic b/+/#\npattern c/%c/%u"), &acl);
-        memory_fail_after(0);
-        failed += r != ACL_OK;
-        assert_true(r == ACL_OK || r == -ENOMEM);
-    } while (r != ACL_OK);
-    assert_true(failed >= 3);
-    acl_free(acl);
+    expect_no_memory("topic a\nuser u\ntopic b/+/#\npattern c/%c/%u", parse_and_free, 3);
 }
 
 int main(void)

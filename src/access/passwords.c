@@ -1,11 +1,10 @@
 #include "access/passwords.h"
 
+#include "access/lines.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/table.h"
 #include "base/utf8.h"
-
-#include <stdio.h>
 
 #define USERNAME_MAX 65535
 
@@ -27,24 +26,11 @@ struct passwords {
     struct hash_key key;
 };
 
-/* One line while it is read. */
-struct line {
-    const struct passwords_request *request;
-    struct report_place place;
-    struct slice text;
+/* While a file is read. */
+struct reading {
+    struct access_lines lines;
+    const struct password_limits *limits;
 };
-
-static int PRINTF_LIKE(2, 3) complain(const struct line *line, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    report_error(line->request->report, &line->place, "%s", text);
-    return PASSWORDS_WRONG;
-}
 
 static struct user *find(const struct passwords *passwords, struct slice name)
 {
@@ -79,7 +65,7 @@ static int make_room(struct passwords *passwords)
     return 0;
 }
 
-static int add(struct passwords *passwords, const struct line *line, struct slice name,
+static int add(struct passwords *passwords, const struct reading *reading, struct slice name,
                struct slice stored)
 {
     struct user *user = arena_alloc(&passwords->arena, sizeof(*user));
@@ -94,13 +80,14 @@ static int add(struct passwords *passwords, const struct line *line, struct slic
     if (!user->name.data) {
         return -ENOMEM;
     }
-    user->line = line->place.line;
+    user->line = reading->lines.place.line;
     user->credential = hash_chain(hash, hash_bytes(&passwords->key, stored));
-    r = password_parse(stored, &line->request->limits, &passwords->arena, &user->password);
+    r = password_parse(stored, reading->limits, &passwords->arena, &user->password);
     if (r > 0) {
-        return complain(line, "The password of user '%s' %s.",
-                        report_excerpt((const char *)user->name.data).text,
-                        password_complaint((enum password_verdict)r));
+        return access_lines_complain(&reading->lines, PASSWORDS_WRONG,
+                                     "The password of user '%s' %s.",
+                                     report_excerpt((const char *)user->name.data).text,
+                                     password_complaint((enum password_verdict)r));
     }
     if (r == 0) {
         r = table_add(&passwords->table, &user->link, hash);
@@ -111,71 +98,55 @@ static int add(struct passwords *passwords, const struct line *line, struct slic
     return r;
 }
 
-static int check_name(const struct passwords *passwords, const struct line *line, struct slice name)
+static int check_name(const struct passwords *passwords, const struct reading *reading,
+                      struct slice name)
 {
     const struct user *same;
 
     if (name.len == 0) {
-        return complain(line, "A password without a user name.");
+        return access_lines_complain(&reading->lines, PASSWORDS_WRONG,
+                                     "A password without a user name.");
     }
     if (name.len > USERNAME_MAX || !utf8_is_valid(name)) {
-        return complain(line, "A user name that no client can have: it is too long or not UTF-8.");
+        return access_lines_complain(
+            &reading->lines, PASSWORDS_WRONG,
+            "A user name that no client can have: it is too long or not UTF-8.");
     }
     same = find(passwords, name);
     if (same) {
-        return complain(line, "The user '%s' stands in line %u already.",
-                        report_excerpt((const char *)same->name.data).text, same->line);
+        return access_lines_complain(
+            &reading->lines, PASSWORDS_WRONG, "The user '%s' stands in line %u already.",
+            report_excerpt((const char *)same->name.data).text, same->line);
     }
     return PASSWORDS_OK;
 }
 
-/* As Mosquitto: what has no colon is no user, and nobody is let in by it. */
-static int read_line(struct passwords *passwords, const struct line *line)
+static int read_line(struct passwords *passwords, const struct reading *reading, struct slice line)
 {
-    const uint8_t *colon;
     struct slice name;
+    struct slice stored;
     int r;
 
-    if (line->text.len == 0 || line->text.data[0] == '#') {
+    if (!access_lines_split(&reading->lines, line, "password", &name, &stored)) {
         return PASSWORDS_OK;
     }
-    if (memchr(line->text.data, '\0', line->text.len)) {
-        return complain(line, "A zero byte in the password file: this is no text file.");
-    }
-    colon = memchr(line->text.data, ':', line->text.len);
-    if (!colon) {
-        report_warning(line->request->report, &line->place,
-                       "A line without a colon in the password file: it is nobody's password.");
-        return PASSWORDS_OK;
-    }
-    name = slice_of(line->text.data, (size_t)(colon - line->text.data));
-    r = check_name(passwords, line, name);
-    return r == PASSWORDS_OK ? add(passwords, line, name, slice_skip(line->text, name.len + 1)) : r;
-}
-
-static struct slice take_line(struct slice *text)
-{
-    const uint8_t *end = memchr(text->data, '\n', text->len);
-    struct slice line = end ? slice_of(text->data, (size_t)(end - text->data)) : *text;
-
-    *text = slice_skip(*text, end ? line.len + 1 : line.len);
-    while (line.len > 0 && strchr(" \t\r", line.data[line.len - 1]) &&
-           line.data[line.len - 1] != '\0') {
-        line.len--;
-    }
-    return line;
+    r = check_name(passwords, reading, name);
+    return r == PASSWORDS_OK ? add(passwords, reading, name, stored) : r;
 }
 
 static int read_all(struct passwords *passwords, const struct passwords_request *request)
 {
-    struct line line = {.request = request, .place.file = request->path};
-    struct slice text = request->text;
+    struct reading reading = {
+        .lines = {"password file", request->report, {request->path, 0}, request->text},
+        .limits = &request->limits,
+    };
+    enum access_lines_verdict verdict;
+    struct slice line;
     int r = PASSWORDS_OK;
 
-    while (text.len > 0 && r == PASSWORDS_OK) {
-        line.place.line++;
-        line.text = take_line(&text);
-        r = read_line(passwords, &line);
+    while (r == PASSWORDS_OK &&
+           (verdict = access_lines_take(&reading.lines, &line)) != ACCESS_LINES_END) {
+        r = verdict == ACCESS_LINES_TAKEN ? read_line(passwords, &reading, line) : PASSWORDS_WRONG;
     }
     return r;
 }

@@ -1,26 +1,8 @@
 #include "access/passwords.h"
-#include "base/test.h"
-
-#define ZEROS                                     \
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" \
-    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="
-#define STORED "$6$c2FsdA==$" ZEROS
-#define OTHER  "$6$b3RoZXI=$" ZEROS
-
-/* The lines of one reading, as "E TEXT" and "W TEXT". */
-static char said[4096];
-
-static void on_line(void *context, enum log_type type, const char *text)
-{
-    size_t len = strlen(said);
-
-    (void)context;
-    snprintf(said + len, sizeof(said) - len, "%c %s\n", type == LOG_ERROR ? 'E' : 'W', text);
-}
+#include "access/reading_test.h"
 
 static int parse(struct slice text, struct passwords **passwords_out)
 {
-    struct report report = {.on_line = on_line};
     struct slice copy = bytes_copy(text);
     struct passwords_request request = {
         .text = copy,
@@ -33,6 +15,16 @@ static int parse(struct slice text, struct passwords **passwords_out)
     said[0] = '\0';
     r = passwords_parse(&request, passwords_out);
     bytes_free(copy);
+    return r;
+}
+
+static int parse_and_free(struct slice text)
+{
+    struct passwords *passwords = NULL;
+    int r = parse(text, &passwords);
+
+    assert_true((r == 0) == (passwords != NULL));
+    passwords_free(passwords);
     return r;
 }
 
@@ -93,27 +85,16 @@ static void test_lines_without_a_colon(void **state)
     struct passwords *passwords = parse_good("anna:" STORED "\nbob\n");
 
     (void)state;
-    assert_string_equal(said, "W Warning: A line without a colon in the password file: it is "
+    assert_string_equal(said, "Warning: A line without a colon in the password file: it is "
                               "nobody's password. (users:2)\n");
     assert_int_equal(passwords_len(passwords), 1);
     passwords_free(passwords);
 }
 
-/* The length of a literal, which may hold a zero byte. */
-#define ROW(text, says, line)                    \
-    {                                            \
-        (text), sizeof(text) - 1, (says), (line) \
-    }
-
 static void test_refused(void **state)
 {
     /* clang-format off */
-    static const struct {
-        const char *text;
-        size_t len;
-        const char *says;
-        unsigned line;
-    } rows[] = {
+    static const struct refused_row rows[] = {
         ROW("anna:" STORED "\nanna:" OTHER "\n", "The user 'anna' stands in line 1 already.", 2),
         ROW(":" STORED, "A password without a user name.", 1),
         ROW("anna:\n", "The password of user 'anna' is none of $6$, $7$ and $argon2id$.", 1),
@@ -130,16 +111,7 @@ static void test_refused(void **state)
     /* clang-format on */
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct passwords *passwords = NULL;
-        char expected[512];
-
-        snprintf(expected, sizeof(expected), "E Error: %s\nE Error found at users:%u.\n",
-                 rows[i].says, rows[i].line);
-        assert_int_equal(parse(slice_of(rows[i].text, rows[i].len), &passwords), PASSWORDS_WRONG);
-        assert_null(passwords);
-        assert_string_equal(said, expected);
-    }
+    expect_refused(rows, ARRAY_LEN(rows), "users", parse_and_free, PASSWORDS_WRONG);
 }
 
 static void test_long_names(void **state)
@@ -202,22 +174,8 @@ static void test_decoys(void **state)
 
 static void test_no_memory(void **state)
 {
-    struct passwords *passwords = NULL;
-    unsigned failed = 0;
-    int r;
-
     (void)state;
-    do {
-        memory_fail_after(2 + failed); /* the first is the copy of the test */
-        r = parse(slice_of_text("anna:" STORED "\nbob:" OTHER), &passwords);
-        memory_fail_after(0);
-        if (r != PASSWORDS_OK) {
-            assert_int_equal(r, -ENOMEM);
-            failed++;
-        }
-    } while (r != PASSWORDS_OK);
-    assert_true(failed >= 4);
-    passwords_free(passwords);
+    expect_no_memory("anna:" STORED "\nbob:" OTHER, parse_and_free, 4);
 }
 
 int main(void)

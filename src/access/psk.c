@@ -1,12 +1,12 @@
 #include "access/psk.h"
 
+#include "access/lines.h"
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/table.h"
 #include "base/text.h"
 #include "base/utf8.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* On the heap: it is overwritten when it goes. */
@@ -24,25 +24,6 @@ struct psk {
     struct key *keys;
     struct hash_key hash_key;
 };
-
-/* One line while it is read. */
-struct line {
-    const struct psk_request *request;
-    struct report_place place;
-    struct slice text;
-};
-
-static int PRINTF_LIKE(2, 3) complain(const struct line *line, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    report_error(line->request->report, &line->place, "%s", text);
-    return PSK_WRONG;
-}
 
 static struct slice identity_of(const struct key *key)
 {
@@ -78,29 +59,33 @@ static bool decode(struct slice text, uint8_t *bytes)
     return true;
 }
 
-static int check(const struct psk *psk, const struct line *line, struct slice identity,
+static int check(const struct psk *psk, const struct access_lines *lines, struct slice identity,
                  struct slice text)
 {
     const struct key *same;
 
     if (identity.len == 0 || identity.len > PSK_IDENTITY_MAX || !utf8_is_valid(identity)) {
-        return complain(line,
-                        "An identity that no client can have: it is empty, longer than %u "
-                        "bytes, or not UTF-8.",
-                        PSK_IDENTITY_MAX);
+        return access_lines_complain(
+            lines, PSK_WRONG,
+            "An identity that no client can have: it is empty, longer than %u "
+            "bytes, or not UTF-8.",
+            PSK_IDENTITY_MAX);
     }
     same = find(psk, identity);
     if (same) {
-        return complain(line, "The identity stands in line %u already.", same->line);
+        return access_lines_complain(lines, PSK_WRONG, "The identity stands in line %u already.",
+                                     same->line);
     }
     if (text.len == 0 || text.len % 2 != 0 || text.len > 2 * (size_t)PSK_KEY_MAX) {
-        return complain(line, "A key must be 1 to %u bytes, two hexadecimal digits each.",
-                        PSK_KEY_MAX);
+        return access_lines_complain(lines, PSK_WRONG,
+                                     "A key must be 1 to %u bytes, two hexadecimal digits each.",
+                                     PSK_KEY_MAX);
     }
     return PSK_OK;
 }
 
-static int add(struct psk *psk, const struct line *line, struct slice identity, struct slice text)
+static int add(struct psk *psk, const struct access_lines *lines, struct slice identity,
+               struct slice text)
 {
     struct key *key = memory_alloc_zero(1, sizeof(*key) + identity.len + text.len / 2);
 
@@ -109,12 +94,13 @@ static int add(struct psk *psk, const struct line *line, struct slice identity, 
     }
     key->identity_len = identity.len;
     key->key_len = text.len / 2;
-    key->line = line->place.line;
+    key->line = lines->place.line;
     memcpy(key->bytes, identity.data, identity.len);
     if (!decode(text, key->bytes + identity.len)) {
         memory_free(key);
-        return complain(line, "A key must be 1 to %u bytes, two hexadecimal digits each.",
-                        PSK_KEY_MAX);
+        return access_lines_complain(lines, PSK_WRONG,
+                                     "A key must be 1 to %u bytes, two hexadecimal digits each.",
+                                     PSK_KEY_MAX);
     }
     if (table_add(&psk->table, &key->link, hash_bytes(&psk->hash_key, identity)) < 0) {
         memory_free(key);
@@ -125,52 +111,31 @@ static int add(struct psk *psk, const struct line *line, struct slice identity, 
     return PSK_OK;
 }
 
-static int read_line(struct psk *psk, const struct line *line)
+static int read_line(struct psk *psk, const struct access_lines *lines, struct slice line)
 {
-    const uint8_t *colon;
     struct slice identity;
     struct slice text;
     int r;
 
-    if (line->text.len == 0 || line->text.data[0] == '#') {
+    if (!access_lines_split(lines, line, "key", &identity, &text)) {
         return PSK_OK;
     }
-    if (memchr(line->text.data, '\0', line->text.len)) {
-        return complain(line, "A zero byte in the PSK file: this is no text file.");
-    }
-    colon = memchr(line->text.data, ':', line->text.len);
-    if (!colon) {
-        report_warning(line->request->report, &line->place,
-                       "A line without a colon in the PSK file: it is nobody's key.");
-        return PSK_OK;
-    }
-    identity = slice_of(line->text.data, (size_t)(colon - line->text.data));
-    text = slice_skip(line->text, identity.len + 1);
-    r = check(psk, line, identity, text);
-    return r == PSK_OK ? add(psk, line, identity, text) : r;
-}
-
-static bool is_space(uint8_t byte)
-{
-    return byte == ' ' || byte == '\t' || byte == '\r';
+    r = check(psk, lines, identity, text);
+    return r == PSK_OK ? add(psk, lines, identity, text) : r;
 }
 
 static int read_all(struct psk *psk, const struct psk_request *request)
 {
-    struct line line = {.request = request, .place.file = request->path};
-    struct slice text = request->text;
+    struct access_lines lines = {
+        "PSK file", request->report, {request->path, 0},
+          request->text
+    };
+    enum access_lines_verdict verdict;
+    struct slice line;
     int r = PSK_OK;
 
-    while (text.len > 0 && r == PSK_OK) {
-        const uint8_t *end = memchr(text.data, '\n', text.len);
-
-        line.text = slice_of(text.data, end ? (size_t)(end - text.data) : text.len);
-        text = slice_skip(text, line.text.len + (end ? 1 : 0));
-        while (line.text.len > 0 && is_space(line.text.data[line.text.len - 1])) {
-            line.text.len--;
-        }
-        line.place.line++;
-        r = read_line(psk, &line);
+    while (r == PSK_OK && (verdict = access_lines_take(&lines, &line)) != ACCESS_LINES_END) {
+        r = verdict == ACCESS_LINES_TAKEN ? read_line(psk, &lines, line) : PSK_WRONG;
     }
     return r;
 }

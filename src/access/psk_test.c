@@ -1,21 +1,8 @@
 #include "access/psk.h"
-#include "base/test.h"
-
-/* The lines of one reading. */
-static char said[4096];
-
-static void on_line(void *context, enum log_type type, const char *text)
-{
-    size_t len = strlen(said);
-
-    (void)context;
-    (void)type;
-    snprintf(said + len, sizeof(said) - len, "%s\n", text);
-}
+#include "access/reading_test.h"
 
 static int parse(struct slice text, struct psk **psk_out)
 {
-    struct report report = {.on_line = on_line};
     struct slice copy = bytes_copy(text);
     struct psk_request request = {.text = copy, .path = "keys", .report = &report};
     int r;
@@ -23,6 +10,16 @@ static int parse(struct slice text, struct psk **psk_out)
     said[0] = '\0';
     r = psk_parse(&request, psk_out);
     bytes_free(copy);
+    return r;
+}
+
+static int parse_and_free(struct slice text)
+{
+    struct psk *psk = NULL;
+    int r = parse(text, &psk);
+
+    assert_true((r == 0) == (psk != NULL));
+    psk_free(psk);
     return r;
 }
 
@@ -72,23 +69,19 @@ static void test_refused(void **state)
     /* clang-format off */
     char long_key[600] = "anna:";
     char long_name[300];
-    const struct {
-        struct slice text;
-        const char *says;
-        unsigned line;
-    } rows[] = {
-        {slice_of_text("anna:"),                 KEY,                                                1},
-        {slice_of_text("anna:0"),                KEY,                                                1},
-        {slice_of_text("anna:0g"),               KEY,                                                1},
-        {slice_of_text("anna:0 "),               KEY,                                                1},
-        {slice_of_text("anna:0x01"),             KEY,                                                1},
-        {slice_of_text("\nanna:01:02"),          KEY,                                                2},
-        {slice_of_text(":01"),                   WHO,                                                1},
-        {slice_of_text("\xff:01"),               WHO,                                                1},
-        {slice_of_text("a:01\na:02"),            "The identity stands in line 1 already.",           2},
-        {slice_of("a\0:01", 5),                  "A zero byte in the PSK file: this is no text file.", 1},
-        {slice_of(long_key, 5 + 2 * 256 + 2),    KEY,                                                1},
-        {slice_of(long_name, 260),               WHO,                                                1},
+    const struct refused_row rows[] = {
+        ROW("anna:", KEY, 1),
+        ROW("anna:0", KEY, 1),
+        ROW("anna:0g", KEY, 1),
+        ROW("anna:0 ", KEY, 1),
+        ROW("anna:0x01", KEY, 1),
+        ROW("\nanna:01:02", KEY, 2),
+        ROW(":01", WHO, 1),
+        ROW("\xff:01", WHO, 1),
+        ROW("a:01\na:02", "The identity stands in line 1 already.", 2),
+        ROW("a\0:01", "A zero byte in the PSK file: this is no text file.", 1),
+        {long_key, 5 + 2 * 256 + 2, KEY, 1},
+        {long_name, 260, WHO, 1},
     };
 
     /* clang-format on */
@@ -97,34 +90,13 @@ static void test_refused(void **state)
     memset(long_key + 5, 'a', sizeof(long_key) - 5);
     memset(long_name, 'a', sizeof(long_name));
     memcpy(long_name + 257, ":01", 3);
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct psk *psk = NULL;
-        char expected[512];
-
-        snprintf(expected, sizeof(expected), "Error: %s\nError found at keys:%u.\n", rows[i].says,
-                 rows[i].line);
-        assert_int_equal(parse(rows[i].text, &psk), PSK_WRONG);
-        assert_null(psk);
-        assert_string_equal(said, expected);
-    }
+    expect_refused(rows, ARRAY_LEN(rows), "keys", parse_and_free, PSK_WRONG);
 }
 
 static void test_no_memory(void **state)
 {
-    struct psk *psk = NULL;
-    unsigned failed = 0;
-    int r;
-
     (void)state;
-    do {
-        memory_fail_after(2 + failed);
-        r = parse(slice_of_text("anna:01\nbob:02"), &psk);
-        memory_fail_after(0);
-        failed += r != PSK_OK;
-        assert_true(r == PSK_OK || r == -ENOMEM);
-    } while (r != PSK_OK);
-    assert_true(failed >= 3);
-    psk_free(psk);
+    expect_no_memory("anna:01\nbob:02", parse_and_free, 3);
 }
 
 int main(void)

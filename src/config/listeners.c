@@ -135,24 +135,12 @@ static bool is_on_loopback(const struct listener_settings *listener)
                        strcmp(address, "localhost") == 0);
 }
 
+/* Who is believed. */
 static void warn_of_proxy(const struct report *report, const struct listener_draft *draft)
 {
-    static const char *const idle[] = {
-        "proxy_protocol_trusted",           "proxy_protocol_untrusted",
-        "proxy_protocol_timeout",           "proxy_protocol_v2_require_tls",
-        "proxy_protocol_v2_require_crc32c", "proxy_protocol_subject_tlv"};
     const struct settings_proxy *proxy = &draft->settings.proxy;
 
-    if (proxy->version == SETTINGS_PROXY_OFF) {
-        for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
-            if (is_written(draft, idle[i])) {
-                report_warning(report, place_of(draft, idle[i]),
-                               "%s has no effect without enable_proxy_protocol.", idle[i]);
-            }
-        }
-        return;
-    }
-    if (proxy->trusted_len > 0) {
+    if (proxy->version == SETTINGS_PROXY_OFF || proxy->trusted_len > 0) {
         return;
     }
     if (!is_on_loopback(&draft->settings)) {
@@ -167,25 +155,9 @@ static void warn_of_proxy(const struct report *report, const struct listener_dra
     }
 }
 
-static void warn_of_http(const struct report *report, const struct listener_draft *draft)
+static bool has_header(const struct listener_draft *draft)
 {
-    static const struct {
-        const char *name;
-        enum settings_protocol protocol;
-        const char *word;
-    } idle[] = {
-        {"websockets_origin",     SETTINGS_PROTOCOL_WEBSOCKETS, "websockets"},
-        {"forwarded_for_trusted", SETTINGS_PROTOCOL_WEBSOCKETS, "websockets"},
-        {"http_dir",              SETTINGS_PROTOCOL_HTTP_API,   "http_api"  },
-        {"http_max_file_size",    SETTINGS_PROTOCOL_HTTP_API,   "http_api"  },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
-        if (draft->settings.protocol != idle[i].protocol && is_written(draft, idle[i].name)) {
-            report_warning(report, place_of(draft, idle[i].name),
-                           "%s has no effect without protocol %s.", idle[i].name, idle[i].word);
-        }
-    }
+    return draft->settings.proxy.version != SETTINGS_PROXY_OFF;
 }
 
 static bool has_tls(const struct listener_draft *draft)
@@ -195,32 +167,55 @@ static bool has_tls(const struct listener_draft *draft)
     return tls->certfile || tls->keyfile || tls->psk_hint;
 }
 
-static void warn_of_tls(const struct report *report, const struct listener_draft *draft)
+static bool has_certificates(const struct listener_draft *draft)
 {
-    static const char *const idle[] = {"cafile",         "capath",
-                                       "crlfile",        "ciphers",
-                                       "ciphers_tls1.3", "disable_client_cert_date_checks",
-                                       "tls_version"};
-
-    for (size_t i = 0; i < ARRAY_LEN(idle) && !has_tls(draft); i++) {
-        if (is_written(draft, idle[i])) {
-            report_warning(report, place_of(draft, idle[i]), "%s has no effect without certfile.",
-                           idle[i]);
-        }
-    }
+    return has_header(draft) || has_tls(draft);
 }
 
-/* What a header alone can tell of, or TLS of our own. */
-static void warn_of_certificates(const struct report *report, const struct listener_draft *draft)
+static bool is_web(const struct listener_draft *draft)
 {
-    static const char *const idle[] = {"require_certificate", "use_identity_as_username",
-                                       "use_subject_as_username"};
+    return draft->settings.protocol == SETTINGS_PROTOCOL_WEBSOCKETS;
+}
 
-    for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
-        if (draft->settings.proxy.version == SETTINGS_PROXY_OFF && !has_tls(draft) &&
-            is_written(draft, idle[i])) {
-            report_warning(report, place_of(draft, idle[i]),
-                           "%s has no effect without certfile or enable_proxy_protocol.", idle[i]);
+static bool is_api(const struct listener_draft *draft)
+{
+    return draft->settings.protocol == SETTINGS_PROTOCOL_HTTP_API;
+}
+
+/* Options that say something about another one, and are idle without it. */
+static void warn_of_idle(const struct report *report, const struct listener_draft *draft)
+{
+    static const struct {
+        bool (*is_met)(const struct listener_draft *draft);
+        const char *name;
+        const char *needed;
+    } rows[] = {
+        {has_header,       "proxy_protocol_trusted",           "enable_proxy_protocol"            },
+        {has_header,       "proxy_protocol_untrusted",         "enable_proxy_protocol"            },
+        {has_header,       "proxy_protocol_timeout",           "enable_proxy_protocol"            },
+        {has_header,       "proxy_protocol_v2_require_tls",    "enable_proxy_protocol"            },
+        {has_header,       "proxy_protocol_v2_require_crc32c", "enable_proxy_protocol"            },
+        {has_header,       "proxy_protocol_subject_tlv",       "enable_proxy_protocol"            },
+        {has_certificates, "require_certificate",              "certfile or enable_proxy_protocol"},
+        {has_certificates, "use_identity_as_username",         "certfile or enable_proxy_protocol"},
+        {has_certificates, "use_subject_as_username",          "certfile or enable_proxy_protocol"},
+        {is_web,           "websockets_origin",                "protocol websockets"              },
+        {is_web,           "forwarded_for_trusted",            "protocol websockets"              },
+        {is_api,           "http_dir",                         "protocol http_api"                },
+        {is_api,           "http_max_file_size",               "protocol http_api"                },
+        {has_tls,          "cafile",                           "certfile"                         },
+        {has_tls,          "capath",                           "certfile"                         },
+        {has_tls,          "crlfile",                          "certfile"                         },
+        {has_tls,          "ciphers",                          "certfile"                         },
+        {has_tls,          "ciphers_tls1.3",                   "certfile"                         },
+        {has_tls,          "disable_client_cert_date_checks",  "certfile"                         },
+        {has_tls,          "tls_version",                      "certfile"                         },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!rows[i].is_met(draft) && is_written(draft, rows[i].name)) {
+            report_warning(report, place_of(draft, rows[i].name), "%s has no effect without %s.",
+                           rows[i].name, rows[i].needed);
         }
     }
 }
@@ -279,9 +274,7 @@ static void warn(const struct report *report, const struct listener_draft *draft
         warn_of_agent(report, draft);
     } else {
         warn_of_proxy(report, draft);
-        warn_of_certificates(report, draft);
-        warn_of_http(report, draft);
-        warn_of_tls(report, draft);
+        warn_of_idle(report, draft);
     }
 }
 

@@ -5,7 +5,6 @@
 #include "core/merge.h"
 #include "core/session.h"
 #include "core/shard.h"
-#include "core/share_post.h"
 #include "core/ticket.h"
 
 /*
@@ -14,7 +13,8 @@
  * stay, and sessions that stand alone at their node, pinned together with it. The cursor then moves
  * through them over as many iterations as it takes. A search that is cut (core/search.h) writes
  * them down over as many, and before it is through nobody is served: what one session gets for
- * several subscriptions may have to become one copy.
+ * several subscriptions may have to become one copy. It writes down nodes with groups as well, when
+ * they were left to the receivers; each worker deals the turns of some of them, in as many slices.
  *
  * Whoever removes a row of the list that is being walked keeps the borders (fanout_borders()).
  * Whoever stood alone is looked for at its node when its turn comes: it may have left, or others
@@ -127,6 +127,34 @@ static void collect_visit(void *context, uint32_t node, uint64_t word)
     }
 }
 
+static int deals_grow(struct fanout_deals *deals)
+{
+    uint32_t cap = deals->cap ? deals->cap * 2 : FIRST_TARGETS;
+    uint32_t *nodes = memory_resize(deals->nodes, cap * sizeof(*nodes));
+
+    if (!nodes) {
+        return -ENOMEM;
+    }
+    deals->nodes = nodes;
+    deals->cap = cap;
+    return 0;
+}
+
+/* Without memory its groups are dealt at once. */
+static void collect_groups(struct fanout_walk *walk, uint32_t node, const struct share_set *shares)
+{
+    struct shard *shard = walk->shard;
+    struct fanout_deals *deals = &shard->fanout.to_deal;
+
+    if (deals->len == deals->cap && deals_grow(deals) < 0) {
+        struct share_cursor cursor = {0, deals->cursor.last};
+
+        (void)share_deal_own(shard, shares, &cursor, UINT32_MAX, walk->publication);
+    } else if (tree_pin(shard->core->router.tree, node)) {
+        deals->nodes[deals->len++] = node;
+    }
+}
+
 /* Of a search in slices. */
 static void found_visit(void *context, uint32_t node, uint64_t word)
 {
@@ -135,7 +163,7 @@ static void found_visit(void *context, uint32_t node, uint64_t word)
         walk->shard->fanout.deals ? router_shares(walk->shard, word) : NULL;
 
     if (shares) {
-        share_deal_own(walk->shard, shares, walk->publication);
+        collect_groups(walk, node, shares);
     }
     collect_visit(context, node, word);
 }
@@ -159,11 +187,32 @@ static void release_targets(struct shard *shard)
     }
 }
 
+/* On to the next node. */
+static void deals_next(struct shard *shard)
+{
+    struct fanout_deals *deals = &shard->fanout.to_deal;
+
+    tree_unpin(shard->core->router.tree, deals->nodes[deals->at++]);
+    deals->cursor.at = 0;
+}
+
+static void deals_clear(struct shard *shard)
+{
+    struct fanout_deals *deals = &shard->fanout.to_deal;
+
+    while (deals->at < deals->len) {
+        deals_next(shard);
+    }
+    memory_free(deals->nodes);
+    *deals = (struct fanout_deals){0};
+}
+
 void fanout_clear(struct shard *shard)
 {
     struct fanout *fanout = &shard->fanout;
 
     release_targets(shard);
+    deals_clear(shard);
     fanout->targets = memory_free(fanout->targets);
     fanout->cap = 0;
     fanout->len = 0;
@@ -255,6 +304,7 @@ static bool start_search(struct fanout_walk *walk)
     fanout->deals = walk->post && walk->post->deals;
     fanout->post = TAKE(walk->post);
     fanout->is_searching = true;
+    fanout->to_deal.cursor.last = router_founded(&walk->shard->core->router);
     match_search_init(walk->shard, &fanout->search, fanout->topic_hash);
     enter_target(fanout);
     return true;
@@ -443,6 +493,34 @@ static void search_on(struct shard *shard, struct publication *publication)
     }
 }
 
+static bool is_dealing(const struct fanout *fanout)
+{
+    return fanout->to_deal.at < fanout->to_deal.len;
+}
+
+static void deal_on(struct shard *shard, struct publication *publication)
+{
+    struct fanout_deals *deals = &shard->fanout.to_deal;
+
+    while (shard->budget > 0 && is_dealing(&shard->fanout)) {
+        uint32_t node = deals->nodes[deals->at];
+        const struct share_set *shares =
+            router_shares(shard, tree_word(shard->core->router.tree, node));
+
+        /* All of them may have left. */
+        if (!shares || share_deal_own(shard, shares, &deals->cursor, shard->budget, publication)) {
+            deals_next(shard);
+            shard_charge(shard);
+        }
+    }
+}
+
+static bool is_through(const struct fanout *fanout)
+{
+    return !fanout->post && !fanout->is_searching && !is_dealing(fanout) &&
+           fanout->at == fanout->len;
+}
+
 void fanout_go_on(struct shard *shard)
 {
     struct fanout *fanout = &shard->fanout;
@@ -457,6 +535,9 @@ void fanout_go_on(struct shard *shard)
     if (unlikely(fanout->is_searching) && shard->budget > 0) {
         search_on(shard, &publication);
     }
+    if (!fanout->is_searching) {
+        deal_on(shard, &publication);
+    }
     while (shard->budget > 0 && !fanout->is_searching && fanout->at < fanout->len) {
         if (!serve_one(shard, &publication)) {
             target_release(shard, &fanout->targets[fanout->at++]);
@@ -464,7 +545,7 @@ void fanout_go_on(struct shard *shard)
         }
     }
     point("fan-out slice");
-    if (!fanout->post && !fanout->is_searching && fanout->at == fanout->len) {
+    if (is_through(fanout)) {
         fanout_clear(shard);
     }
 }

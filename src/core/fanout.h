@@ -11,10 +11,10 @@
 
 #include "core/match.h"
 #include "core/router.h"
+#include "core/share_post.h"
 
 struct message;
 struct publication;
-struct share_post;
 struct ticket;
 
 struct fanout_target;
@@ -23,15 +23,25 @@ struct fanout_borders {
     uint32_t end;
 };
 
+/* Nodes whose groups this worker deals those of that are in its charge. Each is pinned. */
+struct fanout_deals {
+    uint32_t *nodes;
+    uint32_t len;
+    uint32_t cap;
+    uint32_t at;                /* the node that is dealt at */
+    struct share_cursor cursor; /* among its groups; the last is the last that was there */
+};
+
 /* Private to core/fanout.c. Owner: its worker. */
 struct fanout {
     struct message *message; /* NULL: no fan-out under way */
     struct ticket *ticket;   /* one count of it; NULL: nobody waits */
     struct share_post *post; /* turns of groups, which come first; NULL: none left */
     bool is_searching;       /* `targets` are not complete */
-    bool deals;              /* turns of groups, too, as they are found */
+    bool deals;              /* turns of groups, too, which come next */
     bool out_of_memory;      /* for `targets`: all will be served at once */
     struct match_search search;
+    struct fanout_deals to_deal;
     uint64_t topic_hash;
     struct fanout_target *targets;
     uint32_t len;

@@ -15,6 +15,15 @@ static void subscribe(struct client *client, const char *filter, uint8_t options
     assert_int_equal(fixture_subscribe_with(client, filter, options, identifier, true), 0);
 }
 
+/* Three times to "t/a", and somebody else once. */
+static void subscribe_overlapping(struct client *client, struct client *other)
+{
+    subscribe(client, "t/#", 0, 0);
+    subscribe(client, "t/a", 2, 0);
+    subscribe(client, "+/a", 1, 0);
+    subscribe(other, "t/a", 0, 0);
+}
+
 static void test_one_copy_at_the_highest_qos(void **state)
 {
     struct fixture *fixture = merging_fixture(1000);
@@ -22,10 +31,7 @@ static void test_one_copy_at_the_highest_qos(void **state)
     struct client *other = fixture_connected(fixture, 0, "b");
 
     (void)state;
-    subscribe(client, "t/#", 0, 0);
-    subscribe(client, "t/a", 2, 0);
-    subscribe(client, "+/a", 1, 0);
-    subscribe(other, "t/a", 0, 0);
+    subscribe_overlapping(client, other);
     fixture_publish(fixture, 0, "t/a", 1, 2);
     fixture_expect(client, "1q2@1");
     fixture_expect(other, "1");
@@ -46,10 +52,7 @@ static void test_one_copy_of_a_long_search(void **state)
     struct client *other = fixture_connected(fixture, 0, "b");
 
     (void)state;
-    subscribe(client, "t/#", 0, 0);
-    subscribe(client, "t/a", 2, 0);
-    subscribe(client, "+/a", 1, 0);
-    subscribe(other, "t/a", 0, 0);
+    subscribe_overlapping(client, other);
     fixture_publish(fixture, 0, "t/a", 1, 2);
     fixture_publish(fixture, 0, "t/a", 2, 1);
     fixture_settle(fixture);

@@ -72,6 +72,7 @@ static void store(_Atomic uint64_t *word, uint64_t value)
 int router_init(struct router *router, const struct hash_key *key)
 {
     atomic_init(&router->share_len, 0);
+    atomic_init(&router->founded, 0);
     atomic_init(&router->wildcard_version, 1);
     return tree_new(key, &router->tree);
 }
@@ -477,6 +478,7 @@ struct worker_walk {
     struct worker_set *workers;
     bool deals;
     bool too_many;
+    uint64_t share_len; /* in those sets */
     unsigned set_len;
     const struct share_set *sets[SETS_MAX];
 };
@@ -490,7 +492,10 @@ const struct share_set *router_shares(const struct shard *shard, uint64_t word)
 
 static void note_set(struct worker_walk *walk, const struct share_set *set)
 {
-    if (walk->set_len == SETS_MAX) {
+    unsigned max = walk->shard->limits.search_steps;
+
+    walk->share_len += share_set_len(set);
+    if (walk->set_len == SETS_MAX || (max > 0 && walk->share_len > max)) {
         walk->too_many = true;
     } else {
         walk->sets[walk->set_len++] = set;
@@ -528,6 +533,7 @@ static void walk_init(struct worker_walk *walk, struct shard *shard, struct work
     walk->workers = workers;
     walk->deals = deals;
     walk->too_many = false;
+    walk->share_len = 0;
     walk->set_len = 0;
 }
 

@@ -44,6 +44,7 @@ struct subscriber_list {
 struct router {
     struct tree *tree;
     _Atomic size_t share_len; /* groups */
+    _Atomic uint64_t founded; /* groups, ever: the number of the last one */
     _Atomic uint64_t wildcard_version;
     _Atomic uint32_t versions[ROUTER_VERSION_LEN]; /* of exact filters, by hash of the topic */
 };
@@ -66,6 +67,12 @@ bool router_unsubscribe(struct shard *shard, struct session *session, struct sli
 
 /* Removes one subscription of a session by its node, which may be a group's. */
 void router_remove(struct shard *shard, struct session *session, uint32_t node);
+
+/* The number of the group that was founded last. */
+static inline uint64_t router_founded(const struct router *router)
+{
+    return atomic_load_explicit(&router->founded, memory_order_acquire);
+}
 
 /* Matching */
 

@@ -39,8 +39,8 @@ struct core_limits {
     bool upgrade_qos;         /* deliver at the QoS of the subscription, even above the message's */
     unsigned delivery_budget; /* deliveries and replayed values per iteration; and those that are
                                  freed of ended sessions */
-    unsigned search_steps;    /* a search that is longer is left to the receivers, who make it in
-                                 slices; 0 = no bound */
+    unsigned search_steps;    /* a search that is longer, or finds more groups, is left to the
+                                 receivers, who make it in slices; 0 = no bound */
     unsigned at_once;         /* so few subscribers are served even when the budget is used up */
     unsigned cleanup_budget;  /* per iteration: removals of ended sessions (session_clean_up()), and
                                  retained topics looked at by a sweep */

@@ -57,6 +57,7 @@ static int found(struct shard *shard, uint32_t node, struct slice name, struct s
 {
     struct router *router = &shard->core->router;
     struct share *share = share_new(shard->core->worker_len, node, name);
+    uint64_t number = atomic_fetch_add_explicit(&router->founded, 1, memory_order_acq_rel) + 1;
     _Atomic uint64_t *slot;
     int r;
 
@@ -64,7 +65,7 @@ static int found(struct shard *shard, uint32_t node, struct slice name, struct s
         return -ENOMEM;
     }
     slot = router_shares_slot(shard, tree_parent(router->tree, node));
-    r = slot ? share_set_add(slot, share, &shard->reader) : -ENOMEM;
+    r = slot ? share_set_add(slot, share, number, &shard->reader) : -ENOMEM;
     if (r < 0) {
         share_unref(share);
         return r;

@@ -95,21 +95,21 @@ static struct share_post *post_for(struct share_dealt *dealt, unsigned worker)
     return post;
 }
 
-static void deal_one(struct share_dealt *dealt, struct share *share)
+static int deal_one(struct share_dealt *dealt, struct share *share)
 {
     struct share_post *post;
     unsigned worker;
     uint32_t turn;
 
     if (!share_deal(share, &worker, &turn)) {
-        return;
+        return 0;
     }
     post = post_for(dealt, worker);
     if (!post) {
-        dealt->out_of_memory = true;
-        return;
+        return -ENOMEM;
     }
     post->turns[post->len++] = (struct share_turn){.share = share_ref(share), .turn = turn};
+    return 0;
 }
 
 void share_deal_all(struct shard *shard, const struct share_set *set)
@@ -120,8 +120,8 @@ void share_deal_all(struct shard *shard, const struct share_set *set)
         struct share *share = share_set_at(set, i);
 
         point("group met");
-        if (share) {
-            deal_one(&shard->dealt, share);
+        if (share && deal_one(&shard->dealt, share) < 0) {
+            shard->dealt.out_of_memory = true;
         }
     }
 }
@@ -264,13 +264,25 @@ static unsigned next_worker(const struct shard *shard, const struct offer *offer
     return WORKER_CAP;
 }
 
+/* Room was reserved. Takes the message's reference. */
+static void post_entry(struct shard *shard, struct share_post *shared, unsigned worker,
+                       struct message *message, struct ticket *ticket)
+{
+    const struct post *post = &shard->post;
+
+    shared->message = message;
+    shared->ticket = ticket;
+    ticket_raise(ticket, 1);
+    post->ops->entry(post->context, worker, POST_SHARED, shared,
+                     message_size(message) + share_post_size(shared));
+}
+
 /* Takes the message's reference, and one of the group. -ENOMEM: it did not. */
 static int post_turn(struct shard *shard, struct message *message, const struct offer *offer,
                      unsigned worker)
 {
-    const struct post *post = &shard->post;
     struct share_post *shared;
-    int r = post->ops->reserve(post->context);
+    int r = shard->post.ops->reserve(shard->post.context);
 
     if (r < 0) {
         return r;
@@ -279,15 +291,12 @@ static int post_turn(struct shard *shard, struct message *message, const struct 
     if (!shared) {
         return -ENOMEM;
     }
-    shared->message = message;
-    shared->ticket = offer->publication ? offer->publication->ticket : NULL;
-    ticket_raise(shared->ticket, 1);
     shared->offered = offer->offered;
     shared->rests = offer->rests;
     shared->is_handed_on = offer->is_handed_on;
     shared->turns[shared->len++] = (struct share_turn){offer->share, offer->turn};
-    post->ops->entry(post->context, worker, POST_SHARED, shared,
-                     message_size(message) + share_post_size(shared));
+    post_entry(shard, shared, worker, message,
+               offer->publication ? offer->publication->ticket : NULL);
     return 0;
 }
 
@@ -307,25 +316,39 @@ static bool is_in_charge(const struct shard *shard, const struct share *share)
     return core_home(shard->core, share->name) == shard->worker;
 }
 
-void share_deal_own(struct shard *shard, const struct share_set *set,
-                    struct publication *publication)
+/* Turns alone: each worker finds its ordinary subscribers in an entry of its own. */
+static void post_dealt(struct shard *shard, struct publication *publication)
 {
-    for (uint32_t i = 0; i < share_set_len(set); i++) {
-        struct offer offer = {.share = share_set_at(set, i), .publication = publication};
-        unsigned worker;
+    struct worker_set workers = shard->dealt.workers;
+    unsigned worker;
 
+    while ((worker = worker_set_pop(&workers)) < WORKER_CAP) {
+        post_entry(shard, share_dealt_take(shard, worker), worker,
+                   message_ref(publication->message), publication->ticket);
+    }
+}
+
+bool share_deal_own(struct shard *shard, const struct share_set *set, struct share_cursor *cursor,
+                    uint32_t max, struct publication *publication)
+{
+    bool has_room = shard->post.ops->reserve(shard->post.context) == 0;
+    uint32_t begin = share_set_behind(set, cursor->at);
+    uint32_t end = share_set_behind(set, cursor->last);
+    uint32_t len = MIN(end - begin, max);
+
+    for (uint32_t i = begin; i < begin + len; i++) {
+        struct share *share = share_set_at(set, i);
+
+        cursor->at = set->entries[i].number;
         point("group met");
-        if (!offer.share || !is_in_charge(shard, offer.share) ||
-            !share_deal(offer.share, &worker, &offer.turn)) {
-            continue;
-        }
-        share_ref(offer.share);
-        if (post_turn(shard, message_ref(publication->message), &offer, worker) < 0) {
-            drop(shard, &offer, publication->message, METRIC_DROPPED_NO_MEMORY);
-            message_unref(publication->message);
-            share_unref(offer.share);
+        if (share && is_in_charge(shard, share) &&
+            (!has_room || deal_one(&shard->dealt, share) < 0)) {
+            metrics_count(shard->metrics, METRIC_DROPPED_NO_MEMORY);
         }
     }
+    shard_charge_many(shard, len);
+    post_dealt(shard, publication);
+    return begin + len == end;
 }
 
 /* False: there is no worker left to offer it to. Without memory it is dropped. */

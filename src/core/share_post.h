@@ -55,10 +55,19 @@ void share_deal_all(struct shard *shard, const struct share_set *set);
  */
 void share_leave_dealing(struct shard *shard);
 
-/* Deals a turn of those groups in a set that are in this worker's charge, and posts them. Inside
- * the read section that found it. The publication has its message. */
-void share_deal_own(struct shard *shard, const struct share_set *set,
-                    struct publication *publication);
+/* Where the dealing of one set goes on: behind the group `at`, as far as the group `last`. */
+struct share_cursor {
+    uint64_t at;
+    uint64_t last;
+};
+
+/*
+ * Looks at `max` groups of a set, and deals and posts a turn of those that are in this worker's
+ * charge. Inside the read section that found the set. The publication has its message. True: it has
+ * come to the end.
+ */
+bool share_deal_own(struct shard *shard, const struct share_set *set, struct share_cursor *cursor,
+                    uint32_t max, struct publication *publication);
 
 /* The turns dealt for a worker, which are the caller's then; NULL when there are none. */
 struct share_post *share_dealt_take(struct shard *shard, unsigned worker);

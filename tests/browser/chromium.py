@@ -45,7 +45,7 @@ def config(authority):
             "listener {port2} 127.0.0.1\nprotocol websockets\n"
             "websockets_origin http://127.0.0.1:{port}\n"
             "listener {port3} 127.0.0.1\nprotocol websockets\n"
-            f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"
+            f"{authority.lines}"
             "listener {port4} 127.0.0.1\nprotocol websockets\n"
             "websockets_origin https://elsewhere.example\n"
             "listener {port5} 127.0.0.1\n"

@@ -6,29 +6,7 @@ cut anywhere, has its effect in order. With several workers the connection moves
 import pytest
 
 from harness import wire
-
-
-def conversation(client_id, version):
-    return b"".join((
-        wire.connect(client_id, version),
-        wire.subscribe(1, ("own/" + client_id, 1), version=version),
-        wire.publish("own/" + client_id, b"first", 1, 2, version=version),
-        wire.publish("own/" + client_id, b"second", version=version),
-        wire.pingreq(),
-    ))
-
-
-def expect_answers(client, topic):
-    """CONNACK, SUBACK, then the acknowledgement and both messages, the latter in order."""
-    client.expect("CONNACK", code=0)
-    client.expect("SUBACK", id=1, codes=[1])
-    seen = [client.expect_any() for _ in range(4)]
-    kinds = [each.kind for each in seen]
-    assert sorted(kinds) == ["PINGRESP", "PUBACK", "PUBLISH", "PUBLISH"], seen
-    assert kinds.index("PUBACK") < kinds.index("PINGRESP"), seen
-    payloads = [each.payload for each in seen if each.kind == "PUBLISH"]
-    assert payloads == [b"first", b"second"], seen
-    assert all(each.topic == topic for each in seen if each.kind == "PUBLISH")
+from harness.pipeline import conversation, expect_answers
 
 
 @pytest.mark.holds("3.1.1: MQTT-3.2.0-1 MQTT-3.8.4-1 MQTT-4.6.0-6",
@@ -37,18 +15,18 @@ def expect_answers(client, topic):
 def test_in_one_segment(broker, version, workers):
     for number in range(16):
         client = broker.open(version)
-        client.send(conversation(f"p{number}", version))
-        expect_answers(client, f"own/p{number}")
+        client.send(*conversation(f"p{number}", version))
+        expect_answers(client, f"p{number}")
 
 
 @pytest.mark.holds("3.1.1: MQTT-3.2.0-1 MQTT-7.1.1-1",
                    "5.0: MQTT-3.2.0-1 MQTT-4.2.0-1")
 @pytest.mark.workers
 def test_cut_at_every_byte(broker, version, workers):
-    for cut in range(1, len(conversation("p00", version))):
+    for cut in range(1, len(b"".join(conversation("p00", version)))):
         client = broker.open(version)
-        client.send(conversation(f"p{cut:02}", version), pieces=[cut], delay=0.002)
-        expect_answers(client, f"own/p{cut:02}")
+        client.send(*conversation(f"p{cut:02}", version), pieces=[cut], delay=0.002)
+        expect_answers(client, f"p{cut:02}")
         client.close()
 
 
@@ -56,9 +34,9 @@ def test_cut_at_every_byte(broker, version, workers):
 def test_byte_by_byte(broker, version, workers):
     clients = [broker.open(version) for _ in range(4)]
     for number, client in enumerate(clients):
-        client.send(conversation(f"p{number}", version), pieces=1, delay=0.0005)
+        client.send(*conversation(f"p{number}", version), pieces=1, delay=0.0005)
     for number, client in enumerate(clients):
-        expect_answers(client, f"own/p{number}")
+        expect_answers(client, f"p{number}")
 
 
 @pytest.mark.workers

@@ -75,6 +75,11 @@ class Authority:
     def server(self, name="server"):
         return self._issue(name, f"/CN={name}", "server")
 
+    @property
+    def lines(self):
+        """What a listener needs to be this server."""
+        return f"certfile {self.folder}/server.crt\nkeyfile {self.folder}/server.key\n"
+
     def client(self, name="client", subject=None, days=2):
         """With `days` below 0 it has expired."""
         return self._issue(name, subject or f"/CN={name}", "client", days=days)

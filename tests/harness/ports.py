@@ -1,8 +1,9 @@
 """
-Free ports, safe among parallel runs: each is held by a lock on a file until the process that took
+Free ports, safe among parallel runs: each is held by a lock on a file until the scenario that took
 it ends, and lies below the kernel's own range, so that no outgoing connection takes it meanwhile.
 """
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -46,6 +47,16 @@ def take():
             _held.append(lock)
             return port
         lock.close()
+
+
+@contextlib.contextmanager
+def borrowed():
+    """What is taken inside is given back: each costs a descriptor, of which select() knows 1,024."""
+    before = len(_held)
+    yield
+    for lock in _held[before:]:
+        lock.close()
+    del _held[before:]
 
 
 # include/uapi/linux/sock_diag.h, inet_diag.h: ask for the sockets of one family in one state. The

@@ -68,7 +68,7 @@ def test_version(broker):
 
 
 def test_listeners(start_broker, authority):
-    files = f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"
+    files = authority.lines
     broker = start_broker(API + "listener {port3}\nprotocol websockets\n" + files +
                           "listener 0 {dir}/s\nlistener_allow_anonymous false\n")
     status, headers, body = Web(broker).get("/api/v1/listeners")
@@ -184,8 +184,7 @@ def test_passwords_are_read_again(start_broker, workers):
 
 
 def test_over_tls(start_broker, authority):
-    broker = start_broker(API + f"certfile {authority.folder}/server.crt\n"
-                          f"keyfile {authority.folder}/server.key\n")
+    broker = start_broker(API + authority.lines)
     web = Web(broker, tls.context(authority.cert))
     for _ in range(3):
         assert web.get("/readyz")[0] == 200

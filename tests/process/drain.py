@@ -339,7 +339,7 @@ def test_behind_tls(start_broker, authority, version, workers):
     broker = start_broker(QUICK.replace(
         "listener {port} 127.0.0.1\n",
         "listener {port} 127.0.0.1\n"
-        f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"))
+        f"{authority.lines}"))
     client = broker.connect("x", version, tls=tls.context(authority.cert))
     client.send(wire.publish("t", b"x" * 1000, 1, 1, version=version))
     client.expect("PUBACK")

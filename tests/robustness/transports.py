@@ -36,7 +36,7 @@ class Way:
         if "proxy" in layers:
             text += "enable_proxy_protocol any\n"
         if "tls" in layers:
-            text += f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"
+            text += authority.lines
         if "web" in layers:
             text += "protocol websockets\n"
         text += "listener {port2} 127.0.0.1\n" + more

@@ -32,8 +32,7 @@ def clients(tmp_path_factory):
 def secure(start_broker, authority, clients):
     def start(more="", **options):
         return start_broker("listener {port} 127.0.0.1\nallow_anonymous true\n"
-                            f"certfile {authority.folder}/server.crt\n"
-                            f"keyfile {authority.folder}/server.key\n"
+                            f"{authority.lines}"
                             f"cafile {clients.authority.cert}\nrequire_certificate true\n" + more,
                             **options)
     return start
@@ -87,8 +86,7 @@ def test_authorities_in_a_folder(start_broker, authority, clients, tmp_path):
     name = openssl("x509", "-in", clients.authority.cert, "-noout", "-hash").decode().strip()
     (folder / f"{name}.0").write_bytes(clients.authority.cert.read_bytes())
     broker = start_broker("listener {port} 127.0.0.1\nallow_anonymous true\n"
-                          f"certfile {authority.folder}/server.crt\n"
-                          f"keyfile {authority.folder}/server.key\n"
+                          f"{authority.lines}"
                           f"capath {folder}\nrequire_certificate true\n")
     broker.connect("c", 5, tls=rules_for(authority, clients.good)).ping()
     assert refused(broker, rules_for(authority, None)) == "TLSV13_ALERT_CERTIFICATE_REQUIRED"
@@ -97,8 +95,7 @@ def test_authorities_in_a_folder(start_broker, authority, clients, tmp_path):
 def test_nobody_is_asked_unless_it_is_required(start_broker, authority, clients):
     """As Mosquitto: a certificate that nobody asked for is not shown, and gives no name."""
     broker = start_broker("listener {port} 127.0.0.1\nallow_anonymous true\n"
-                          f"certfile {authority.folder}/server.crt\n"
-                          f"keyfile {authority.folder}/server.key\n"
+                          f"{authority.lines}"
                           f"cafile {clients.authority.cert}\n"
                           "use_identity_as_username true\n")
     client = broker.open(4, tls=rules_for(authority, clients.good))

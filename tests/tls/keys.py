@@ -62,8 +62,7 @@ def test_a_name_that_is_none(keyed):
 
 def test_beside_a_certificate(keyed, authority):
     from harness import tls
-    broker = keyed(f"certfile {authority.folder}/server.crt\n"
-                   f"keyfile {authority.folder}/server.key\n")
+    broker = keyed(authority.lines)
     broker.connect("c", 5, tls=tls.context(authority.cert)).disconnect()
     assert pub(broker, "meter", "0123456789abcdef0123456789abcdef") == 0
 

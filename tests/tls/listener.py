@@ -12,8 +12,7 @@ from harness.tools import Sub, pub
 def secure(start_broker, authority):
     """A broker whose listener has TLS, and one beside it that has not."""
     return start_broker("listener {port} 127.0.0.1\nallow_anonymous true\n"
-                        f"certfile {authority.folder}/server.crt\n"
-                        f"keyfile {authority.folder}/server.key\n"
+                        f"{authority.lines}"
                         "listener {port2} 127.0.0.1\n")
 
 

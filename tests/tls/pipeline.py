@@ -8,7 +8,8 @@ import ssl
 
 import pytest
 
-from harness import tls, wire
+from harness import pipeline, tls, wire
+from harness.pipeline import expect_answers
 
 LEVELS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 pytestmark = [pytest.mark.workers]
@@ -17,29 +18,11 @@ pytestmark = [pytest.mark.workers]
 @pytest.fixture
 def secure(start_broker, authority, workers):
     return start_broker("listener {port} 127.0.0.1\nallow_anonymous true\n"
-                        f"certfile {authority.folder}/server.crt\n"
-                        f"keyfile {authority.folder}/server.key\n")
+                        f"{authority.lines}")
 
 
 def conversation(client_id):
-    return b"".join((
-        wire.connect(client_id, 5),
-        wire.subscribe(1, ("own/" + client_id, 1), version=5),
-        wire.publish("own/" + client_id, b"first", 1, 2, version=5),
-        wire.publish("own/" + client_id, b"second", version=5),
-        wire.pingreq(),
-    ))
-
-
-def expect_answers(client, topic):
-    client.expect("CONNACK", code=0)
-    client.expect("SUBACK", id=1, codes=[1])
-    seen = [client.expect_any() for _ in range(4)]
-    kinds = [each.kind for each in seen]
-    assert sorted(kinds) == ["PINGRESP", "PUBACK", "PUBLISH", "PUBLISH"], seen
-    assert kinds.index("PUBACK") < kinds.index("PINGRESP"), seen
-    assert [each.payload for each in seen if each.kind == "PUBLISH"] == [b"first", b"second"]
-    assert all(each.topic == topic for each in seen if each.kind == "PUBLISH")
+    return b"".join(pipeline.conversation(client_id, 5))
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -48,7 +31,7 @@ def test_in_one_record(secure, authority, level):
     for number in range(12):
         client = secure.open(5, tls=rules)
         client.send(conversation(f"p{number}"))
-        expect_answers(client, f"own/p{number}")
+        expect_answers(client, f"p{number}")
         client.close()
 
 
@@ -59,7 +42,7 @@ def test_records_cut_at_every_byte(secure, authority, level):
     for cut in range(1, size, 1 if level == LEVELS[1] else 3):
         client = secure.open(5, tls=rules)
         client.socket.send_cut(client.socket.seal(conversation(f"p{cut:03}")), cut, 0.001)
-        expect_answers(client, f"own/p{cut:03}")
+        expect_answers(client, f"p{cut:03}")
         client.close()
 
 
@@ -70,7 +53,7 @@ def test_two_records_for_every_cut(secure, authority):
         client = secure.open(5, tls=rules)
         data = conversation(f"p{cut:03}")
         client.socket.below.sendall(client.socket.seal(data[:cut]) + client.socket.seal(data[cut:]))
-        expect_answers(client, f"own/p{cut:03}")
+        expect_answers(client, f"p{cut:03}")
         client.close()
 
 
@@ -80,7 +63,7 @@ def test_a_record_for_each_byte(secure, authority):
         data = conversation(f"p{number}")
         client.socket.below.sendall(b"".join(client.socket.seal(data[at:at + 1])
                                              for at in range(len(data))))
-        expect_answers(client, f"own/p{number}")
+        expect_answers(client, f"p{number}")
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -96,7 +79,7 @@ def test_with_the_end_of_the_handshake(secure, authority, level):
         client = secure.open(5).start_tls(rules, holds_last=level == LEVELS[1])
         data = client.socket.seal(conversation(f"p{number:03}"))
         client.socket.send_cut(data, cut or len(data), 0.001)
-        expect_answers(client, f"own/p{number:03}")
+        expect_answers(client, f"p{number:03}")
         client.close()
 
 

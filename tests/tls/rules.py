@@ -19,8 +19,7 @@ LEVELS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 def secure(start_broker, authority):
     def start(more="", **options):
         return start_broker("listener {port} 127.0.0.1\nallow_anonymous true\n"
-                            f"certfile {authority.folder}/server.crt\n"
-                            f"keyfile {authority.folder}/server.key\n" + more, **options)
+                            f"{authority.lines}" + more, **options)
     return start
 
 
@@ -93,7 +92,7 @@ def test_who_resumes_is_still_known(start_broker, authority, tmp_path, level):
     clients = Authority(tmp_path / "clients")
     pair = clients.client("meter")
     text = ("listener {port} 127.0.0.1\n"
-            f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"
+            f"{authority.lines}"
             f"cafile {clients.cert}\nrequire_certificate true\nuse_identity_as_username true\n")
     broker = start_broker(text)
     rules = tls.context(authority.cert, (pair.cert, pair.key), level)
@@ -153,7 +152,7 @@ def test_a_reload_before_connect(secure, authority, tmp_path):
 def test_a_reload_as_a_whole(start_broker, authority, tmp_path, what, complaint):
     """One bad file, and nothing has changed: neither this listener nor an option beside it."""
     text = ("listener {port} 127.0.0.1\nallow_anonymous true\n"
-            f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n")
+            f"{authority.lines}")
     broker = start_broker(text)
     client = broker.connect("c", 5, tls=tls.context(authority.cert))
     broken = tmp_path / "broken"
@@ -178,8 +177,7 @@ def test_after_a_header(start_broker, authority, tmp_path, pieces):
     clients = Authority(tmp_path / "clients")
     pair = clients.client("meter")
     broker = start_broker("listener {port} 127.0.0.1\nenable_proxy_protocol 2\n"
-                          f"certfile {authority.folder}/server.crt\n"
-                          f"keyfile {authority.folder}/server.key\n"
+                          f"{authority.lines}"
                           f"cafile {clients.cert}\nrequire_certificate true\n"
                           "use_identity_as_username true\n")
     client = broker.open(5)

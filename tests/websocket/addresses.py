@@ -36,8 +36,7 @@ def test_behind_a_proxy(start_broker, version, workers):
 @pytest.mark.workers
 def test_behind_a_proxy_with_tls(start_broker, authority, version, workers):
     """All stages at once."""
-    broker = start_broker(BEHIND + f"certfile {authority.folder}/server.crt\n"
-                          f"keyfile {authority.folder}/server.key\n")
+    broker = start_broker(BEHIND + authority.lines)
     client = broker.connect_web("x", version, before=proxy.client("2001:db8::9", 2222),
                                 tls=tls.context(authority.cert))
     client.subscribe("t", qos=1)

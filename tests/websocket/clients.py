@@ -13,7 +13,7 @@ WEB = "listener {port} 127.0.0.1\nprotocol websockets\nallow_anonymous true\n"
 @pytest.fixture(params=["ws", "wss"])
 def web(request, start_broker, authority):
     """What Paho wants besides is in `broker.options`."""
-    files = f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"
+    files = authority.lines
     is_secure = request.param == "wss"
     broker = start_broker(WEB + (files if is_secure else "") +
                           "listener {port2} 127.0.0.1\nallow_anonymous true\n")

@@ -6,6 +6,7 @@ one segment, cut at every byte; nothing is lost and nothing comes twice.
 import pytest
 
 from harness import tls, wire
+from harness.pipeline import conversation, expect_answers
 from harness.websocket import frame, request
 
 pytestmark = [pytest.mark.workers,
@@ -17,27 +18,10 @@ WEB = "listener {port} 127.0.0.1\nprotocol websockets\nallow_anonymous true\n"
 @pytest.fixture(params=["ws", "wss"])
 def web(request, start_broker, authority):
     """Plain, and over TLS."""
-    files = f"certfile {authority.folder}/server.crt\nkeyfile {authority.folder}/server.key\n"
+    files = authority.lines
     broker = start_broker(WEB + (files if request.param == "wss" else ""))
     broker.tls = tls.context(authority.cert) if request.param == "wss" else None
     return broker
-
-
-def conversation(client_id, version):
-    topic = "own/" + client_id
-    return [wire.connect(client_id, version),
-            wire.subscribe(1, (topic, 1), version=version),
-            wire.publish(topic, b"first", 1, 2, version=version),
-            wire.publish(topic, b"second", version=version),
-            wire.pingreq()]
-
-
-def expect_answers(client):
-    client.expect("CONNACK", code=0)
-    client.expect("SUBACK", id=1, codes=[1])
-    seen = [client.expect_any() for _ in range(4)]
-    assert sorted(each.kind for each in seen) == ["PINGRESP", "PUBACK", "PUBLISH", "PUBLISH"]
-    assert [each.payload for each in seen if each.kind == "PUBLISH"] == [b"first", b"second"]
 
 
 def test_in_one_frame(web, version, workers):
@@ -45,7 +29,7 @@ def test_in_one_frame(web, version, workers):
         client = web.open_web(version, tls=web.tls)
         client.upgrade()
         client.send(*conversation(f"p{n}", version))
-        expect_answers(client)
+        expect_answers(client, f"p{n}")
 
 
 def test_a_frame_for_each(web, version, workers):
@@ -53,7 +37,7 @@ def test_a_frame_for_each(web, version, workers):
         client = web.open_web(version, tls=web.tls)
         client.upgrade()
         client.send_raw(*map(frame, conversation(f"p{n}", version)))
-        expect_answers(client)
+        expect_answers(client, f"p{n}")
 
 
 def test_behind_the_request(web, version, workers):
@@ -61,7 +45,7 @@ def test_behind_the_request(web, version, workers):
     for n in range(8):
         client = web.open_web(version, tls=web.tls)
         client.upgrade(behind=frame(b"".join(conversation(f"p{n}", version))))
-        expect_answers(client)
+        expect_answers(client, f"p{n}")
 
 
 def test_cut_at_every_byte(web, version, workers):
@@ -70,7 +54,7 @@ def test_cut_at_every_byte(web, version, workers):
         client = web.open_web(version, tls=web.tls)
         client.upgrade()
         client.send(*conversation(f"p{cut:03}", version), pieces=[cut], delay=0.001)
-        expect_answers(client)
+        expect_answers(client, f"p{cut:03}")
         client.close()
 
 
@@ -80,8 +64,8 @@ def test_byte_by_byte(web, version, workers):
         each.send_raw(request(), pieces=1)
         each.expect_upgrade()
         each.send(*conversation(f"p{n}", version), pieces=1, delay=0.0005)
-    for each in clients:
-        expect_answers(each)
+    for n, each in enumerate(clients):
+        expect_answers(each, f"p{n}")
 
 
 def test_much_behind_connect(web, version, workers):
@@ -109,7 +93,7 @@ def test_records_and_frames_cut_anywhere(web, version, workers):
         stream = b"".join(map(frame, conversation(f"r{size}", version)))
         for at in range(0, len(stream), size):
             client.socket.send_pieces(client.socket.seal(stream[at:at + size]), 11, 0.0002)
-        expect_answers(client)
+        expect_answers(client, f"r{size}")
 
 
 def test_taken_over(web, version, workers):
@@ -121,4 +105,4 @@ def test_taken_over(web, version, workers):
         if version == 5:
             first.expect("DISCONNECT", reason=0x8E)
         first.expect_close_frame(1000)
-        expect_answers(second)
+        expect_answers(second, f"twice-{n}")
