@@ -55,6 +55,7 @@ void client_mark_dirty(struct client *client)
     }
     if (!list_is_linked(&client->link)) {
         list_push(&client->hub->dirty, &client->link);
+        shard_charge_write(client->hub->shard);
     }
     if (client->output.size > EARLY_WRITE) {
         worker_push(client->hub->worker);

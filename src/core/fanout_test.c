@@ -73,6 +73,35 @@ static void test_few_are_served_at_once(void **state)
     fixture_free(fixture);
 }
 
+/* What is served in one go is cheap, as long as all of it may be written. */
+static void test_what_is_charged(void **state)
+{
+    enum { BUDGET = 1000 };
+    static const struct {
+        unsigned client_len;
+        unsigned left;
+    } rows[] = {
+        {65,                                  BUDGET - 17                                 },
+        {BUDGET / (SHARD_WRITE_COST + 1),     BUDGET - BUDGET / (SHARD_WRITE_COST + 1) / 4},
+        {BUDGET / (SHARD_WRITE_COST + 1) + 1, BUDGET - BUDGET / (SHARD_WRITE_COST + 1) - 1},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct core_limits limits = {.delivery_budget = BUDGET, .at_once = 64, .cleanup_budget = 5};
+        struct fixture *fixture = fixture_new(1, &limits);
+        struct shard *shard = fixture_enter(fixture, 0);
+        struct client *clients[BUDGET / SHARD_WRITE_COST];
+
+        connect_many(fixture, TOPIC, clients, rows[i].client_len);
+        shard_begin(shard, fixture->now_ms);
+        assert_int_equal(fixture_publish(fixture, 0, TOPIC, 1, 0), PUBLISH_MATCHED);
+        assert_int_equal(shard->budget, rows[i].left);
+        assert_int_equal(count_all(clients, rows[i].client_len, 1), rows[i].client_len);
+        fixture_free(fixture);
+    }
+}
+
 static void test_many_are_served_in_slices(void **state)
 {
     struct fixture *fixture = small_fixture();
@@ -661,6 +690,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_are_served_at_once),
+        cmocka_unit_test(test_what_is_charged),
         cmocka_unit_test(test_many_are_served_in_slices),
         cmocka_unit_test(test_order_is_kept_behind_a_fanout),
         cmocka_unit_test(test_large_payloads_are_referenced),
