@@ -193,7 +193,7 @@ bool shard_has_work(const struct shard *shard)
 static void serve_entry(struct shard *shard, struct message *message, struct ticket *ticket,
                         struct share_post *post)
 {
-    struct publication publication;
+    UNINITIALIZED struct publication publication;
 
     assert_owner(shard->worker);
     publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
