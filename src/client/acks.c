@@ -337,7 +337,7 @@ static void on_pubrel(struct client *client, const struct mqtt_ack *ack)
 void client_on_ack(struct client *client, enum mqtt_packet_type type, struct slice body)
 {
     struct shard *shard = client->hub->shard;
-    struct mqtt_ack ack;
+    UNINITIALIZED struct mqtt_ack ack;
     enum mqtt_reason reason = mqtt_decode_ack(client->version, type, body, &ack);
 
     if (reason != MQTT_SUCCESS) {

@@ -115,6 +115,7 @@ struct client {
     uint32_t max_packet_size;   /* that the peer accepts */
     uint16_t alias_max;         /* topic aliases that it may be sent */
     bool wants_reasons;         /* asked for texts beside reason codes */
+    uint8_t large_pages;        /* of its latest packet, if that was large: see client/input.c */
     struct aliases *aliases;    /* those that it was sent; NULL until one is */
     struct client_pause *pause; /* not read: a mailbox is over its mark, or is_queued */
 };

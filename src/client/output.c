@@ -55,6 +55,7 @@ void client_mark_dirty(struct client *client)
     }
     if (!list_is_linked(&client->link)) {
         list_push(&client->hub->dirty, &client->link);
+        shard_charge_write(client->hub->shard);
     }
     if (client->output.size > EARLY_WRITE) {
         worker_push(client->hub->worker);
@@ -118,7 +119,7 @@ static void drop_output(struct client *client)
 /* False: the socket takes no more, or is broken. */
 static bool write_once(struct client *client, struct output *output)
 {
-    struct iovec vector[VECTOR_CAP];
+    UNINITIALIZED struct iovec vector[VECTOR_CAP];
     unsigned len = output_vector(output, vector, VECTOR_CAP);
     size_t wanted = 0;
     ssize_t size;
@@ -402,7 +403,7 @@ static uint8_t *put_front(uint8_t *at, const struct client *client, const struct
 /* Payloads that are referenced need a message to hold on to. */
 static bool is_referenced(const struct publication *publication)
 {
-    return publication->message && publication->parts.payload.len > OUTPUT_COPY_MAX;
+    return publication->message && publication->parts.payload.len > MESSAGE_COPY_MAX;
 }
 
 static void put_publish(struct client *client, const struct publication *publication,

@@ -304,7 +304,7 @@ static void publish_exactly_once(struct client *client, const struct mqtt_publis
 
 void client_on_publish(struct client *client, const struct mqtt_frame *frame, struct slice body)
 {
-    struct mqtt_publish publish;
+    UNINITIALIZED struct mqtt_publish publish;
     enum mqtt_reason reason =
         mqtt_decode_publish(client->version, frame->flags, body, false, &publish);
 

@@ -18,7 +18,7 @@ struct verifier;
 
 /* What an iteration may do at most, and where back pressure begins. */
 struct server_budgets {
-    unsigned deliveries;   /* per iteration: deliveries, replayed values, entries of the mailbox */
+    unsigned deliveries;   /* per iteration, and packets, entries, writes: core/shard.h */
     unsigned search_steps; /* of one search that is not left to the receivers; groups it may find */
     unsigned at_once;      /* subscribers of one message, even beyond that */
     unsigned cleanups; /* per iteration: subscriptions of ended sessions, retained topics swept */

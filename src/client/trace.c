@@ -15,7 +15,7 @@ static const char *escape_id(const struct client *client, char id[ID_CAP])
 
 void trace_received(const struct client *client, enum mqtt_packet_type type)
 {
-    char id[ID_CAP];
+    UNINITIALIZED char id[ID_CAP];
 
     if (trace_is_on()) {
         log_line(LOG_DEBUG, "Received %s from %s", mqtt_packet_name(type), escape_id(client, id));
@@ -24,7 +24,7 @@ void trace_received(const struct client *client, enum mqtt_packet_type type)
 
 void trace_sending(const struct client *client, enum mqtt_packet_type type)
 {
-    char id[ID_CAP];
+    UNINITIALIZED char id[ID_CAP];
 
     if (trace_is_on()) {
         log_line(LOG_DEBUG, "Sending %s to %s", mqtt_packet_name(type), escape_id(client, id));
@@ -33,8 +33,8 @@ void trace_sending(const struct client *client, enum mqtt_packet_type type)
 
 void trace_received_publish(const struct client *client, const struct mqtt_publish *publish)
 {
-    char id[ID_CAP];
-    char topic[TOPIC_CAP];
+    UNINITIALIZED char id[ID_CAP];
+    UNINITIALIZED char topic[TOPIC_CAP];
 
     if (!trace_is_on()) {
         return;
@@ -48,8 +48,8 @@ void trace_received_publish(const struct client *client, const struct mqtt_publi
 void trace_sending_publish(const struct client *client, const struct message_parts *parts,
                            const struct delivery_head *head)
 {
-    char id[ID_CAP];
-    char topic[TOPIC_CAP];
+    UNINITIALIZED char id[ID_CAP];
+    UNINITIALIZED char topic[TOPIC_CAP];
 
     if (!trace_is_on()) {
         return;
@@ -63,7 +63,7 @@ void trace_sending_publish(const struct client *client, const struct message_par
 void trace_received_ack(const struct client *client, enum mqtt_packet_type type,
                         const struct mqtt_ack *ack)
 {
-    char id[ID_CAP];
+    UNINITIALIZED char id[ID_CAP];
 
     if (!trace_is_on()) {
         return;
@@ -80,7 +80,7 @@ void trace_received_ack(const struct client *client, enum mqtt_packet_type type,
 void trace_sending_ack(const struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                        enum mqtt_reason reason)
 {
-    char id[ID_CAP];
+    UNINITIALIZED char id[ID_CAP];
 
     if (!trace_is_on()) {
         return;
@@ -97,7 +97,7 @@ void trace_sending_ack(const struct client *client, enum mqtt_packet_type type, 
 void trace_sending_connack(const struct client *client, bool session_present,
                            enum mqtt_reason reason)
 {
-    char id[ID_CAP];
+    UNINITIALIZED char id[ID_CAP];
 
     if (trace_is_on()) {
         log_line(LOG_DEBUG, "Sending CONNACK to %s (%u, %u)", escape_id(client, id),
@@ -107,7 +107,7 @@ void trace_sending_connack(const struct client *client, bool session_present,
 
 void trace_will(const struct mqtt_connect *connect)
 {
-    char topic[TOPIC_CAP];
+    UNINITIALIZED char topic[TOPIC_CAP];
 
     if (!trace_is_on()) {
         return;
@@ -124,7 +124,7 @@ void trace_will(const struct mqtt_connect *connect)
 
 void trace_filter(struct slice filter, int qos)
 {
-    char text[TOPIC_CAP];
+    UNINITIALIZED char text[TOPIC_CAP];
 
     if (!trace_is_on()) {
         return;

@@ -105,7 +105,7 @@ static uint8_t *put_location(uint8_t *at, const struct http_request *request)
 static void put_body(struct client *client, const struct web_answer *answer, uint8_t *at)
 {
     struct output_pool *pool = &client->hub->pool;
-    bool refers = answer->file && answer->body.len > OUTPUT_COPY_MAX;
+    bool refers = answer->file && answer->body.len > MESSAGE_COPY_MAX;
 
     if (!refers && answer->body.len) {
         at = mempcpy(at, answer->body.data, answer->body.len);

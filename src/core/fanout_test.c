@@ -73,6 +73,35 @@ static void test_few_are_served_at_once(void **state)
     fixture_free(fixture);
 }
 
+/* What is served in one go is cheap, as long as all of it may be written. */
+static void test_what_is_charged(void **state)
+{
+    enum { BUDGET = 1000 };
+    static const struct {
+        unsigned client_len;
+        unsigned left;
+    } rows[] = {
+        {65,                                  BUDGET - 17                                 },
+        {BUDGET / (SHARD_WRITE_COST + 1),     BUDGET - BUDGET / (SHARD_WRITE_COST + 1) / 4},
+        {BUDGET / (SHARD_WRITE_COST + 1) + 1, BUDGET - BUDGET / (SHARD_WRITE_COST + 1) - 1},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct core_limits limits = {.delivery_budget = BUDGET, .at_once = 64, .cleanup_budget = 5};
+        struct fixture *fixture = fixture_new(1, &limits);
+        struct shard *shard = fixture_enter(fixture, 0);
+        struct client *clients[BUDGET / SHARD_WRITE_COST];
+
+        connect_many(fixture, TOPIC, clients, rows[i].client_len);
+        shard_begin(shard, fixture->now_ms);
+        assert_int_equal(fixture_publish(fixture, 0, TOPIC, 1, 0), PUBLISH_MATCHED);
+        assert_int_equal(shard->budget, rows[i].left);
+        assert_int_equal(count_all(clients, rows[i].client_len, 1), rows[i].client_len);
+        fixture_free(fixture);
+    }
+}
+
 static void test_many_are_served_in_slices(void **state)
 {
     struct fixture *fixture = small_fixture();
@@ -115,6 +144,49 @@ static void test_order_is_kept_behind_a_fanout(void **state)
         fixture_expect(clients[i], "1 2 3 4");
     }
     fixture_free(fixture);
+}
+
+/* One copy is as good as a message, unless the packet has memory of its own. */
+static void test_large_payloads_are_referenced(void **state)
+{
+    static const struct {
+        unsigned client_len;
+        size_t payload_len;
+        bool has_room;
+        bool makes_message;
+    } rows[] = {
+        {1, MESSAGE_COPY_MAX,     true,  false},
+        {1, MESSAGE_COPY_MAX + 1, true,  true },
+        {1, MESSAGE_COPY_MAX + 1, false, false},
+        {2, MESSAGE_COPY_MAX,     false, false},
+        {2, MESSAGE_COPY_MAX + 1, false, true },
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct fixture *fixture = small_fixture();
+        struct shard *shard = fixture_enter(fixture, 0);
+        struct message *room = message_room_new(strlen(TOPIC) + rows[i].payload_len);
+        uint32_t number = 1;
+        struct publication publication = fixture_publication(shard, TOPIC, &number);
+        struct client *clients[2];
+
+        connect_many(fixture, TOPIC, clients, rows[i].client_len);
+        memcpy(room->data, TOPIC, strlen(TOPIC));
+        memset(room->data + strlen(TOPIC), 0, rows[i].payload_len);
+        memcpy(room->data + strlen(TOPIC), &number, sizeof(number));
+        publication.parts.topic = slice_of(room->data, strlen(TOPIC));
+        publication.parts.payload = slice_of(room->data + strlen(TOPIC), rows[i].payload_len);
+        publication.room = rows[i].has_room ? room : NULL;
+        assert_int_equal(shard_publish(shard, &publication), PUBLISH_MATCHED);
+        assert_int_equal(publication.message != NULL, rows[i].makes_message);
+        assert_int_equal(count_all(clients, rows[i].client_len, 1), rows[i].client_len);
+        if (!rows[i].has_room || publication.room) {
+            message_room_free(room);
+        }
+        publication_deinit(&publication);
+        fixture_free(fixture);
+    }
 }
 
 static void test_without_memory_all_are_served_at_once(void **state)
@@ -618,8 +690,10 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_few_are_served_at_once),
+        cmocka_unit_test(test_what_is_charged),
         cmocka_unit_test(test_many_are_served_in_slices),
         cmocka_unit_test(test_order_is_kept_behind_a_fanout),
+        cmocka_unit_test(test_large_payloads_are_referenced),
         cmocka_unit_test(test_without_memory_all_are_served_at_once),
         cmocka_unit_test(test_without_memory_for_more_targets),
         cmocka_unit_test(test_alone_and_gone),

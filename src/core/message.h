@@ -20,6 +20,10 @@
 /* Also what expires later than can be told: in more than a century. */
 #define MESSAGE_LATEST (MESSAGE_NEVER - 1)
 
+/* Payloads up to this are copied for each receiver, larger ones referenced: a copy is cheaper than
+ * one more piece to send. */
+#define MESSAGE_COPY_MAX 1024
+
 /* Numbered, but not in every mailbox yet: a replay must not send it before it is. */
 #define MESSAGE_UNPOSTED (UINT64_C(1) << 63)
 

@@ -123,8 +123,8 @@ static int number_and_post(struct shard *shard, struct publication *publication)
     is_whole = router_workers(shard, publication->parts.topic, publication->topic_hash, &matched);
     workers = matched;
     worker_set_join(&workers, &shard->dealt.workers);
-    has_subscribers = worker_set_len(&workers) > 0;
-    shard_post(shard, publication, workers, &matched);
+    has_subscribers = !worker_set_is_empty(&workers);
+    shard_post(shard, publication, &workers, &matched);
     post->ops->push(post->context);
     atomic_store_explicit(&message->retained_number, number, memory_order_release);
     if (!is_whole) {

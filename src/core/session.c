@@ -130,7 +130,7 @@ static void set_rights(struct shard *shard, struct session *session, struct righ
 /* -ENOMEM: the will is still there. */
 static int send_will(struct shard *shard, struct session *session)
 {
-    struct publication publication;
+    UNINITIALIZED struct publication publication;
     int r;
 
     /* Nobody else has seen the message yet. */
@@ -598,7 +598,7 @@ static void deliver_later(struct shard *shard, struct session *session,
         return;
     }
     keep_delivery(shard, session, publication, &delivery, hold);
-    session_pump(shard, session);
+    session_pump_known(shard, session, publication);
 }
 
 /* Whether a delivery of QoS 0 is kept for the client, or waits behind one that is. */
@@ -742,7 +742,7 @@ void session_deliver_merged(struct shard *shard, const struct merge *merge)
 void session_deliver_retained(struct shard *shard, struct session *session, struct message *message,
                               uint8_t options, uint32_t identifier)
 {
-    struct publication publication;
+    UNINITIALIZED struct publication publication;
     struct delivery_head head = {
         .identifier = identifier,
         .qos = qos_of(shard, message->qos, options),

@@ -160,6 +160,11 @@ bool session_is_window_full(const struct shard *shard, const struct session *ses
  */
 void session_pump(struct shard *shard, struct session *session);
 
+/* The same; `known` is a publication that a delivery may be of, so that it need not be made again.
+ */
+void session_pump_known(struct shard *shard, struct session *session,
+                        const struct publication *known);
+
 /* Goes on with what the budget did not reach. */
 void session_go_on(struct shard *shard);
 

@@ -193,7 +193,7 @@ bool shard_has_work(const struct shard *shard)
 static void serve_entry(struct shard *shard, struct message *message, struct ticket *ticket,
                         struct share_post *post)
 {
-    struct publication publication;
+    UNINITIALIZED struct publication publication;
 
     assert_owner(shard->worker);
     publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
@@ -236,18 +236,22 @@ void shard_drop_shared(struct shard *shard, struct share_post *post)
 }
 
 void shard_post(struct shard *shard, const struct publication *publication,
-                struct worker_set workers, const struct worker_set *matched)
+                const struct worker_set *to, const struct worker_set *matched)
 {
     const struct post *post = &shard->post;
     struct message *message = publication->message;
     struct ticket *ticket = publication->ticket;
-    unsigned len = worker_set_len(&workers);
+    struct worker_set workers;
     unsigned worker;
+    unsigned len;
 
-    if (len > 0) {
-        message_ref_many(message, len);
+    if (worker_set_is_empty(to)) {
+        return;
     }
-    if (unlikely(len > 0 && ticket)) {
+    workers = *to;
+    len = worker_set_len(&workers);
+    message_ref_many(message, len);
+    if (unlikely(ticket != NULL)) {
         ticket->message = message;
         ticket_raise(ticket, len);
     }
@@ -294,7 +298,7 @@ static int route(struct shard *shard, struct publication *publication,
     if (at_once) {
         worker_set_remove(&workers, shard->worker);
     }
-    if (worker_set_len(&workers) > 0 || publication->parts.qos > 0) {
+    if (!worker_set_is_empty(&workers) || publication->parts.qos > 0) {
         int r = publication_need_message(publication);
 
         if (r < 0) {
@@ -302,7 +306,7 @@ static int route(struct shard *shard, struct publication *publication,
             return r;
         }
     }
-    shard_post(shard, publication, workers, matched);
+    shard_post(shard, publication, &workers, matched);
     if (at_once) {
         serve_own(shard, publication, matched);
     }
@@ -332,7 +336,7 @@ int shard_publish(struct shard *shard, struct publication *publication)
         share_dealt_drop(shard);
         return -ENOMEM;
     }
-    if (worker_set_len(&workers) == 0 && shard->dealt.len == 0) {
+    if (worker_set_is_empty(&workers) && shard->dealt.len == 0) {
         return PUBLISH_UNMATCHED;
     }
     r = route(shard, publication, &workers);

@@ -50,6 +50,17 @@ static inline void worker_set_join(struct worker_set *set, const struct worker_s
     }
 }
 
+static inline bool worker_set_is_empty(const struct worker_set *set)
+{
+    uint64_t any = 0;
+
+    for (unsigned i = 0; i < ARRAY_LEN(set->words); i++) {
+        any |= set->words[i];
+    }
+    return any == 0;
+}
+
+/* Not for every message: where nothing is known of the machine, counting bits is a call. */
 static inline unsigned worker_set_len(const struct worker_set *set)
 {
     unsigned len = 0;

@@ -620,7 +620,7 @@ static void iterate(struct worker *worker)
 /* The writes come last, and may push and post once more. */
 static bool has_work(struct worker *worker)
 {
-    return worker->has_pending || worker_set_len(&worker->to_wake) > 0 ||
+    return worker->has_pending || !worker_set_is_empty(&worker->to_wake) ||
            shard_has_work(worker->shard) || wheel_has_due(&worker->shard->wheel) ||
            worker->ops->has_work(worker->context);
 }

@@ -99,14 +99,24 @@ static inline void mqtt_clear_properties(struct mqtt_properties *properties)
     memset(at + 192, 0, 16);
 }
 
-/* The property block of a packet; below 5.0 there is none, and nothing is present. */
+/*
+ * The property block of a packet; below 5.0 there is none, and nothing is present. The caller's
+ * slice goes nowhere else, so that it may stay in registers: read back from the stack in one piece,
+ * after it was written there in two, it cost 4 % of a PUBLISH.
+ */
 static inline enum mqtt_reason mqtt_read_properties(struct slice *input, unsigned version,
                                                     unsigned packet_type, bool from_server,
                                                     struct mqtt_properties *properties_out)
 {
+    enum mqtt_reason reason;
+    struct slice rest;
+
     if (version < MQTT_5_0) {
         mqtt_clear_properties(properties_out);
         return MQTT_SUCCESS;
     }
-    return mqtt_properties_decode(input, packet_type, from_server, properties_out);
+    rest = *input;
+    reason = mqtt_properties_decode(&rest, packet_type, from_server, properties_out);
+    *input = rest;
+    return reason;
 }

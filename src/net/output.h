@@ -12,9 +12,6 @@
 
 #include <sys/uio.h>
 
-/* Payloads up to this are copied, larger ones referenced: a copy is cheaper than an iovec. */
-#define OUTPUT_COPY_MAX 1024
-
 struct output_chunk;
 
 /* Owner: its worker. */
