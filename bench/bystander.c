@@ -24,7 +24,7 @@ static void send_all(int fd, const void *data, size_t len)
 static void await(int fd, enum wire_type type)
 {
     struct pollfd wanted = {.fd = fd, .events = POLLIN};
-    struct wire_packet packet = {0};
+    struct wire_packet packet;
     uint8_t answer[64];
     size_t len = 0;
 

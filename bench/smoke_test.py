@@ -56,7 +56,7 @@ def check_nightjar(path, pid):
     assert result["total"] == 3000 and result["messages"] >= 9, result
     result = load("retained -n 3 --count 2000 --qos 1 --window 9 --seconds 0.1", path, pid)
     assert result["total"] == 2000 and result["messages"] >= 9, result
-    assert result["replay_us"] > 0 and result["stall_ms"] > 0, result
+    assert result["replay_us"] > 0 and result["stall_ms"] >= 0, result  # it may fall in a rest
     result = load("wildcards -n 5 --count 100", path, pid)
     assert result["messages"] == 3 * 5 * 100 and result["stall_ms"] > 0, result
 
