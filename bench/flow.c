@@ -36,6 +36,7 @@ static const struct flow_row rows[] = {
     {"fanout",  LEDGER_FAN_OUT, false},
     {"fanin",   LEDGER_FAN_IN,  false},
     {"latency", LEDGER_PAIRS,   true },
+    {"shared",  LEDGER_ONE_OF,  false},
 };
 
 struct publisher {
@@ -87,7 +88,7 @@ bool flow_has(const char *scenario)
 /* The topic that the publisher or subscriber of this number uses. */
 static size_t put_topic(const struct flow *flow, uint32_t number, char *at)
 {
-    if (flow->row->shape != LEDGER_PAIRS) {
+    if (flow->row->shape == LEDGER_FAN_OUT || flow->row->shape == LEDGER_FAN_IN) {
         return (size_t)snprintf(at, SWARM_TOPIC_MAX, "bench/site/shared/value");
     }
     return (size_t)snprintf(at, SWARM_TOPIC_MAX, "bench/device/%05u/value", number);
@@ -99,6 +100,9 @@ static size_t filter(void *context, uint32_t index, char *filter_out)
 
     if (index < flow->publisher_len) {
         return 0;
+    }
+    if (flow->row->shape == LEDGER_ONE_OF) {
+        return (size_t)snprintf(filter_out, SWARM_TOPIC_MAX, "$share/bench/bench/device/+/value");
     }
     return put_topic(flow, index - flow->publisher_len, filter_out);
 }
@@ -203,6 +207,9 @@ static void init_publisher(struct flow *flow, uint32_t number)
                                    slice_of(topic, topic_len), plan->payload_size);
     publisher->id_at = publisher->front_size - (plan->target.version == 5) - 2;
     publisher->window = plan->window;
+    if (flow->row->shape == LEDGER_ONE_OF) {
+        publisher->window = MIN(publisher->window, LEDGER_REACH);
+    }
     if (plan->qos) {
         publisher->window = MIN(publisher->window, publisher->peer->receive_maximum);
     }

@@ -15,7 +15,8 @@
 enum ledger_shape {
     LEDGER_PAIRS,   /* the subscriber with the publisher's number */
     LEDGER_FAN_OUT, /* everyone; there is one publisher */
-    LEDGER_FAN_IN   /* the only subscriber */
+    LEDGER_FAN_IN,  /* the only subscriber */
+    LEDGER_ONE_OF   /* whichever subscriber, so in any order among them */
 };
 
 /* What stands at the front of a payload. */
@@ -30,11 +31,15 @@ struct ledger {
     uint32_t publisher_len;
     uint32_t payload_size;
     uint32_t *next; /* expected number, for each receiver and publisher */
+    uint64_t *seen; /* one of: bit k stands for number `next` + k */
     uint64_t received;
     uint64_t lost;
     uint64_t doubled;
     uint64_t stray;
 };
+
+/* One of: how far a message may be before another of its publisher. */
+#define LEDGER_REACH 64u
 
 #define LEDGER_FILL 0x2e /* the rest of each payload */
 

@@ -29,6 +29,9 @@ static const struct ledger_case cases[] = {
     {"to everyone", LEDGER_FAN_OUT, 0, 0, 0, 4, {{0, 0, 0}, {1, 0, 0}, {2, 0, 0}, {0, 0, 1}}},
     {"one of them misses one", LEDGER_FAN_OUT, 1, 0, 0, 3, {{0, 0, 0}, {1, 0, 1}, {0, 0, 1}}},
     {"from everyone", LEDGER_FAN_IN, 0, 0, 0, 4, {{0, 0, 0}, {0, 2, 0}, {0, 1, 0}, {0, 2, 1}}},
+    {"one of them, any order", LEDGER_ONE_OF, 0, 0, 0, 4, {{0, 1, 1}, {2, 1, 0}, {1, 1, 2}, {1, 0, 0}}},
+    {"one of them, twice", LEDGER_ONE_OF, 0, 2, 0, 4, {{0, 1, 1}, {2, 1, 1}, {1, 1, 0}, {2, 1, 0}}},
+    {"one of them, gone", LEDGER_ONE_OF, 2, 0, 0, 3, {{0, 1, 0}, {2, 1, 66}, {1, 1, 65}}},
     {"one of them loses one", LEDGER_FAN_IN, 1, 0, 0, 3, {{0, 0, 0}, {0, 2, 1}, {0, 1, 0}}},
 };
 /* clang-format on */

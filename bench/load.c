@@ -6,9 +6,22 @@
 
 #include "bench/connections.h"
 #include "bench/flow.h"
+#include "bench/scale.h"
 #include "bench/tool.h"
 
 #include <string.h>
+
+static const struct {
+    const char *name;
+    int (*run)(const struct plan *plan);
+} scenarios[] = {
+    {"connect",       churn_run        },
+    {"idle",          idle_run         },
+    {"subscriptions", subscriptions_run},
+    {"retained",      retained_run     },
+    {"wildcards",     wildcards_run    },
+    {"storm",         storm_run        },
+};
 
 int main(int argc, char **argv)
 {
@@ -18,11 +31,10 @@ int main(int argc, char **argv)
     if (flow_has(plan.scenario)) {
         return flow_run(&plan);
     }
-    if (strcmp(plan.scenario, "connect") == 0) {
-        return churn_run(&plan);
-    }
-    if (strcmp(plan.scenario, "idle") == 0) {
-        return idle_run(&plan);
+    for (size_t i = 0; i < ARRAY_LEN(scenarios); i++) {
+        if (strcmp(plan.scenario, scenarios[i].name) == 0) {
+            return scenarios[i].run(&plan);
+        }
     }
     tool_die("no scenario is called %s", plan.scenario);
 }

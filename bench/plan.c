@@ -14,6 +14,11 @@ static const char usage[] =
     "  latency   -n pairs; messages at a fixed --rate, whatever the broker does\n"
     "  connect   -n connections at a time: connect, CONNECT, CONNACK, DISCONNECT, close\n"
     "  idle      -n connections are opened and held\n"
+    "  shared    -n publishers, -n subscribers in one shared group\n"
+    "  subscriptions  --count of them over -n connections, then messages to random ones\n"
+    "  retained  --count messages by -n publishers; then some are replaced, all are replayed\n"
+    "  wildcards  -n connections with --count filters each, one message matches them all\n"
+    "  storm     -n clients connect again at once, beside a fan-out to 1000\n"
     "\n"
     "  --host ADDRESS  --port PORT     (127.0.0.1, 1883)\n"
     "  --unix PATH                     a Unix socket instead\n"
@@ -28,7 +33,9 @@ static const char usage[] =
     "  --rate NUMBER                   latency: messages a second (5000)\n"
     "  --seconds N  --warm-up N        measured time, and the time before (2, 0.3)\n"
     "  --count NUMBER                  messages for each publisher, instead of --seconds\n"
-    "  --subscribe                     idle: each connection subscribes to its own topic\n";
+    "  --subscribe                     idle: each connection subscribes to its own topic\n"
+    "  --exact                         subscriptions: none with wildcards\n"
+    "  --user NAME  --password WORD    log in\n";
 
 enum option_id {
     OPTION_HOST = 256,
@@ -45,7 +52,10 @@ enum option_id {
     OPTION_SECONDS,
     OPTION_WARM_UP,
     OPTION_COUNT,
-    OPTION_SUBSCRIBE
+    OPTION_SUBSCRIBE,
+    OPTION_EXACT,
+    OPTION_USER,
+    OPTION_PASSWORD
 };
 
 /* clang-format off */
@@ -65,6 +75,9 @@ static const struct option options[] = {
     {"warm-up",   required_argument, NULL, OPTION_WARM_UP},
     {"count",     required_argument, NULL, OPTION_COUNT},
     {"subscribe", no_argument,       NULL, OPTION_SUBSCRIBE},
+    {"exact",     no_argument,       NULL, OPTION_EXACT},
+    {"user",      required_argument, NULL, OPTION_USER},
+    {"password",  required_argument, NULL, OPTION_PASSWORD},
     {NULL,        0,                 NULL, 0},
 };
 /* clang-format on */
@@ -115,6 +128,9 @@ static void take_option(struct plan *plan, int id, const char *value)
     case OPTION_WARM_UP: plan->warm_up = duration(value); break;
     case OPTION_COUNT: plan->count = number(value, 1, UINT32_MAX); break;
     case OPTION_SUBSCRIBE: plan->subscribes = true; break;
+    case OPTION_EXACT: plan->is_exact = true; break;
+    case OPTION_USER: plan->target.user = value; break;
+    case OPTION_PASSWORD: plan->target.password = value; break;
     case 'n': plan->n = (uint32_t)number(value, 1, 1000000); break;
     default: fail();
     }

@@ -1,4 +1,5 @@
-"""Every scenario of the load generator against the floor, over a Unix socket, for a moment."""
+"""Every scenario of the load generator for a moment, over a Unix socket: against the floor, and those
+that the floor can't answer against Nightjar."""
 
 import json
 import subprocess
@@ -7,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-LOAD, FLOOR = sys.argv[1:3]
+LOAD, FLOOR, NIGHTJAR = sys.argv[1:4]
 
 # Arguments, and how many messages must arrive.
 FLOWS = [
@@ -39,22 +40,56 @@ def check_all(path, pid):
     assert result["connections"] > 8, result
     result = load("idle -n 50 --seconds 0.1 --subscribe", path, pid)
     assert result["connections"] == 50, result
+    result = load("subscriptions --exact -n 7 --count 3000 --window 9 --seconds 0.1 --warm-up 0",
+                  path, pid)
+    assert result["total"] == 3000 and result["messages"] >= 9, result
+    result = load("storm -n 40", path, pid)
+    assert result["connections"] == 120 and result["unanswered"] == 0, result
+    assert result["deliveries"] > 0, result
+
+
+def check_nightjar(path, pid):
+    user = "--user somebody --password word"
+    result = load(f"shared -n 5 --qos 1 --window 32 --count 70 {user}", path, pid)
+    assert result["messages"] == 350, result
+    result = load("subscriptions -n 7 --count 3000 --window 9 --seconds 0.1 --warm-up 0", path, pid)
+    assert result["total"] == 3000 and result["messages"] >= 9, result
+    result = load("retained -n 3 --count 2000 --qos 1 --window 9 --seconds 0.1", path, pid)
+    assert result["total"] == 2000 and result["messages"] >= 9, result
+    assert result["replay_us"] > 0 and result["stall_ms"] >= 0, result  # it may fall in a rest
+    result = load("wildcards -n 5 --count 100", path, pid)
+    assert result["messages"] == 3 * 5 * 100 and result["stall_ms"] > 0, result
+
+
+def listening(command, path):
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    while not Path(path).exists():
+        assert process.poll() is None, f"{command[0]} does not start"
+        time.sleep(0.01)
+    return process
+
+
+def run(command, path, check):
+    """What the server said until its end."""
+    process = listening(command, path)
+    try:
+        check(path, process.pid)
+    finally:
+        process.terminate()
+        output = process.communicate(timeout=10)[0]
+    assert process.returncode == 0, process.returncode
+    return output
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = str(Path(folder) / "floor")
-        floor = subprocess.Popen([FLOOR, path], stdout=subprocess.PIPE, text=True)
-        try:
-            while not Path(path).exists():
-                assert floor.poll() is None, "the floor does not start"
-                time.sleep(0.01)
-            check_all(path, floor.pid)
-        finally:
-            floor.terminate()
-            output = floor.communicate(timeout=10)[0]
-    counts = json.loads(output)
-    assert floor.returncode == 0 and counts["delivered"] >= sum(n for _, n in FLOWS), counts
+        counts = json.loads(run([FLOOR, path], path, check_all))
+        assert counts["delivered"] >= sum(n for _, n in FLOWS), counts
+        path, config = str(Path(folder) / "nightjar"), Path(folder) / "nightjar.conf"
+        config.write_text(f"listener 0 {path}\nallow_anonymous true\nlog_type error\n"
+                          "max_inflight_messages 100\n")
+        run([NIGHTJAR, "-c", str(config)], path, check_nightjar)
 
 
 main()

@@ -41,7 +41,7 @@ static void raise_file_limit(uint32_t wanted)
 void swarm_init(struct swarm *swarm, const struct plan *plan, uint32_t len)
 {
     raise_file_limit(len);
-    *swarm = (struct swarm){.plan = plan, .len = len};
+    *swarm = (struct swarm){.plan = plan, .len = len, .granted_qos = plan->qos};
     swarm->peers = tool_alloc(len, sizeof(*swarm->peers));
     for (uint32_t i = 0; i < len; i++) {
         swarm->peers[i].index = i;
@@ -189,29 +189,44 @@ static int connect_tcp(const struct plan_target *target, uint32_t number)
     return fd;
 }
 
-static void write_connect(struct swarm *swarm, struct peer *peer)
+int swarm_dial(const struct plan_target *target, uint32_t number)
 {
-    const struct plan_target *target = &swarm->plan->target;
-    uint8_t *at = tool_reserve(&peer->out, WIRE_PROXY_SIZE + WIRE_FRONT_MAX + 32);
-    char id[32];
-    int id_len = snprintf(id, sizeof(id), "bench-%08u", peer->index);
+    return target->path ? connect_unix(target->path) : connect_tcp(target, number);
+}
 
-    if (target->has_proxy) {
-        at += wire_put_proxy(at, swarm->opened);
+static struct slice text_slice(const char *text)
+{
+    return slice_of(text, text ? strlen(text) : 0);
+}
+
+size_t swarm_put_connect(const struct plan_target *target, uint32_t index, uint32_t number,
+                         uint8_t *at)
+{
+    char id[32];
+    struct wire_login login = {
+        .client_id = slice_of(id, (size_t)snprintf(id, sizeof(id), "bench-%08u", index)),
+        .user = text_slice(target->user),
+        .password = text_slice(target->password),
+    };
+    size_t used = target->has_proxy ? wire_put_proxy(at, number) : 0;
+
+    if (login.user.len + login.password.len > SWARM_CONNECT_MAX / 2) {
+        tool_die("user name and password are too long");
     }
-    at += wire_put_connect(at, target->version, slice_of(id, (size_t)id_len));
-    peer->out.len = (size_t)(at - peer->out.data);
+    return used + wire_put_connect(at + used, target->version, &login);
 }
 
 void swarm_open(struct swarm *swarm, struct peer *peer)
 {
     const struct plan_target *target = &swarm->plan->target;
+    uint8_t *at;
 
     assert(peer->state == PEER_CLOSED && peer->out.len == 0);
-    peer->fd = target->path ? connect_unix(target->path) : connect_tcp(target, swarm->opened);
+    peer->fd = swarm_dial(target, swarm->opened);
     peer->state = PEER_CONNECTING;
+    at = tool_reserve(&peer->out, SWARM_CONNECT_MAX);
+    peer->out.len = swarm_put_connect(target, peer->index, swarm->opened, at);
     swarm->opened++;
-    write_connect(swarm, peer);
     /* On loopback the connection stands already, and this succeeds. */
     peer->is_blocked = !send_out(peer);
     watch(swarm, peer, EPOLL_CTL_ADD);
@@ -233,12 +248,27 @@ static void become_ready(struct swarm *swarm, struct peer *peer)
     }
 }
 
+void swarm_subscribe(struct swarm *swarm, struct peer *peer, const struct slice *filters,
+                     size_t len)
+{
+    size_t room = WIRE_FRONT_MAX;
+    uint8_t *at;
+
+    for (size_t i = 0; i < len; i++) {
+        room += filters[i].len + WIRE_FILTER_EXTRA;
+    }
+    at = swarm_append(swarm, peer, room);
+    peer->out.len -= room;
+    peer->out.len +=
+        wire_put_subscribe(at, swarm->plan->target.version, swarm->granted_qos, filters, len);
+}
+
 static void on_connack(struct swarm *swarm, struct peer *peer, const struct wire_packet *packet)
 {
     const struct plan *plan = swarm->plan;
     char filter[SWARM_TOPIC_MAX];
     size_t len = 0;
-    uint8_t *at;
+    struct slice text;
     int code = wire_parse_connack(packet, plan->target.version, &peer->receive_maximum);
 
     if (code) {
@@ -252,18 +282,27 @@ static void on_connack(struct swarm *swarm, struct peer *peer, const struct wire
         return;
     }
     peer->state = PEER_SUBSCRIBING;
-    at = swarm_append(swarm, peer, WIRE_FRONT_MAX + len);
-    peer->out.len -= WIRE_FRONT_MAX + len;
-    peer->out.len += wire_put_subscribe(at, plan->target.version, plan->qos, slice_of(filter, len));
+    text = slice_of(filter, len);
+    swarm_subscribe(swarm, peer, &text, 1);
 }
 
 static void on_suback(struct swarm *swarm, struct peer *peer, const struct wire_packet *packet)
 {
-    if (peer->state != PEER_SUBSCRIBING || packet->body.len < 3 ||
-        packet->body.data[packet->body.len - 1] != swarm->plan->qos) {
-        tool_die("connection %u: its subscription was not granted", peer->index);
+    size_t front = 2u + (swarm->plan->target.version == 5);
+
+    for (size_t i = front; i < packet->body.len; i++) {
+        if (packet->body.data[i] != swarm->granted_qos) {
+            tool_die("connection %u: its subscription was not granted", peer->index);
+        }
     }
-    become_ready(swarm, peer);
+    if (packet->body.len <= front || peer->state < PEER_SUBSCRIBING) {
+        tool_die("connection %u: a SUBACK that should not come", peer->index);
+    }
+    if (peer->state == PEER_SUBSCRIBING) {
+        become_ready(swarm, peer);
+    } else if (swarm->handlers.on_granted) {
+        swarm->handlers.on_granted(swarm->context, peer, packet->body.len - front);
+    }
 }
 
 static void on_publish(struct swarm *swarm, struct peer *peer, const struct wire_packet *packet)
@@ -271,7 +310,7 @@ static void on_publish(struct swarm *swarm, struct peer *peer, const struct wire
     struct wire_publish publish;
 
     if (!wire_parse_publish(packet, swarm->plan->target.version, &publish) ||
-        packet->qos != swarm->plan->qos || !swarm->handlers.on_publish) {
+        packet->qos != swarm->granted_qos || !swarm->handlers.on_publish) {
         tool_die("connection %u: a PUBLISH that should not come", peer->index);
     }
     if (packet->qos) {

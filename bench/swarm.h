@@ -37,6 +37,8 @@ struct swarm_handlers {
     void (*on_publish)(void *context, struct peer *peer, const struct wire_publish *publish);
     /* PUBACK or PUBCOMP: the broker is done with the packet identifier. */
     void (*on_done)(void *context, struct peer *peer, uint16_t packet_id);
+    /* SUBACK for what the scenario itself subscribed to: `len` filters were granted. */
+    void (*on_granted)(void *context, struct peer *peer, size_t len);
 };
 
 #define SWARM_TOPIC_MAX 64
@@ -49,7 +51,8 @@ struct swarm {
     struct peer *touched;
     uint32_t len;
     uint32_t ready_len;
-    uint32_t opened; /* since the start, re-opened ones included */
+    uint32_t opened;      /* since the start, re-opened ones included */
+    unsigned granted_qos; /* of subscriptions, and so of what arrives: the plan's if not set */
     int epoll;
     bool is_timed;        /* keep received_ns */
     uint64_t received_ns; /* when what is being handled was read */
@@ -60,6 +63,15 @@ void swarm_deinit(struct swarm *swarm);
 
 /* Opens everyone and returns when all are ready; ends the process when that takes too long. */
 void swarm_open_all(struct swarm *swarm);
+
+/* A connection on its way, non-blocking; `number` chooses the source address. */
+int swarm_dial(const struct plan_target *target, uint32_t number);
+
+/* The CONNECT, and what must stand before it, of the client of this index. */
+size_t swarm_put_connect(const struct plan_target *target, uint32_t index, uint32_t number,
+                         uint8_t *at);
+
+#define SWARM_CONNECT_MAX 256
 
 void swarm_open(struct swarm *swarm, struct peer *peer);
 
@@ -73,6 +85,10 @@ void swarm_turn(struct swarm *swarm, int timeout_ms);
 void swarm_flush(struct swarm *swarm);
 
 void swarm_touch(struct swarm *swarm, struct peer *peer);
+
+/* SUBSCRIBE to one filter or more; on_granted() tells when it is answered. */
+void swarm_subscribe(struct swarm *swarm, struct peer *peer, const struct slice *filters,
+                     size_t len);
 
 /* Room for `size` bytes at the end of the peer's output. */
 static inline uint8_t *swarm_append(struct swarm *swarm, struct peer *peer, size_t size)

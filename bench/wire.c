@@ -41,38 +41,54 @@ size_t wire_put_proxy(uint8_t *at, uint32_t number)
     return WIRE_PROXY_SIZE;
 }
 
-size_t wire_put_connect(uint8_t *at, unsigned version, struct slice client_id)
+size_t wire_put_connect(uint8_t *at, unsigned version, const struct wire_login *login)
 {
     static const uint8_t name[6] = {0, 4, 'M', 'Q', 'T', 'T'};
+    bool has_user = login->user.len > 0;
+    size_t login_size = has_user ? 4 + login->user.len + login->password.len : 0;
     size_t used = 1;
 
     at[0] = WIRE_CONNECT << 4;
-    used += put_variable(at + used, sizeof(name) + 4 + (version == 5) + 2 + client_id.len);
+    used += put_variable(at + used,
+                         sizeof(name) + 4 + (version == 5) + 2 + login->client_id.len + login_size);
     memcpy(at + used, name, sizeof(name));
     used += sizeof(name);
     at[used++] = (uint8_t)version;
-    at[used++] = 2;               /* clean session */
-    wire_put_two(at + used, 600); /* keep-alive */
+    at[used++] = has_user ? 0xc2 : 2; /* clean session */
+    wire_put_two(at + used, 600);     /* keep-alive */
     used += 2;
     if (version == 5) {
         at[used++] = 0;
     }
-    return used + put_field(at + used, client_id);
+    used += put_field(at + used, login->client_id);
+    if (has_user) {
+        used += put_field(at + used, login->user);
+        used += put_field(at + used, login->password);
+    }
+    return used;
 }
 
-size_t wire_put_subscribe(uint8_t *at, unsigned version, unsigned qos, struct slice filter)
+size_t wire_put_subscribe(uint8_t *at, unsigned version, unsigned qos, const struct slice *filters,
+                          size_t len)
 {
+    size_t body = 2u + (version == 5);
     size_t used = 1;
 
+    for (size_t i = 0; i < len; i++) {
+        body += filters[i].len + WIRE_FILTER_EXTRA;
+    }
+
     at[0] = WIRE_SUBSCRIBE << 4 | 2;
-    used += put_variable(at + used, 5u + (version == 5) + filter.len);
+    used += put_variable(at + used, body);
     wire_put_two(at + used, 1); /* packet identifier */
     used += 2;
     if (version == 5) {
         at[used++] = 0;
     }
-    used += put_field(at + used, filter);
-    at[used++] = (uint8_t)qos;
+    for (size_t i = 0; i < len; i++) {
+        used += put_field(at + used, filters[i]);
+        at[used++] = (uint8_t)qos;
+    }
     return used;
 }
 

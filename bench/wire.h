@@ -21,12 +21,16 @@ enum wire_type {
     WIRE_PUBCOMP = 7,
     WIRE_SUBSCRIBE = 8,
     WIRE_SUBACK = 9,
+    WIRE_PINGREQ = 12,
+    WIRE_PINGRESP = 13,
     WIRE_DISCONNECT = 14
 };
 
 #define WIRE_FRONT_MAX  32
 #define WIRE_PROXY_SIZE 28
 #define WIRE_ACK_SIZE   4
+
+#define WIRE_FILTER_EXTRA 3
 
 /* One packet as it lies in the input. */
 struct wire_packet {
@@ -46,8 +50,18 @@ struct wire_publish {
 /* A header of PROXY protocol version 2: TCP over IPv4, source 10.x.y.z made from `number`. */
 size_t wire_put_proxy(uint8_t *at, uint32_t number);
 
-size_t wire_put_connect(uint8_t *at, unsigned version, struct slice client_id);
-size_t wire_put_subscribe(uint8_t *at, unsigned version, unsigned qos, struct slice filter);
+/* What a client says of itself; an empty user name: it sends neither name nor password. */
+struct wire_login {
+    struct slice client_id;
+    struct slice user;
+    struct slice password;
+};
+
+size_t wire_put_connect(uint8_t *at, unsigned version, const struct wire_login *login);
+
+/* One packet with `len` filters. Each takes its own length and WIRE_FILTER_EXTRA bytes. */
+size_t wire_put_subscribe(uint8_t *at, unsigned version, unsigned qos, const struct slice *filters,
+                          size_t len);
 size_t wire_put_disconnect(uint8_t *at);
 
 /* Everything of a PUBLISH that stands before its payload. */

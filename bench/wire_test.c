@@ -11,17 +11,25 @@ static void assert_bytes(const uint8_t *at, size_t len, struct slice expected)
 
 static void encodes(void **state)
 {
+    const struct slice filters[] = {BYTES("t"), BYTES("uv")};
+    const struct wire_login plain = {.client_id = BYTES("ab")};
+    const struct wire_login named = {.client_id = BYTES("ab"), .user = BYTES("u")};
     uint8_t at[128];
 
     (void)state;
-    assert_bytes(at, wire_put_connect(at, 4, BYTES("ab")),
+    assert_bytes(at, wire_put_connect(at, 4, &plain),
                  BYTES("\x10\x0e\x00\x04MQTT\x04\x02\x02\x58\x00\x02"
                        "ab"));
-    assert_bytes(at, wire_put_connect(at, 5, BYTES("ab")),
+    assert_bytes(at, wire_put_connect(at, 5, &plain),
                  BYTES("\x10\x0f\x00\x04MQTT\x05\x02\x02\x58\x00\x00\x02"
                        "ab"));
-    assert_bytes(at, wire_put_subscribe(at, 4, 1, BYTES("t")), BYTES("\x82\x06\0\x01\0\x01t\x01"));
-    assert_bytes(at, wire_put_subscribe(at, 5, 2, BYTES("t")),
+    assert_bytes(at, wire_put_connect(at, 4, &named),
+                 BYTES("\x10\x13\x00\x04MQTT\x04\xc2\x02\x58\x00\x02"
+                       "ab\0\x01u\0\0"));
+    assert_bytes(at, wire_put_subscribe(at, 4, 1, filters, 1), BYTES("\x82\x06\0\x01\0\x01t\x01"));
+    assert_bytes(at, wire_put_subscribe(at, 4, 1, filters, 2),
+                 BYTES("\x82\x0b\0\x01\0\x01t\x01\0\x02uv\x01"));
+    assert_bytes(at, wire_put_subscribe(at, 5, 2, filters, 1),
                  BYTES("\x82\x07\0\x01\0\0\x01t\x02"));
     assert_bytes(at, wire_put_publish(at, 4, 0, BYTES("t"), 64), BYTES("\x30\x43\0\x01t"));
     assert_bytes(at, wire_put_publish(at, 5, 2, BYTES("t"), 200),
