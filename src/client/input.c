@@ -510,6 +510,21 @@ static void take_expected(struct client *client, struct message *room, uint32_t 
     }
 }
 
+/* What fits into the buffer lets go of the memory first: near memory_limit it may be needed. */
+static void take_unexpected(struct client *client, struct message *room, struct slice bytes)
+{
+    struct hub *hub = client->hub;
+
+    if (bytes.len <= HUB_READ_CAP) {
+        memcpy(hub->buffer, bytes.data, bytes.len);
+        message_room_free(room);
+        client_take(client, slice_of(hub->buffer, bytes.len));
+    } else {
+        client_take(client, bytes);
+        message_room_free(room);
+    }
+}
+
 /*
  * Of whoever has just sent a large packet the next one is received straight into memory of its own,
  * of the same size: one receive, and no copy of its front (a sixth of all that a message of 64 KiB
@@ -540,8 +555,7 @@ static void read_expected(struct client *client)
             client->input->total = total;
         }
     } else {
-        client_take(client, slice_of(room->data, (size_t)size));
-        message_room_free(room);
+        take_unexpected(client, room, slice_of(room->data, (size_t)size));
     }
 }
 
