@@ -15,7 +15,9 @@ static size_t put_field(uint8_t *at, struct slice text)
 {
     assert(text.len <= UINT16_MAX);
     wire_put_two(at, (uint16_t)text.len);
-    memcpy(at + 2, text.data, text.len);
+    if (text.len > 0) {
+        memcpy(at + 2, text.data, text.len);
+    }
     return 2 + text.len;
 }
 
