@@ -348,9 +348,8 @@ static void refer_to_payload(struct publication *publication, uint64_t receiver_
         (!publication->room && receiver_len == 1)) {
         return;
     }
-    if (publication_need_message(publication) < 0) {
-        return; /* then it is copied */
-    }
+    /* Without memory for one it is copied. */
+    (void)!publication_need_message(publication);
 }
 
 void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post)
