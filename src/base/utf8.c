@@ -65,16 +65,25 @@ static size_t character_size(const uint8_t *at, size_t len, bool (*allows)(uint3
     return point >= least[size] && allows(point) ? size : 0;
 }
 
+/* Bytes at `i` that are plain, as far as a word tells: the last few are looked at together with
+ * those before them. */
+static size_t plain_size(struct slice text, size_t i)
+{
+    const size_t word = sizeof(uint64_t);
+    size_t size = MIN(text.len - i, word);
+
+    return text.len >= word && is_plain(load_word(text.data + i + size - word)) ? size : 0;
+}
+
 static bool has_only(struct slice text, bool (*allows)(uint32_t))
 {
     size_t i = 0;
 
     while (i < text.len) {
-        size_t left = text.len - i;
-        size_t size = sizeof(uint64_t);
+        size_t size = plain_size(text, i);
 
-        if (left < size || !is_plain(load_word(text.data + i))) {
-            size = character_size(text.data + i, left, allows);
+        if (size == 0) {
+            size = character_size(text.data + i, text.len - i, allows);
         }
         if (size == 0) {
             return false;
