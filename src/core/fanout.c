@@ -37,21 +37,14 @@ struct fanout_target {
     uint32_t node;
 };
 
-/* If no more than these were counted, they need not be looked for again to be served. */
-#define NODES_KEPT 4
-
 /* Context of the walks below. */
 struct fanout_walk {
     struct shard *shard;
     struct publication *publication;
     struct share_post *post;
     uint64_t total;
-    unsigned node_len; /* counted */
     bool out_of_memory;
-    struct {
-        uint32_t node;
-        uint64_t word;
-    } nodes[NODES_KEPT]; /* the first of them, for this read section */
+    struct match_found found; /* what was counted */
 };
 
 static void walk_init(struct fanout_walk *walk, struct shard *shard,
@@ -61,7 +54,7 @@ static void walk_init(struct fanout_walk *walk, struct shard *shard,
     walk->publication = publication;
     walk->post = post;
     walk->total = post ? post->len : 0;
-    walk->node_len = 0;
+    walk->found.len = 0;
     walk->out_of_memory = false;
 }
 
@@ -69,12 +62,8 @@ static void count_visit(void *context, uint32_t node, uint64_t word)
 {
     struct fanout_walk *walk = context;
 
-    if (walk->node_len < NODES_KEPT) {
-        walk->nodes[walk->node_len].node = node;
-        walk->nodes[walk->node_len].word = word;
-    }
     walk->total += router_own(walk->shard, word).len;
-    walk->node_len++;
+    match_found_add(&walk->found, node, word);
 }
 
 static void serve_visit(void *context, uint32_t node, uint64_t word)
@@ -255,10 +244,16 @@ static void match_all(struct fanout_walk *walk, search_visit_fn visit)
 }
 
 /* False: the search is too long, or it deals, which it does once. */
-static bool count(struct fanout_walk *walk)
+static bool count(struct fanout_walk *walk, const struct match_found *found)
 {
     if (unlikely(walk->post && walk->post->deals)) {
         return false;
+    }
+    if (found && matches(walk)) {
+        for (unsigned i = 0; i < found->len; i++) {
+            count_visit(walk, found->nodes[i].number, found->nodes[i].word);
+        }
+        return true;
     }
     return !matches(walk) || match_nodes(walk->shard, walk->publication->parts.topic,
                                          walk->publication->topic_hash, count_visit, walk);
@@ -325,12 +320,12 @@ static void serve_at_once(struct fanout_walk *walk)
 /* All that was counted, a moment ago. */
 static void serve_counted(struct fanout_walk *walk)
 {
-    if (unlikely(walk->node_len > NODES_KEPT || walk->post)) {
+    if (unlikely(!match_found_is_all(&walk->found) || walk->post)) {
         serve_at_once(walk);
         return;
     }
-    for (unsigned i = 0; i < walk->node_len; i++) {
-        serve_visit(walk, walk->nodes[i].node, walk->nodes[i].word);
+    for (unsigned i = 0; i < walk->found.len; i++) {
+        serve_visit(walk, walk->found.nodes[i].number, walk->found.nodes[i].word);
     }
 }
 
@@ -352,14 +347,15 @@ static void refer_to_payload(struct publication *publication, uint64_t receiver_
     (void)!publication_need_message(publication);
 }
 
-void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post)
+void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post,
+                  const struct match_found *found)
 {
     UNINITIALIZED struct fanout_walk walk;
     bool merges;
 
     assert(!fanout_is_active(&shard->fanout));
     walk_init(&walk, shard, publication, post);
-    if (unlikely(!count(&walk))) {
+    if (unlikely(!count(&walk, found))) {
         if (start_search(&walk)) {
             fanout_go_on(shard);
         } else {
@@ -370,7 +366,7 @@ void fanout_serve(struct shard *shard, struct publication *publication, struct s
     if (walk.total == 0) {
         return;
     }
-    merges = shard->limits.merges && walk.node_len > 1;
+    merges = shard->limits.merges && walk.found.len > 1;
     if ((merges || !can_serve_at_once(shard, walk.total)) && start(&walk)) {
         shard->fanout.serial = merges ? ++shard->fanout.serials : 0;
         fanout_go_on(shard);

@@ -59,11 +59,13 @@ static inline bool fanout_is_active(const struct fanout *fanout)
 
 /*
  * Serves the turns that groups have here (`post`, taken over; NULL: none) and, unless that says
- * otherwise, this worker's subscribers of a publication: at once, as far as the budget reaches; the
+ * otherwise, this worker's subscribers of a publication, which are known when it was matched a
+ * moment ago (`found`, all of it; NULL: it was not): at once, as far as the budget reaches; the
  * rest becomes the active fan-out, and so does a search that is long. None may be active yet. Never
  * fails: without memory for a cursor all are served at once.
  */
-void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post);
+void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post,
+                  const struct match_found *found);
 
 /* Goes on with the active fan-out as far as the budget reaches. */
 void fanout_go_on(struct shard *shard);

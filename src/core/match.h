@@ -29,6 +29,30 @@ void match_all_nodes(struct shard *shard, struct slice topic, uint64_t topic_has
 
 #define MATCH_CACHE_NODES 4
 
+/* What a match has visited: good for the same read section, as long as this worker changes none of
+ * its subscriptions. */
+struct match_found {
+    unsigned len; /* above MATCH_CACHE_NODES: there were more than are written down here */
+    struct {
+        uint32_t number;
+        uint64_t word;
+    } nodes[MATCH_CACHE_NODES];
+};
+
+static inline void match_found_add(struct match_found *found, uint32_t node, uint64_t word)
+{
+    if (likely(found->len < MATCH_CACHE_NODES)) {
+        found->nodes[found->len].number = node;
+        found->nodes[found->len].word = word;
+    }
+    found->len++;
+}
+
+static inline bool match_found_is_all(const struct match_found *found)
+{
+    return found->len <= MATCH_CACHE_NODES;
+}
+
 /* A search over several iterations. Private to core/match.c. Owner: its worker. */
 struct match_search {
     struct search search;

@@ -143,7 +143,7 @@ static int deal(struct shard *shard, const struct publication *publication)
         return 0;
     }
     /* Where that is left to the workers, they are posted to because of it. */
-    (void)!router_deal(shard, publication->parts.topic, publication->topic_hash, &workers);
+    (void)!router_deal(shard, publication->parts.topic, publication->topic_hash, &workers, NULL);
     return shard->dealt.out_of_memory ? -ENOMEM : 0;
 }
 

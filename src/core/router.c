@@ -476,6 +476,7 @@ bool router_unsubscribe(struct shard *shard, struct session *session, struct sli
 struct worker_walk {
     struct shard *shard;
     struct worker_set *workers;
+    struct match_found *found; /* NULL: nobody asks */
     bool deals;
     bool too_many;
     uint64_t share_len; /* in those sets */
@@ -509,7 +510,9 @@ static void worker_visit(void *context, uint32_t node, uint64_t word)
     _Atomic uint64_t *multi = pointer_of(word);
     uint64_t shares;
 
-    (void)node;
+    if (walk->found) {
+        match_found_add(walk->found, node, word);
+    }
     if (kind_of(word) != KIND_MULTI) {
         worker_set_add(walk->workers, worker_of(word));
         return;
@@ -526,11 +529,15 @@ static void worker_visit(void *context, uint32_t node, uint64_t word)
 }
 
 static void walk_init(struct worker_walk *walk, struct shard *shard, struct worker_set *workers,
-                      bool deals)
+                      struct match_found *found, bool deals)
 {
     *workers = (struct worker_set){0};
+    if (found) {
+        found->len = 0;
+    }
     walk->shard = shard;
     walk->workers = workers;
+    walk->found = found;
     walk->deals = deals;
     walk->too_many = false;
     walk->share_len = 0;
@@ -549,7 +556,7 @@ bool router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash
 {
     UNINITIALIZED struct worker_walk walk;
 
-    walk_init(&walk, shard, workers_out, false);
+    walk_init(&walk, shard, workers_out, NULL, false);
     if (unlikely(!match_nodes(shard, topic, topic_hash, worker_visit, &walk))) {
         add_all_workers(shard, workers_out);
         return false;
@@ -558,11 +565,11 @@ bool router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash
 }
 
 bool router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                 struct worker_set *workers_out)
+                 struct worker_set *workers_out, struct match_found *found_out)
 {
     UNINITIALIZED struct worker_walk walk;
 
-    walk_init(&walk, shard, workers_out, true);
+    walk_init(&walk, shard, workers_out, found_out, true);
     if (unlikely(!match_nodes(shard, topic, topic_hash, worker_visit, &walk) || walk.too_many)) {
         add_all_workers(shard, workers_out);
         if (atomic_load_explicit(&shard->core->router.share_len, memory_order_acquire) > 0) {

@@ -15,6 +15,7 @@ struct core;
 struct session;
 struct shard;
 struct share;
+struct match_found;
 struct share_set;
 
 /* Options of a subscription, packed; the low two bits are the QoS. */
@@ -84,11 +85,12 @@ bool router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash
                     struct worker_set *workers_out) MUST_CHECK;
 
 /*
- * The same, and deals a turn of each group that the topic matches (core/share_post.h). False: the
- * search was cut, and that is left to the workers, too.
+ * The same, and deals a turn of each group that the topic matches (core/share_post.h); what was
+ * found need not be looked for again (NULL: nobody asks). False: the search was cut, and all of
+ * that is left to the workers.
  */
 bool router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                 struct worker_set *workers_out) MUST_CHECK;
+                 struct worker_set *workers_out, struct match_found *found_out) MUST_CHECK;
 
 /* The groups at a node; NULL: none. */
 const struct share_set *router_shares(const struct shard *shard, uint64_t word);

@@ -198,7 +198,7 @@ static void serve_entry(struct shard *shard, struct message *message, struct tic
     assert_owner(shard->worker);
     publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
     publication.ticket = ticket;
-    fanout_serve(shard, &publication, post);
+    fanout_serve(shard, &publication, post, NULL);
     ticket_release(shard, ticket);
     message_unref(message);
 }
@@ -272,19 +272,19 @@ void shard_post(struct shard *shard, const struct publication *publication,
 }
 
 static void serve_own(struct shard *shard, struct publication *publication,
-                      const struct worker_set *matched)
+                      const struct worker_set *matched, const struct match_found *found)
 {
     struct share_post *shared = share_dealt_take(shard, shard->worker);
 
     if (unlikely(shared != NULL)) {
         shared->matches = worker_set_has(matched, shard->worker);
     }
-    fanout_serve(shard, publication, shared);
+    fanout_serve(shard, publication, shared, found);
 }
 
 /* Posts to others, and serves our own: at once where nothing can be overtaken by that. */
 static int route(struct shard *shard, struct publication *publication,
-                 const struct worker_set *matched)
+                 const struct worker_set *matched, const struct match_found *found)
 {
     const struct post *post = &shard->post;
     struct worker_set workers = *matched;
@@ -308,13 +308,14 @@ static int route(struct shard *shard, struct publication *publication,
     }
     shard_post(shard, publication, &workers, matched);
     if (at_once) {
-        serve_own(shard, publication, matched);
+        serve_own(shard, publication, matched, found);
     }
     return PUBLISH_MATCHED;
 }
 
 int shard_publish(struct shard *shard, struct publication *publication)
 {
+    UNINITIALIZED struct match_found found;
     struct worker_set workers;
     bool is_whole;
     int r;
@@ -328,7 +329,8 @@ int shard_publish(struct shard *shard, struct publication *publication)
         r = publication_need_message(publication);
         return r < 0 ? r : retained_publish(shard, publication);
     }
-    is_whole = router_deal(shard, publication->parts.topic, publication->topic_hash, &workers);
+    is_whole =
+        router_deal(shard, publication->parts.topic, publication->topic_hash, &workers, &found);
     if (unlikely(!is_whole)) {
         r = publication_need_message(publication);
     }
@@ -339,6 +341,7 @@ int shard_publish(struct shard *shard, struct publication *publication)
     if (worker_set_is_empty(&workers) && shard->dealt.len == 0) {
         return PUBLISH_UNMATCHED;
     }
-    r = route(shard, publication, &workers);
+    r = route(shard, publication, &workers,
+              likely(is_whole && match_found_is_all(&found)) ? &found : NULL);
     return r > 0 && unlikely(!is_whole) ? PUBLISH_LEFT : r;
 }
