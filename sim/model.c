@@ -220,6 +220,11 @@ void model_on_full(struct model *model, unsigned connection)
     model_disturb(model, model_session(model, it->session));
 }
 
+void model_on_late(struct model *model, unsigned connection, bool is_late)
+{
+    get(model, connection)->is_late = is_late;
+}
+
 void model_set_drops(struct model *model, uint64_t drop_len)
 {
     model->drop_len = drop_len;

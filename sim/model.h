@@ -79,6 +79,9 @@ void model_on_closed(struct model *model, unsigned connection);
 /* The server could not write to this connection at once: QoS 0 may be dropped. */
 void model_on_full(struct model *model, unsigned connection);
 
+/* The next that is written to it are the rest of what it took a part of, and more. */
+void model_on_late(struct model *model, unsigned connection, bool is_late);
+
 /* What the server says so far: deliveries that it dropped because of its limits. */
 void model_set_drops(struct model *model, uint64_t drop_len);
 

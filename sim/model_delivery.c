@@ -325,11 +325,12 @@ bool model_may_be_expired(const struct model *model, uint32_t message)
            model->now_ms + TIME_SLACK_MS >= model_first_published_ms(model, message) + life_ms;
 }
 
-/* Written long after it was sent, perhaps: the connection took no more, or all that was for it
- * waited behind a CONNACK, and that for the store. */
+/* Written long after it was sent, perhaps: the connection took no more, or only a part, or all that
+ * was for it waited behind a CONNACK, and that for the store. */
 static bool may_have_waited(const struct model *model, const struct model_connection *to)
 {
-    return to->was_full || (model->params.has_store && to->connack_ms == model->now_ms);
+    return to->was_full || to->is_late ||
+           (model->params.has_store && to->connack_ms == model->now_ms);
 }
 
 /*

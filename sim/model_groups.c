@@ -52,6 +52,13 @@ static bool may_be_over(const struct model *model, const struct model_session *s
            (session->expiry == 0 && is_leaving) || may_be_replaced(model, session);
 }
 
+/* Who is told to go may acknowledge what was handed on before: that is read, and dropped. */
+static bool may_be_unheard(const struct model *model, const struct flight *flight)
+{
+    return model->params.drains && flight->qos == 1 &&
+           model->connections[flight->connection].closed;
+}
+
 /* Deliveries of a group's message that nobody has acknowledged, in sessions that may be over. */
 static unsigned returned(const struct model *model, uint32_t message, unsigned group)
 {
@@ -64,7 +71,8 @@ static unsigned returned(const struct model *model, uint32_t message, unsigned g
             const struct flight *flight = &session->flights[j];
 
             len += flight->message == message && flight->group == group &&
-                   flight->state == FLIGHT_SENT && may_be_over(model, session);
+                   (flight->state == FLIGHT_SENT || may_be_unheard(model, flight)) &&
+                   may_be_over(model, session);
         }
     }
     return len;

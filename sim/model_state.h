@@ -76,6 +76,7 @@ struct model_connection {
     uint64_t
         will_due_ms; /* time moves in leaps: the first after closing when it could be noticed */
     bool was_full;
+    bool is_late; /* what is written to it now was begun before */
     bool sent_garbage;
     bool refused;
     struct awaited *awaited;

@@ -17,6 +17,7 @@ enum what {
     CLOSED,
     TOUCHED,
     FULL,
+    LATE,
     WAIT,
     DROPPED,
     QUIET,
@@ -309,6 +310,9 @@ static const struct history histories[] = {
     {"expired in an output that was full", NULL, {0},
      {TWO, PUBLISHES(0, 8, 1, 1), {FULL, 1}, {WAIT, .ms = 13000},
       PUBLISH(1, WRITTEN, 8, 1, 1, .has_expiry = true, .expiry = 5)}},
+    {"expired in what it took a part of", NULL, {0},
+     {TWO, PUBLISHES(0, 8, 1, 1), {LATE, 1}, {WAIT, .ms = 13000},
+      PUBLISH(1, WRITTEN, 8, 1, 1, .has_expiry = true, .expiry = 5)}},
     {"expiry told before the store let it go", NULL, {.has_store = true}, {WAITS_TO_COME_BACK}},
     {"expiry told long ago, and nothing to wait for", "has 10 s left", {0}, {WAITS_TO_COME_BACK}},
     {"expiry not counted down", "has 10 s left", {0},
@@ -418,6 +422,9 @@ static const struct history histories[] = {
     {"to another, though the first acknowledged", "2 times in place of 1", {0},
      {GROUP, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), ANSWERS(1, PUBACK, 1), {ENDED, 1},
       {CLOSED, 1}, GETS(2, 0, 1, 1)}},
+    {"to another, for the first was told to go before it acknowledged", NULL, {.drains = true},
+     {GROUP, PUBLISHES(0, 0, 1, 1), GETS(1, 0, 1, 1), ANSWERS(1, PUBACK, 1), {CLOSED, 1},
+      GETS(2, 0, 1, 1)}},
     {"turn by turn", NULL, {0},
      {GROUP, {QUIET}, PUBLISHES(0, 0, 1, 1), PUBLISHES(0, 1, 2, 1), GETS(2, 0, 1, 1),
       GETS(1, 1, 1, 1), ACKED(0, PUBACK, 0, 1), ACKED(0, PUBACK, 1, 2), ANSWERS(1, PUBACK, 1),
@@ -515,6 +522,7 @@ static void play(struct model *model, const struct event *event, uint64_t *now_m
     case CLOSED: model_on_closed(model, event->connection); break;
     case TOUCHED: model_on_touched(model, event->connection); break;
     case FULL: model_on_full(model, event->connection); break;
+    case LATE: model_on_late(model, event->connection, true); break;
     case DROPPED: model_set_drops(model, event->ms); break;
     case WAIT: model_set_time(model, *now_ms += event->ms); break;
     case QUIET: model_check_quiet(model, is_eager, NULL); break;

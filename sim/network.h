@@ -28,6 +28,8 @@ struct network_ops {
     void (*on_closed)(struct connection *connection);
     void (*on_touched)(struct connection *connection); /* read, whatever it was */
     void (*on_full)(struct connection *connection);    /* could not be written to */
+    /* Is about to be written to, and if `is_late` more of what it took only a part of. */
+    void (*on_writing)(struct connection *connection, bool is_late);
 };
 
 struct network_params {
@@ -65,6 +67,7 @@ struct connection {
     bool is_finished; /* by the client, properly */
     bool is_reset;    /* by the client or its network */
     bool was_cut;     /* bytes that the server had written got lost */
+    bool is_behind;   /* it took only a part of what was written last */
     struct bytes to_server;
     struct bytes to_client;
     struct packet_log sent;     /* by the client */

@@ -11,6 +11,7 @@ static unsigned read_len;
 static unsigned written_len;
 static unsigned closed_len;
 static unsigned full_len;
+static unsigned late_len;
 
 static void on_read(struct connection *connection, const struct wire_packet *packet)
 {
@@ -43,12 +44,19 @@ static void on_full(struct connection *connection)
     full_len++;
 }
 
+static void on_writing(struct connection *connection, bool is_late)
+{
+    (void)connection;
+    late_len += is_late;
+}
+
 static const struct network_ops ops = {
     .on_read = on_read,
     .on_written = on_written,
     .on_closed = on_closed,
     .on_touched = on_touched,
     .on_full = on_full,
+    .on_writing = on_writing,
 };
 
 static void begin(unsigned cut_permille, unsigned short_permille, size_t window)
@@ -65,6 +73,7 @@ static void begin(unsigned cut_permille, unsigned short_permille, size_t window)
     written_len = 0;
     closed_len = 0;
     full_len = 0;
+    late_len = 0;
 }
 
 static void end(void)
@@ -168,8 +177,10 @@ static void test_window(void **state)
     network_take(connection, 2);
     assert_int_equal(connection->received.read, 1);
     assert_int_equal(network_events(fd), POLLER_WRITE);
+    assert_int_equal(late_len, 0);
     assert_int_equal(send_text(fd, &PINGRESP[1], 1), 1);
     assert_int_equal(written_len, 2);
+    assert_int_equal(late_len, 1);
     network_take(connection, SIZE_MAX);
     assert_int_equal(connection->received.read, 2);
     socket_close(fd);

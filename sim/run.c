@@ -245,12 +245,18 @@ static void on_full(struct connection *connection)
     model_on_full(model_now(), connection->number);
 }
 
+static void on_writing(struct connection *connection, bool is_late)
+{
+    model_on_late(model_now(), connection->number, is_late);
+}
+
 static const struct network_ops network_ops = {
     .on_read = on_read,
     .on_written = on_written,
     .on_closed = on_closed,
     .on_touched = on_touched,
     .on_full = on_full,
+    .on_writing = on_writing,
 };
 
 static void complain(void *context, const char *text)

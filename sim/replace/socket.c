@@ -120,6 +120,7 @@ ssize_t socket_send(int fd, struct iovec *vector, unsigned len)
     size_t window = network_settings()->window;
     struct connection *connection;
     size_t waiting;
+    size_t part;
 
     assert(total > 0);
     scheduler_point("send");
@@ -134,8 +135,10 @@ ssize_t socket_send(int fd, struct iovec *vector, unsigned len)
     if (waiting >= window) {
         return -EAGAIN;
     }
-    total = MIN(total, window - waiting);
-    return write_part(connection, vector, cut(total, network_settings()->short_permille));
+    part = cut(MIN(total, window - waiting), network_settings()->short_permille);
+    network_settings()->ops->on_writing(connection, connection->is_behind);
+    connection->is_behind = part < total;
+    return write_part(connection, vector, part);
 }
 
 int socket_local_address(int fd, struct address *address_out)
