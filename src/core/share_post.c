@@ -429,7 +429,9 @@ void share_hand_on(struct shard *shard, struct delivery *delivery)
     unsigned worker;
 
     if (can_be_handed_on(delivery)) {
-        if (!share_deal(offer.share, &worker, &offer.turn)) {
+        if (message_is_expired(delivery->message, shard_now(shard))) {
+            drop(shard, &offer, delivery->message, METRIC_DROPPED_EXPIRED);
+        } else if (!share_deal(offer.share, &worker, &offer.turn)) {
             drop(shard, &offer, delivery->message, METRIC_DROPPED_UNSHARED);
         } else if (post_turn(shard, delivery->message, &offer, worker) == 0) {
             *delivery = (struct delivery){0};

@@ -650,6 +650,34 @@ static void test_the_end_of_a_session_hands_on(void **state)
     }
 }
 
+/* What a leaving member kept for too long goes to nobody [MQTT-3.3.2-5]. */
+static void test_what_has_expired_is_not_handed_on(void **state)
+{
+    struct fixture *fixture = fixture_new(1, NULL);
+    struct client *a = member(fixture, 0, "a", 1, 1);
+    struct client *b;
+
+    (void)state;
+    for (uint32_t number = 1; number <= 3; number++) {
+        struct shard *shard = fixture_enter(fixture, 0);
+        struct publication publication = fixture_publication(shard, TOPIC, &number);
+
+        publication.parts.qos = 1;
+        publication.parts.expires_at = shard_now(shard) + (number == 2 ? 2 : 60);
+        assert_int_equal(shard_publish(shard, &publication), PUBLISH_MATCHED);
+        publication_deinit(&publication);
+    }
+    fixture_settle(fixture);
+    fixture_expect(a, "1q1@1");
+    fixture_wait(fixture, 5000);
+    b = member(fixture, 0, "b", 0, 0);
+    assert_true(leave(a, GROUP, TOPIC));
+    fixture_settle(fixture);
+    fixture_expect(b, "3");
+    assert_int_equal(metrics_get(fixture_enter(fixture, 0)->metrics, METRIC_DROPPED_EXPIRED), 1);
+    fixture_free(fixture);
+}
+
 /* More than an iteration's clean-up may hand on goes on in the next. */
 static void test_handing_on_in_slices(void **state)
 {
@@ -1211,6 +1239,7 @@ int main(void)
         cmocka_unit_test(test_a_member_of_many_groups),
         cmocka_unit_test(test_unsubscribing_hands_on_what_was_not_sent),
         cmocka_unit_test(test_the_end_of_a_session_hands_on),
+        cmocka_unit_test(test_what_has_expired_is_not_handed_on),
         cmocka_unit_test(test_handing_on_in_slices),
         cmocka_unit_test(test_a_session_that_is_over_gets_nothing),
         cmocka_unit_test(test_a_refused_message_goes_nowhere_else),
