@@ -8,6 +8,9 @@
 #define LIST_CAP     64
 #define BITMAP_WORDS 1024
 
+/* A list that is no longer stays when it is empty: who publishes with QoS 2 will do so again. */
+#define KEEP_CAP 32
+
 void inbound_deinit(struct inbound *inbound)
 {
     inbound->bits = memory_free(inbound->bits);
@@ -85,7 +88,6 @@ int inbound_add(struct inbound *inbound, uint16_t packet_id)
     return 0;
 }
 
-/* A quiet session owns no memory for this. */
 bool inbound_remove(struct inbound *inbound, uint16_t packet_id)
 {
     if (!inbound_has(inbound, packet_id)) {
@@ -97,7 +99,7 @@ bool inbound_remove(struct inbound *inbound, uint16_t packet_id)
         *list_find(inbound, packet_id) = inbound->ids[inbound->len - 1];
     }
     inbound->len--;
-    if (inbound->len == 0) {
+    if (inbound->len == 0 && (inbound->bits || inbound->cap > KEEP_CAP)) {
         inbound_deinit(inbound);
     }
     return true;

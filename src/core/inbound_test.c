@@ -28,6 +28,37 @@ static void test_list_becomes_bitmap_and_goes(void **state)
     assert_false(inbound_has(&inbound, 65535));
 }
 
+/* A burst after the other costs no allocation, unless it is a long one. */
+static void test_a_short_list_stays(void **state)
+{
+    static const struct {
+        uint16_t len;
+        bool stays;
+    } rows[] = {
+        {1,  true },
+        {32, true },
+        {33, false},
+        {64, false},
+        {65, false}
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct inbound inbound = {0};
+
+        for (uint16_t id = 1; id <= rows[i].len; id++) {
+            assert_int_equal(inbound_add(&inbound, id), 0);
+        }
+        for (uint16_t id = 1; id <= rows[i].len; id++) {
+            assert_true(inbound_remove(&inbound, id));
+        }
+        assert_int_equal(inbound.ids != NULL, rows[i].stays);
+        assert_null(inbound.bits);
+        inbound_deinit(&inbound);
+        assert_null(inbound.ids);
+    }
+}
+
 /* A phase adds mostly, the next removes mostly: through both forms several times. */
 static void test_random_against_bits(void **state)
 {
@@ -81,6 +112,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list_becomes_bitmap_and_goes),
+        cmocka_unit_test(test_a_short_list_stays),
         cmocka_unit_test(test_random_against_bits),
         cmocka_unit_test(test_no_memory_adds_nothing),
     };

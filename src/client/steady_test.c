@@ -1,0 +1,285 @@
+#include "client/broker_test.h"
+
+#include <stdatomic.h>
+
+/*
+ * What a message costs in the steady state: blocks of memory, hashes, locks. The linker gives this
+ * test the calls of the broker to count (`wrapped` in meson.build); those of the test's own thread,
+ * which is all clients, do not count. System calls are held by tests/publish/steady.py.
+ */
+
+#define ROUND_LEN      50
+#define TOLERANCE      1.1 /* nothing is nothing all the same */
+#define BURST_MAX      32
+#define SUBSCRIBER_MAX 100
+#define HEAD_MAX       32 /* what a PUBLISH has before its payload */
+
+enum counted { COUNTED_BLOCKS, COUNTED_HASHES, COUNTED_LOCKS, COUNTED_LEN };
+
+static const char *const counted_names[COUNTED_LEN] = {"blocks", "hashes", "locks"};
+
+static _Atomic unsigned long counts[COUNTED_LEN];
+static _Thread_local bool is_client;
+
+static void note(enum counted counted)
+{
+    if (!is_client) {
+        atomic_fetch_add(&counts[counted], 1);
+    }
+}
+
+/* Declarations that the linker's names need: __wrap_x is called for x, __real_x is x. */
+#define WRAP(counted, type, name, declared, passed) \
+    type __real_##name declared;                    \
+    type __wrap_##name declared;                    \
+    type __wrap_##name declared                     \
+    {                                               \
+        note(counted);                              \
+        return __real_##name passed;                \
+    }
+
+WRAP(COUNTED_BLOCKS, void *, malloc, (size_t size), (size))
+WRAP(COUNTED_BLOCKS, void *, calloc, (size_t len, size_t size), (len, size))
+WRAP(COUNTED_BLOCKS, void *, realloc, (void *memory, size_t size), (memory, size))
+WRAP(COUNTED_BLOCKS, void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size))
+WRAP(COUNTED_BLOCKS, char *, strdup, (const char *text), (text))
+WRAP(COUNTED_HASHES, uint64_t, hash_bytes, (const struct hash_key *key, struct slice bytes),
+     (key, bytes))
+WRAP(COUNTED_LOCKS, int, pthread_mutex_lock, (pthread_mutex_t * mutex), (mutex))
+
+/* In a round, the publisher sends a burst at once, and every client its answers at once. */
+struct load {
+    unsigned subscriber_len;
+    unsigned burst_len;
+    uint8_t qos;
+    unsigned size; /* of a payload */
+};
+
+struct flow {
+    struct load load;
+    uint8_t level;
+    struct broker *broker;
+    struct peer *publisher;
+    struct peer *subscribers[SUBSCRIBER_MAX];
+};
+
+#define PROXY_HEADER "0d0a0d0a 000d0a51 5549540a 21 11 000c c0000207 c0000201 0457 075b"
+
+static struct peer *come(const struct flow *flow, bool is_proxied, unsigned number)
+{
+    struct peer *peer = peer_new(flow->broker);
+    char body[64];
+
+    if (is_proxied) {
+        struct slice header = bytes_parse(PROXY_HEADER);
+
+        put_bytes(peer, header.data, header.len);
+        bytes_free(header);
+    }
+    snprintf(body, sizeof(body), "'MQTT' %02x 02 0000 %s 'c%u'", flow->level,
+             flow->level == 5 ? "00" : "", number);
+    assert_true(say(peer, 0x10, body, 0x20));
+    return peer;
+}
+
+static void flow_open(struct flow *flow, const char *options)
+{
+    bool is_proxied = strstr(options, "proxy") != NULL;
+    char body[64];
+
+    flow->broker = broker_new(options, 1, 0);
+    flow->publisher = come(flow, is_proxied, SUBSCRIBER_MAX);
+    snprintf(body, sizeof(body), "0001 %s 'steady/0' %02x", flow->level == 5 ? "00" : "",
+             flow->load.qos);
+    for (unsigned i = 0; i < flow->load.subscriber_len; i++) {
+        flow->subscribers[i] = come(flow, is_proxied, i);
+        assert_true(say(flow->subscribers[i], 0x82, body, 0x90));
+    }
+}
+
+static void flow_close(struct flow *flow)
+{
+    for (unsigned i = 0; i < flow->load.subscriber_len; i++) {
+        peer_free(flow->subscribers[i]);
+    }
+    peer_free(flow->publisher);
+    broker_free(flow->broker);
+}
+
+/* A PUBLISH up to its payload; answers how long that is. */
+static size_t put_head(const struct flow *flow, unsigned packet_id, uint8_t *bytes)
+{
+    static const char topic[] = "steady/0";
+    uint8_t qos = flow->load.qos;
+    uint32_t rest = (uint32_t)sizeof(topic) + 1 + (qos ? 2 : 0) + (flow->level == 5 ? 1 : 0);
+    uint8_t *at = bytes;
+
+    *at++ = (uint8_t)(0x30 | qos << 1);
+    at = mqtt_put_variable(at, rest + flow->load.size);
+    *at++ = 0;
+    *at++ = sizeof(topic) - 1;
+    memcpy(at, topic, sizeof(topic) - 1);
+    at += sizeof(topic) - 1;
+    if (qos) {
+        *at++ = 0;
+        *at++ = (uint8_t)packet_id;
+    }
+    if (flow->level == 5) {
+        *at++ = 0; /* no properties */
+    }
+    return (size_t)(at - bytes);
+}
+
+static void put_burst(const struct flow *flow)
+{
+    uint8_t *bytes = memory_must_alloc_zero(flow->load.burst_len, HEAD_MAX + flow->load.size);
+    size_t len = 0;
+
+    for (unsigned i = 1; i <= flow->load.burst_len; i++) {
+        len += put_head(flow, i, bytes + len) + flow->load.size;
+    }
+    put_bytes(flow->publisher, bytes, len);
+    memory_free(bytes);
+}
+
+/* The identifier of the packet that came last. */
+static const uint8_t *packet_id(const struct peer *peer)
+{
+    return peer->body + ((peer->type & 0xF0) == 0x30 ? 2 + peer->body[1] : 0);
+}
+
+/* As many packets of this kind as the burst has messages, and the answer to all at once; 0: none.
+ */
+static void get_burst(const struct flow *flow, struct peer *peer, uint8_t type, uint8_t answer)
+{
+    uint8_t bytes[BURST_MAX * 4];
+    size_t len = 0;
+
+    for (unsigned i = 0; i < flow->load.burst_len; i++) {
+        assert_true(get(peer));
+        assert_int_equal(peer->type, type);
+        bytes[len++] = answer;
+        bytes[len++] = 2;
+        memcpy(bytes + len, packet_id(peer), 2);
+        len += 2;
+    }
+    if (answer) {
+        put_bytes(peer, bytes, len);
+    }
+}
+
+static void play_round(const struct flow *flow)
+{
+    static const uint8_t answers[] = {0, 0x40, 0x50};
+    uint8_t qos = flow->load.qos;
+
+    put_burst(flow);
+    for (unsigned i = 0; i < flow->load.subscriber_len; i++) {
+        get_burst(flow, flow->subscribers[i], (uint8_t)(0x30 | qos << 1), answers[qos]);
+    }
+    if (qos == 1) {
+        get_burst(flow, flow->publisher, 0x40, 0);
+    } else if (qos == 2) {
+        get_burst(flow, flow->publisher, 0x50, 0x62);
+        get_burst(flow, flow->publisher, 0x70, 0);
+        for (unsigned i = 0; i < flow->load.subscriber_len; i++) {
+            get_burst(flow, flow->subscribers[i], 0x62, 0x70);
+        }
+    }
+}
+
+/* What a round takes, in the mean of many. */
+static void count_rounds(const struct flow *flow, double *means)
+{
+    play_round(flow); /* caches are filled, tables have their sizes */
+    assert_true(is_alive(flow->subscribers[0]));
+    for (unsigned i = 0; i < COUNTED_LEN; i++) {
+        counts[i] = 0;
+    }
+    for (unsigned i = 0; i < ROUND_LEN; i++) {
+        play_round(flow);
+    }
+    for (unsigned i = 0; i < COUNTED_LEN; i++) {
+        means[i] = (double)counts[i] / ROUND_LEN;
+    }
+}
+
+/*
+ * The most that a round may take. A message that is only passed on needs no memory; one that waits
+ * for an acknowledgement is one block, for however many it waits. One that does not fit into the
+ * buffer for receiving is one block as well, and two more note that it is being received and that
+ * it is being sent; now and then it comes in pieces. A topic is looked up by one hash, with all the
+ * levels it has. No lock: subscribing takes one, publishing what is not retained takes none.
+ */
+static const struct row {
+    const char *title;
+    struct load load;
+    unsigned limits[COUNTED_LEN];
+} rows[] = {
+    {"one, QoS 0",     {1, 1, 0, 64},    {0, 1, 0}  },
+    {"one, QoS 1",     {1, 1, 1, 64},    {1, 1, 0}  },
+    {"one, QoS 2",     {1, 1, 2, 64},    {1, 1, 0}  },
+    {"burst, QoS 0",   {1, 32, 0, 64},   {0, 32, 0} },
+    {"burst, QoS 1",   {1, 32, 1, 64},   {32, 32, 0}},
+    {"burst, QoS 2",   {1, 32, 2, 64},   {32, 32, 0}},
+    {"fan-out, QoS 0", {100, 1, 0, 64},  {0, 1, 0}  },
+    {"fan-out, QoS 1", {100, 1, 1, 64},  {1, 1, 0}  },
+    {"large, QoS 0",   {1, 1, 0, 60000}, {3, 1, 0}  },
+    {"large, QoS 1",   {1, 1, 1, 60000}, {3, 1, 0}  },
+};
+
+static const struct way {
+    const char *title;
+    const char *options;
+    uint8_t level;
+} ways[] = {
+    {"3.1.1",        "",                          4},
+    {"5.0",          "",                          5},
+    {"behind PROXY", "enable_proxy_protocol 2\n", 4},
+};
+
+/* Answers whether it takes no more than it may. */
+static bool hold(const struct row *row, const struct way *way)
+{
+    struct flow flow = {.load = row->load, .level = way->level};
+    double means[COUNTED_LEN];
+    char options[128];
+    bool is_good = true;
+
+    snprintf(options, sizeof(options), "%smax_inflight_messages 100\nconnection_messages false\n",
+             way->options);
+    flow_open(&flow, options);
+    count_rounds(&flow, means);
+    flow_close(&flow);
+    for (unsigned i = 0; i < COUNTED_LEN; i++) {
+        if (means[i] > row->limits[i] * TOLERANCE) {
+            print_error("%s, %s: %.2f %s in a round, not %u\n", way->title, row->title, means[i],
+                        counted_names[i], row->limits[i]);
+            is_good = false;
+        }
+    }
+    return is_good;
+}
+
+static void test_what_a_message_takes(void **state)
+{
+    unsigned excess = 0;
+
+    (void)state;
+    is_client = true;
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+            excess += !hold(&rows[k], &ways[i]);
+        }
+    }
+    assert_int_equal(excess, 0);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_a_message_takes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
