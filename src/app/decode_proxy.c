@@ -86,6 +86,12 @@ static void print_certificate(FILE *out, const struct proxy_info *info)
 
 static void print_tls(FILE *out, const struct proxy_info *info)
 {
+    static const char *const names[] = {
+        [PROXY_NAME_NONE] = "none",
+        [PROXY_NAME_UNFIT] = "none, for the common name can't be one",
+        [PROXY_NAME_SLASHED] = "the common name, with proxy_protocol_common_name_slash alone",
+        [PROXY_NAME_FIT] = "the common name",
+    };
     const char *certificate = info->is_certificate_verified ? "verified"
                               : info->verify                ? "not verified"
                                                             : "none";
@@ -93,8 +99,7 @@ static void print_tls(FILE *out, const struct proxy_info *info)
     fprintf(out, "client's TLS: %s\n", info->is_tls ? "yes" : "no");
     fprintf(out, "client's certificate: %s", certificate);
     fprintf(out, info->verify ? " (error %u)\n" : "\n", info->verify);
-    fprintf(out, "name for use_identity_as_username: %s\n",
-            info->is_common_name_usable ? "the common name" : "none");
+    fprintf(out, "name for use_identity_as_username: %s\n", names[info->common_name]);
 }
 
 static void print_info(FILE *out, const struct proxy_info *info, size_t used, size_t len)

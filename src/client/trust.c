@@ -71,11 +71,16 @@ static int copy_name(struct slice name, char **name_out)
     return *name_out ? 0 : -ENOMEM;
 }
 
-/* -ENOENT: there is none. */
-static int find_common_name(const struct proxy_info *info, char **name_out)
+/* -ENOENT: there is none, or none that may be a user name. */
+static int find_common_name(const struct client *client, char **name_out)
 {
-    return info->is_common_name_usable ? copy_name(proxy_find(info, PROXY_COMMON_NAME), name_out)
-                                       : -ENOENT;
+    const struct proxy_info *info = client->facts->proxy;
+    bool allows_slash = client->facts->listener->settings->proxy.allows_slash;
+
+    if (info->common_name < (allows_slash ? PROXY_NAME_SLASHED : PROXY_NAME_FIT)) {
+        return -ENOENT;
+    }
+    return copy_name(proxy_find(info, PROXY_COMMON_NAME), name_out);
 }
 
 static int find_subject(const struct client *client, char **name_out)
@@ -105,8 +110,53 @@ static int find_name(const struct client *client, char **name_out)
         return -ENOENT;
     }
     return client->facts->listener->settings->certificates.gives_username
-               ? find_common_name(client->facts->proxy, name_out)
+               ? find_common_name(client, name_out)
                : find_subject(client, name_out);
+}
+
+#define COMPLAINT_CAP 320
+
+/* What is wrong with the name that the header tells, or should, and which one that is. */
+static const char *put_complaint(const struct client *client, char text[COMPLAINT_CAP])
+{
+    static const char *const complaints[] = {
+        [PROXY_NAME_NONE] = "no common name that the proxy has verified",
+        [PROXY_NAME_UNFIT] = "a common name that can't be a user name",
+        [PROXY_NAME_SLASHED] = "a common name with a slash",
+    };
+    const struct proxy_info *info = client->facts->proxy;
+    struct slice told = proxy_find(info, PROXY_COMMON_NAME);
+    char name[256];
+
+    if (!client->facts->listener->settings->certificates.gives_username) {
+        return "no subject of a certificate that the proxy has verified";
+    }
+    text_escape(name, sizeof(name), told);
+    snprintf(text, COMPLAINT_CAP, "%s%s%s", complaints[info->common_name], told.len > 0 ? ": " : "",
+             name);
+    return text;
+}
+
+/* The line about the CONNECT tells neither the proxy nor why. A check of the proxy's own, whose
+ * header tells of nobody, is not worth another one. */
+static void note_missing_name(const struct client *client)
+{
+    const struct client_facts *facts = client->facts;
+    const char *word = proxy_refusal_word(PROXY_REFUSAL_NAME);
+    char address[CLIENT_ADDRESS_CAP];
+    char via[CLIENT_ADDRESS_CAP];
+    char complaint[COMPLAINT_CAP];
+
+    if (is_of_our_own(client) || !facts->proxy) {
+        return;
+    }
+    hub_count(client->hub, facts->listener, METRIC_PROXY_REFUSED + PROXY_REFUSAL_NAME, 1);
+    if (facts->proxy->has_address) {
+        client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_REFUSED, word,
+                   "Connection from %s on port %u%s refused: PROXY header: %s: %s.",
+                   client_address(client, address), facts->listener->settings->port,
+                   client_via(client, via), word, put_complaint(client, complaint));
+    }
 }
 
 enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *connect)
@@ -127,8 +177,12 @@ enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *conne
         return MQTT_SUCCESS;
     }
     r = find_name(client, &client->facts->username);
+    if (r == -ENOMEM) {
+        return MQTT_SERVER_BUSY;
+    }
     if (r < 0) {
-        return r == -ENOMEM ? MQTT_SERVER_BUSY : MQTT_BAD_USERNAME_OR_PASSWORD;
+        note_missing_name(client);
+        return MQTT_BAD_USERNAME_OR_PASSWORD;
     }
     client->is_vouched = true;
     connect->has_username = true;

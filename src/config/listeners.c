@@ -196,6 +196,7 @@ static void warn_of_idle(const struct report *report, const struct listener_draf
         {has_header,       "proxy_protocol_v2_require_tls",    "enable_proxy_protocol"            },
         {has_header,       "proxy_protocol_v2_require_crc32c", "enable_proxy_protocol"            },
         {has_header,       "proxy_protocol_subject_tlv",       "enable_proxy_protocol"            },
+        {has_header,       "proxy_protocol_common_name_slash", "enable_proxy_protocol"            },
         {has_certificates, "require_certificate",              "certfile or enable_proxy_protocol"},
         {has_certificates, "use_identity_as_username",         "certfile or enable_proxy_protocol"},
         {has_certificates, "use_subject_as_username",          "certfile or enable_proxy_protocol"},

@@ -681,6 +681,8 @@ static void test_warnings_about_the_proxy_protocol(void **state)
         {"listener 1883\nenable_proxy_protocol 2\nproxy_protocol_trusted 10.1.1.1\n", NULL},
         {"listener 1883\nproxy_protocol_timeout 3\n",
          "proxy_protocol_timeout has no effect without enable_proxy_protocol. (x.conf:2)"},
+        {"listener 1883\nproxy_protocol_common_name_slash true\n",
+         "proxy_protocol_common_name_slash has no effect without enable_proxy_protocol. (x.conf:2)"},
         {"listener 1883\nproxy_protocol_trusted unix\n",
          "proxy_protocol_trusted has no effect without enable_proxy_protocol. (x.conf:2)"},
         {"listener 1883 ::1\nenable_proxy_protocol 2\nproxy_protocol_untrusted direct\n",

@@ -144,6 +144,7 @@ struct settings_proxy {
     uint16_t timeout_s;
     bool requires_tls; /* of the client to the proxy */
     bool requires_crc;
+    bool allows_slash;    /* in a common name that is to be a user name */
     uint16_t subject_tlv; /* the custom TLV that has the subject; 0: none */
     struct address_range *trusted;
     unsigned trusted_len; /* 0: everybody is trusted */

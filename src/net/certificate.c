@@ -73,7 +73,7 @@ int certificate_common_name(const X509 *certificate, char **name_out)
         ERR_clear_error();
         return -ENOENT;
     }
-    r = proxy_is_name_clean(slice_of(text, (size_t)len))
+    r = proxy_judge_name(slice_of(text, (size_t)len)) == PROXY_NAME_FIT
             ? copy_text(slice_of(text, (size_t)len), name_out)
             : -ENOENT;
     OPENSSL_free(text);

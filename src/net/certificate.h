@@ -23,6 +23,6 @@ int certificate_subject_of(const struct x509_st *certificate, char **subject_out
 
 /*
  * The first common name of the subject, on the heap. -ENOENT: there is none that may be a user name
- * (proxy_is_name_clean()); -ENOMEM.
+ * (PROXY_NAME_FIT); -ENOMEM.
  */
 int certificate_common_name(const struct x509_st *certificate, char **name_out) MUST_CHECK;

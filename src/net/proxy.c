@@ -238,7 +238,8 @@ static void settle_tls(struct proxy_parser *parser)
 
     info->is_tls = parser->client & CLIENT_SSL;
     info->is_certificate_verified = info->is_tls && has_certificate && info->verify == 0;
-    info->is_common_name_usable = info->is_certificate_verified && proxy_is_name_clean(name);
+    info->common_name =
+        info->is_certificate_verified ? (uint8_t)proxy_judge_name(name) : PROXY_NAME_NONE;
 }
 
 /* What speaks of no client needs no proof. */

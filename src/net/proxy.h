@@ -40,6 +40,7 @@ enum proxy_refusal {
     PROXY_REFUSAL_TIMEOUT,
     PROXY_REFUSAL_UNTRUSTED,
     PROXY_REFUSAL_POLICY,
+    PROXY_REFUSAL_NAME, /* no name for the client, or none that may be one */
     PROXY_REFUSAL_LEN
 };
 
@@ -50,7 +51,7 @@ enum proxy_field {
     PROXY_ALPN,
     PROXY_AUTHORITY, /* the host name asked for */
     PROXY_UNIQUE_ID,
-    PROXY_COMMON_NAME, /* never an identity unless is_common_name_usable */
+    PROXY_COMMON_NAME, /* never an identity unless `common_name` says so */
     PROXY_TLS_VERSION,
     PROXY_CIPHER,
     PROXY_SIGNATURE_ALGORITHM, /* of the proxy's own certificate, like the next */
@@ -62,6 +63,14 @@ enum proxy_field {
     PROXY_GCP,
     PROXY_SOURCE_PATH, /* Unix sockets; a name that begins with 0 is an abstract one */
     PROXY_DESTINATION_PATH
+};
+
+/* What a common name is worth as a user name. */
+enum proxy_name {
+    PROXY_NAME_NONE,    /* there is none, or nobody has verified it */
+    PROXY_NAME_UNFIT,   /* no good UTF-8, or it has control characters, `+` or `#` in it */
+    PROXY_NAME_SLASHED, /* fit, but for a slash: it would be several levels of a topic */
+    PROXY_NAME_FIT
 };
 
 /* The types that anybody may use for what they like. */
@@ -92,7 +101,7 @@ struct proxy_info {
     bool has_address;
     bool is_tls;                  /* the client spoke TLS to the proxy */
     bool is_certificate_verified; /* and showed a certificate that the proxy verified */
-    bool is_common_name_usable;   /* and its name is fit to be a user name */
+    uint8_t common_name;          /* enum proxy_name */
     uint8_t kept[];
 };
 

@@ -45,6 +45,7 @@ static const char *const words[PROXY_REFUSAL_LEN] = {
     [PROXY_REFUSAL_TIMEOUT] = "timeout",
     [PROXY_REFUSAL_UNTRUSTED] = "untrusted",
     [PROXY_REFUSAL_POLICY] = "policy",
+    [PROXY_REFUSAL_NAME] = "name",
 };
 /* clang-format on */
 
@@ -58,14 +59,20 @@ const struct proxy_rule *proxy_find_rule(uint8_t type, bool is_nested)
     return NULL;
 }
 
-bool proxy_is_name_clean(struct slice name)
+static bool has_byte(struct slice name, char byte)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.data[i] == '+' || name.data[i] == '#' || name.data[i] == '/') {
-            return false;
-        }
+    return memchr(name.data, byte, name.len) != NULL;
+}
+
+enum proxy_name proxy_judge_name(struct slice name)
+{
+    if (name.len == 0) {
+        return PROXY_NAME_NONE;
     }
-    return name.len > 0 && utf8_is_valid(name);
+    if (has_byte(name, '+') || has_byte(name, '#') || !utf8_is_valid(name)) {
+        return PROXY_NAME_UNFIT;
+    }
+    return has_byte(name, '/') ? PROXY_NAME_SLASHED : PROXY_NAME_FIT;
 }
 
 const char *proxy_refusal_word(enum proxy_refusal refusal)

@@ -26,6 +26,6 @@ extern const struct proxy_rule proxy_subject_rule;
 
 /*
  * Whether a common name may become a user name: not empty, good UTF-8 without control characters,
- * and nothing in it that means more in topics than a letter.
+ * and nothing in it that means more in topics than a letter. That it is verified is not asked.
  */
-bool proxy_is_name_clean(struct slice name);
+enum proxy_name proxy_judge_name(struct slice name);

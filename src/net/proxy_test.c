@@ -98,6 +98,13 @@ static void say_cloud(struct outcome *outcome, const struct proxy_info *info)
 
 static void say_info(struct outcome *outcome, const struct proxy_info *info)
 {
+    static const char *const names[] = {
+        [PROXY_NAME_NONE] = "",
+        [PROXY_NAME_UNFIT] = " unfit",
+        [PROXY_NAME_SLASHED] = " slashed",
+        [PROXY_NAME_FIT] = " named",
+    };
+
     say(outcome, "v%u %s", info->version, info->command == PROXY_COMMAND_LOCAL ? "local" : "proxy");
     if (info->has_address) {
         say_address(outcome, &info->source);
@@ -106,8 +113,7 @@ static void say_info(struct outcome *outcome, const struct proxy_info *info)
         say(outcome, " none");
     }
     say(outcome, "%s%s%s", info->is_tls ? " tls" : "",
-        info->is_certificate_verified ? " verified" : "",
-        info->is_common_name_usable ? " named" : "");
+        info->is_certificate_verified ? " verified" : "", names[info->common_name]);
     if (info->verify) {
         say(outcome, " verify=%u", info->verify);
     }
@@ -429,7 +435,7 @@ static void keeps_the_largest_certificate(void **state)
         assert_int_equal(certificate.len, len);
         assert_memory_equal(certificate.data, header.bytes + HEADER_CAP - len, len);
         assert_true(info->is_certificate_verified);
-        assert_false(info->is_common_name_usable);
+        assert_int_equal(info->common_name, PROXY_NAME_NONE);
     }
 }
 

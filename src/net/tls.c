@@ -280,7 +280,7 @@ static bool tls_has_certificate(const struct stage *stage)
 /* Under the same rules as a common name. */
 static int copy_identity(const char *identity, char **name_out)
 {
-    if (!proxy_is_name_clean(slice_of_text(identity))) {
+    if (proxy_judge_name(slice_of_text(identity)) != PROXY_NAME_FIT) {
         return -ENOENT;
     }
     *name_out = memory_copy_text(identity);

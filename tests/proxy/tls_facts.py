@@ -165,6 +165,71 @@ def test_no_name(start_broker, name):
         expect_refused_connect(broker, NO_NAME[name], version, code)
 
 
+SLASH = NAMED + "proxy_protocol_common_name_slash true\n"
+
+
+@pytest.mark.workers
+def test_a_slash_may_be_in_it(start_broker, workers):
+    """Where the listener says so, and it alone: nothing else that means something in topics."""
+    broker = start_broker(SLASH + BASE.replace("{port}", "{port2}") +
+                          "use_identity_as_username true\n")
+    for name in (b"plant/7", b"/", b"//a/"):
+        broker.connect("x", before=header(SSL | NOW, 0, cn(name))).ping()
+        broker.expect_line(r"New client connected from 192\.0\.2\.7:1111 as x "
+                           rf"\(.*, u'{name.decode()}'\)\.")
+    wrong = [NO_NAME[each] for each in NO_NAME if each != "slash"]
+    for before in [*wrong, *(header(SSL | NOW, 0, cn(each)) for each in
+                             (b"a/+", b"a/#", b"/\0", b"a/\n", b"a/\xff"))]:
+        expect_refused_connect(broker, before, 5, 0x86)
+    other = broker.open(5, ("127.0.0.1", broker.places["port2"]))
+    other.send(NO_NAME["slash"], wire.connect("refused", 5))
+    other.expect("CONNACK", code=0x86)
+
+
+TOLD_NAMES = {
+    "slash": "a common name with a slash: a/b",
+    "plus": r"a common name that can't be a user name: a\+b",
+    "zero byte": r"a common name that can't be a user name: ad\\x00min",
+    "not verified": "no common name that the proxy has verified: admin",
+    "no name": "no common name that the proxy has verified",
+}
+
+
+@pytest.mark.workers
+def test_why_there_is_no_name(start_broker, workers):
+    """A line with the client and the proxy, and a figure; of a proxy's own check the figure alone."""
+    broker = start_broker("sys_interval 1\n" + NAMED)
+    for name, told in TOLD_NAMES.items():
+        peer = broker.open(5)
+        address = re.escape(peer.local)
+        peer.send(NO_NAME[name], wire.connect("refused", 5))
+        peer.expect("CONNACK", code=0x86)
+        broker.expect_line(rf"Connection from 192\.0\.2\.7:1111 on port \d+ via {address} refused: "
+                           rf"PROXY header: name: {told}\.")
+    expect_refused_connect(broker, UNTOLD["LOCAL"], 5, 0x86)
+    assert broker.count_lines("Connection from .* refused: .*") == len(TOLD_NAMES)
+    watcher = broker.connect("w", before=GOOD["now"])
+    watcher.subscribe("$SYS/broker/listener/+/proxy/errors/+")
+    while (found := watcher.expect("PUBLISH")).payload != b"%d" % (len(TOLD_NAMES) + 1):
+        assert found.topic.endswith("/name")
+
+
+def test_no_subject_is_told(start_broker):
+    broker = start_broker(BASE + "use_subject_as_username true\n")
+    expect_refused_connect(broker, GOOD["now"], 5, 0x86)
+    broker.expect_line(r"Connection from 192\.0\.2\.7:1111 .* refused: PROXY header: name: "
+                       r"no subject of a certificate that the proxy has verified\.")
+
+
+def test_json_has_the_reason(start_broker):
+    broker = start_broker("log_format json\n" + NAMED)
+    expect_refused_connect(broker, NO_NAME["slash"], 5, 0x86)
+    broker.expect_line(r'.*"connection_refused".*')
+    line = re.search(r'.*"connection_refused".*', broker.log())[0]
+    facts = json.loads(line[line.index("{"):])
+    assert (facts["address"], facts["proxy"], facts["reason"]) == ("192.0.2.7", "127.0.0.1", "name")
+
+
 def test_direct_clients_have_no_name(start_broker):
     broker = start_broker(NAMED + "proxy_protocol_trusted 127.0.0.5\n"
                           "proxy_protocol_untrusted direct\n")

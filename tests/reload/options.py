@@ -552,6 +552,22 @@ def asked_of(option, more="", code=None):
     CASES[option] = (base, base + f"{option} true\n", check)
 
 
+@case("enable_proxy_protocol 2\nuse_identity_as_username true",
+      "enable_proxy_protocol 2\nuse_identity_as_username true\nproxy_protocol_common_name_slash true")
+def proxy_protocol_common_name_slash(broker):
+    """Also of whose header was read before: CONNECT asks."""
+    named = proxy.client("192.0.2.7", 1111, proxy.tlv(
+        0x20, b"\7\0\0\0\0" + proxy.tlv(0x22, b"plant/7")))
+    broker.connect("x", 5, before=named, code=0x86)
+    early = broker.open(5)
+    early.send(named)
+    broker.expect_line("New connection from 192.0.2.7.*", count=2)
+    yield
+    early.send(wire.connect("y", 5))
+    early.expect("CONNACK", code=0)
+    broker.connect("z", 5, before=named).ping()
+
+
 asked_of("proxy_protocol_v2_require_tls")
 asked_of("require_certificate")
 asked_of("use_identity_as_username", code=0x86)
