@@ -4,12 +4,21 @@
 
 #include <string.h>
 
+/*
+ * A walk follows the bits of hashes in the order in which growth looks at them: the part's, which
+ * are the highest, then the others from the lowest on. In that order the two buckets that one
+ * becomes stand where it stood, so a place between two hashes stays what it is.
+ */
+
 #define FIRST_BUCKETS 4
+#define PART_BITS     6
+#define BUCKET_BITS   (64 - PART_BITS)
+#define BUCKET_MASK   (UINT64_MAX >> PART_BITS)
 
 /* The part comes from the high bits of the hash, the bucket from the low ones. */
 static struct table_part *part_of(const struct table *table, uint64_t hash)
 {
-    return (struct table_part *)(uintptr_t)&table->parts[hash >> 58];
+    return (struct table_part *)(uintptr_t)&table->parts[hash >> BUCKET_BITS];
 }
 
 static struct table_link **bucket_of(const struct table_part *part, uint64_t hash)
@@ -19,7 +28,7 @@ static struct table_link **bucket_of(const struct table_part *part, uint64_t has
 
 void table_init(struct table *table)
 {
-    static_assert(TABLE_PART_LEN == 64, "the part is the upper six bits of the hash");
+    static_assert(TABLE_PART_LEN == 1 << PART_BITS, "the part is the upper bits of the hash");
     memset(table, 0, sizeof(*table));
 }
 
@@ -126,6 +135,76 @@ struct table_link *table_any(struct table *table)
             }
             return part->buckets[part->first];
         }
+    }
+    return NULL;
+}
+
+/* Walks */
+
+static uint64_t mirror(uint64_t bits)
+{
+    bits = (bits >> 1 & UINT64_C(0x5555555555555555)) | (bits & UINT64_C(0x5555555555555555)) << 1;
+    bits = (bits >> 2 & UINT64_C(0x3333333333333333)) | (bits & UINT64_C(0x3333333333333333)) << 2;
+    bits = (bits >> 4 & UINT64_C(0x0F0F0F0F0F0F0F0F)) | (bits & UINT64_C(0x0F0F0F0F0F0F0F0F)) << 4;
+    return __builtin_bswap64(bits);
+}
+
+/* Where a hash stands in the order of walks; and which hash stands there. */
+static uint64_t turn(uint64_t hash)
+{
+    return (hash & ~BUCKET_MASK) | mirror(hash & BUCKET_MASK) >> PART_BITS;
+}
+
+/* The link of a bucket that comes first at or behind the place. */
+static struct table_link *find_at(struct table_link *link, const struct table_place *place,
+                                  unsigned *budget)
+{
+    struct table_link *first = NULL;
+    unsigned met = 0;
+
+    for (; link; link = link->next) {
+        uint64_t at = turn(link->hash);
+
+        *budget -= *budget > 0;
+        if (at < place->at || (at == place->at && met++ < place->met)) {
+            continue;
+        }
+        if (!first || at < turn(first->hash)) {
+            first = link;
+        }
+    }
+    return first;
+}
+
+/* Behind so many of the places that differ in the lowest bits alone. */
+static void skip(struct table_place *place, uint64_t len)
+{
+    uint64_t next = (place->at | (len - 1)) + 1;
+
+    *place = (struct table_place){.at = next, .is_over = next == 0};
+}
+
+struct table_link *table_walk(const struct table *table, struct table_place *place,
+                              unsigned *budget)
+{
+    while (!place->is_over && *budget > 0) {
+        const struct table_part *part = part_of(table, place->at);
+        struct table_link *link;
+
+        --*budget;
+        if (part->len == 0) {
+            skip(place, UINT64_C(1) << BUCKET_BITS);
+            continue;
+        }
+        link = find_at(*bucket_of(part, turn(place->at)), place, budget);
+        if (link) {
+            uint64_t at = turn(link->hash);
+
+            place->met = at == place->at ? place->met + 1 : 1;
+            place->at = at;
+            return link;
+        }
+        skip(place, (UINT64_C(1) << BUCKET_BITS) / part->bucket_len);
     }
     return NULL;
 }

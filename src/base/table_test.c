@@ -133,6 +133,109 @@ static void any_finds_what_comes_later(void **state)
     memory_free(members);
 }
 
+static struct member *walk_on(struct table *table, struct table_place *place, struct dice *dice)
+{
+    struct table_link *link = NULL;
+
+    while (!link && !place->is_over) {
+        unsigned budget = 1 + dice_below(dice, 20);
+        unsigned before = budget;
+
+        link = table_walk(table, place, &budget);
+        assert_true(budget < before && (link || place->is_over || budget == 0));
+    }
+    return link ? CONTAINER_OF(link, struct member, link) : NULL;
+}
+
+/* Half of them stay, while the others come and go and the table grows a hundredfold. */
+static void a_walk_meets_who_stays_once(void **state)
+{
+    enum { STAY = 40 };
+    struct member *members = memory_must_alloc_zero(MEMBER_LEN, sizeof(*members));
+    uint64_t hashes[MEMBER_LEN];
+
+    (void)state;
+    for (unsigned seed = 0; seed < 50; seed++) {
+        struct dice dice = {seed};
+        struct table_place place = {0};
+        struct member *member;
+        struct table table;
+        unsigned met[MEMBER_LEN] = {0};
+
+        table_init(&table);
+        for (unsigned i = 0; i < MEMBER_LEN; i++) {
+            hashes[i] = spread_hash(&dice);
+            if (i < STAY) {
+                change(&table, &members[i], hashes[i]);
+            }
+        }
+        while ((member = walk_on(&table, &place, &dice)) != NULL) {
+            assert_true(member->is_in);
+            assert_int_equal(met[member - members]++, 0);
+            for (unsigned i = 0; i < dice_below(&dice, 100); i++) {
+                unsigned other = STAY + dice_below(&dice, MEMBER_LEN - STAY);
+
+                change(&table, &members[other], hashes[other]);
+            }
+        }
+        for (unsigned i = 0; i < STAY; i++) {
+            assert_int_equal(met[i], 1);
+        }
+        empty_it(&table, members);
+        table_deinit(&table);
+    }
+    memory_free(members);
+}
+
+static void a_walk_meets_all_of_one_hash(void **state)
+{
+    struct member *members = memory_must_alloc_zero(MEMBER_LEN, sizeof(*members));
+    struct dice dice = {3};
+    struct table_place place = {0};
+    struct member *member;
+    struct table table;
+
+    (void)state;
+    table_init(&table);
+    assert_null(walk_on(&table, &place, &dice));
+    for (unsigned i = 0; i < MEMBER_LEN; i++) {
+        change(&table, &members[i], crowded_hash(&dice));
+    }
+    place = (struct table_place){0};
+    for (unsigned i = 0; i < MEMBER_LEN; i++) {
+        member = walk_on(&table, &place, &dice);
+        assert_true(member && !member->is_seen);
+        member->is_seen = true;
+    }
+    assert_null(walk_on(&table, &place, &dice));
+    assert_null(walk_on(&table, &place, &dice));
+    empty_it(&table, members);
+    table_deinit(&table);
+    memory_free(members);
+}
+
+/* The first and the last of all places. */
+static void a_walk_ends(void **state)
+{
+    struct member members[2];
+    struct dice dice = {4};
+    struct table_place place = {0};
+    struct table table;
+
+    (void)state;
+    table_init(&table);
+    assert_int_equal(table_add(&table, &members[0].link, UINT64_MAX), 0);
+    assert_int_equal(table_add(&table, &members[1].link, 0), 0);
+    assert_ptr_equal(walk_on(&table, &place, &dice), &members[1]);
+    assert_ptr_equal(walk_on(&table, &place, &dice), &members[0]);
+    assert_null(walk_on(&table, &place, &dice));
+    place = (struct table_place){.at = UINT64_MAX, .met = UINT32_MAX};
+    assert_null(walk_on(&table, &place, &dice));
+    table_remove(&table, &members[0].link);
+    table_remove(&table, &members[1].link);
+    table_deinit(&table);
+}
+
 static void a_member_without_memory_is_not_in(void **state)
 {
     struct table table;
@@ -180,6 +283,9 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_what_was_added),
         cmocka_unit_test(any_finds_what_comes_later),
+        cmocka_unit_test(a_walk_meets_who_stays_once),
+        cmocka_unit_test(a_walk_meets_all_of_one_hash),
+        cmocka_unit_test(a_walk_ends),
         cmocka_unit_test(a_member_without_memory_is_not_in),
         cmocka_unit_test(growth_without_memory_only_makes_it_slower),
     };
