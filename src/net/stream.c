@@ -150,6 +150,17 @@ int stream_find_name(const struct stream *stream, enum stage_name which, char **
     return stage ? stage->ops->find_name(stage, which, name_out) : -ENOENT;
 }
 
+bool stream_describe(const struct stream *stream, struct stage_facts *facts_out)
+{
+    const struct stage *stage = find_knowing(stream);
+    bool can = stage && stage->ops->is_ready(stage);
+
+    if (can) {
+        stage->ops->describe(stage, facts_out);
+    }
+    return can;
+}
+
 size_t stream_size(const struct stream *stream)
 {
     size_t size = 0;

@@ -64,6 +64,14 @@ struct stage_io {
     struct address peer; /* who */
 };
 
+/* What is known of a stage that hides what passes it. All of it lives as long as the stage. */
+struct stage_facts {
+    const char *version;
+    const char *cipher;
+    struct slice authority; /* the host name that the peer asked for; empty: none */
+    struct slice alpn;      /* the protocol that both agreed on; empty: none */
+};
+
 struct stage;
 
 struct stage_ops {
@@ -95,6 +103,9 @@ struct stage_ops {
     /* What a certificate of the peer calls it, on the heap. -ENOENT: nothing; -ENOMEM. NULL where a
      * stage knows no certificates. */
     int (*find_name)(const struct stage *stage, enum stage_name which, char **name_out);
+
+    /* Only while it is ready. NULL as find_name. */
+    void (*describe)(const struct stage *stage, struct stage_facts *facts_out);
 
     /* Frees it; its wire is empty by then. */
     void (*free)(struct stage *stage);
@@ -146,6 +157,9 @@ bool stream_has_certificate(const struct stream *stream);
 
 /* As of a stage; -ENOENT as well where none could know. */
 int stream_find_name(const struct stream *stream, enum stage_name which, char **name_out);
+
+/* As of a stage. False: there is none that could, or it is not ready. */
+bool stream_describe(const struct stream *stream, struct stage_facts *facts_out);
 
 /* What is to be written to the socket. */
 static inline struct output *stream_wire(const struct stream *stream)

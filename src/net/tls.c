@@ -301,6 +301,26 @@ static int tls_find_name(const struct stage *stage, enum stage_name which, char 
                                       : certificate_subject_of(certificate, name_out);
 }
 
+static struct slice slice_of_name(const char *name)
+{
+    return name ? slice_of_text(name) : slice_of(NULL, 0);
+}
+
+static void tls_describe(const struct stage *stage, struct stage_facts *facts_out)
+{
+    const SSL *ssl = tls_of(stage)->ssl;
+    const unsigned char *alpn;
+    unsigned alpn_len;
+
+    SSL_get0_alpn_selected(ssl, &alpn, &alpn_len);
+    *facts_out = (struct stage_facts){
+        .version = SSL_get_version(ssl),
+        .cipher = SSL_get_cipher_name(ssl),
+        .authority = slice_of_name(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)),
+        .alpn = slice_of(alpn, alpn_len),
+    };
+}
+
 bool tls_note_identity(const SSL *ssl, const char *identity)
 {
     struct tls_stage *tls = SSL_get_app_data(ssl);
@@ -327,6 +347,7 @@ static const struct stage_ops stage_ops = {
     .end = tls_end,
     .has_certificate = tls_has_certificate,
     .find_name = tls_find_name,
+    .describe = tls_describe,
     .free = tls_free,
 };
 

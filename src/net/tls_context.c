@@ -60,6 +60,45 @@ static void on_secret(const SSL *ssl, const char *line)
     }
 }
 
+/* Whoever it asks for, there is one of us; but only what is answered is remembered by a ticket. */
+static int on_authority(SSL *ssl, int *alert, void *context)
+{
+    (void)ssl;
+    (void)alert;
+    (void)context;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/*
+ * What is spoken here, if it is among the client's protocols; else it goes on without, as if nobody
+ * had asked: cloud services have their clients ask for names of their own.
+ */
+/* NOLINTNEXTLINE(readability-function-size): so many are given. */
+static int on_protocols(SSL *ssl, const unsigned char **chosen, unsigned char *chosen_len,
+                        const unsigned char *asked, unsigned asked_len, void *context)
+{
+    struct slice ours = slice_of_text(context);
+
+    (void)ssl;
+    for (unsigned at = 0; at < asked_len; at += 1u + asked[at]) {
+        if (slice_is_equal(slice_of(asked + at + 1, asked[at]), ours)) {
+            *chosen = asked + at + 1;
+            *chosen_len = asked[at];
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+static void set_names(SSL_CTX *ssl, enum settings_protocol protocol)
+{
+    static char mqtt[] = "mqtt";
+    static char http[] = "http/1.1";
+
+    SSL_CTX_set_tlsext_servername_callback(ssl, on_authority);
+    SSL_CTX_set_alpn_select_cb(ssl, on_protocols, protocol == SETTINGS_PROTOCOL_MQTT ? mqtt : http);
+}
+
 static void set_rules(struct tls_context *context)
 {
     static const unsigned char name[] = "nightjar";
@@ -247,6 +286,7 @@ int tls_context_init(struct tls_context *context, OSSL_LIB_CTX *library,
         return -ENOMEM;
     }
     set_rules(context);
+    set_names(context->ssl, settings->protocol);
     r = check_pair(tls, error);
     if (r == TLS_OK) {
         r = set_versions(context->ssl, tls, error);

@@ -256,6 +256,53 @@ static void test_tickets_are_renewed(void **state)
     SSL_SESSION_free(session);
 }
 
+/* What it asks for, and what it is told of that; a resumed session of 1.2 keeps what it first
+ * asked for. */
+static void test_what_it_tells(void **state)
+{
+    static const struct {
+        const char *authority;
+        const char *asked; /* protocols, each behind its length */
+        const char *alpn;
+    } rows[] = {
+        {"a.example",            "\4mqtt",               "mqtt"},
+        {"127.example.b",        "\2h2\1x\4mqtt\5mqtt2", "mqtt"},
+        {"two words/+#",         "\10http/1.1",          ""    },
+        {"\xC3\xA4\xFF\r\n\x1B", "\5mqtt2\3mqt",         ""    },
+        {NULL,                   "",                     ""    }
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(versions) * ARRAY_LEN(rows); i++) {
+        char *authority = (char *)(uintptr_t)rows[i / 2].authority;
+        const char *asked = rows[i / 2].asked;
+        SSL_SESSION *session = NULL;
+
+        allow(f, versions[i % 2]);
+        for (unsigned turn = 0; turn < 2; turn++) {
+            struct pair pair = connect_to(f, turn, session);
+            struct stage_facts facts;
+
+            assert_int_equal(SSL_set_tlsext_host_name(pair.ssl, authority), 1);
+            assert_int_equal(
+                SSL_set_alpn_protos(pair.ssl, (const uint8_t *)asked, (unsigned)strlen(asked)), 0);
+            assert_false(stream_describe(pair.stream, &facts));
+            shake_hands(f, &pair, 10);
+            assert_int_equal(SSL_session_reused(pair.ssl), turn);
+            assert_true(stream_describe(pair.stream, &facts));
+            assert_string_equal(facts.version, SSL_get_version(pair.ssl));
+            assert_string_equal(facts.cipher, SSL_get_cipher_name(pair.ssl));
+            assert_true(slice_is_equal(facts.authority, slice_of_text(authority ? authority : "")));
+            assert_true(slice_is_equal(facts.alpn, slice_of_text(rows[i / 2].alpn)));
+            SSL_SESSION_free(session);
+            session = SSL_get1_session(pair.ssl);
+            SSL_shutdown(pair.ssl);
+            pair_free(f, &pair);
+        }
+        SSL_SESSION_free(session);
+    }
+}
+
 static void test_another_source_takes_none(void **state)
 {
     struct fixture *f = *state;
@@ -335,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tickets_grow_old, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tickets_are_renewed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_it_tells, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_source_takes_none, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
