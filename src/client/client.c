@@ -6,6 +6,7 @@
 #include "client/aliases.h"
 #include "client/hub.h"
 #include "client/login.h"
+#include "client/roster.h"
 #include "client/trust.h"
 #include "client/web.h"
 #include "net/socket.h"
@@ -275,6 +276,7 @@ void client_free(struct client *client)
         memory_free(client->pause);
     }
     client_leave_turn(client);
+    roster_leave(client);
     list_remove(&client->link);
     hub_unlist(hub, client);
     wheel_disarm(&client->timer);

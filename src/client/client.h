@@ -25,6 +25,7 @@ struct aliases;
 struct hub;
 struct ack;
 struct login;
+struct roster;
 struct verification;
 
 /* What an event's source is: the first member of everything that is given to a poller. */
@@ -57,6 +58,7 @@ struct client_facts {
     union {
         struct proxy_parser *parser; /* while the header arrives */
         struct client_turn *turn;    /* of one that is_searching; else NULL */
+        struct roster *roster;       /* of one that is_listing */
     };
     struct proxy_info *proxy; /* of the header; NULL without one */
     struct stream *stream;    /* of one that is_staged, from its first byte on */
@@ -65,8 +67,11 @@ struct client_facts {
     uint32_t ack_weight;      /* of all that wait, see client_pause_if_unkept() */
     char *username;
     struct slice *aliases; /* topics by alias - 1, each on the heap; NULL until one is used */
-    uint64_t deadline_ms;  /* for the header, CONNECT and the look at its password */
-    uint64_t credential;   /* that it was let in by: see access_still_may() */
+    union {
+        uint64_t deadline_ms;  /* for the header, CONNECT and the look at its password */
+        uint64_t connected_ms; /* of one that is ready: since then, by the system's clock */
+    };
+    uint64_t credential; /* that it was let in by: see access_still_may() */
 };
 
 /* Stands in the worker's list of those that wait for a mailbox, or in the hub's for handshakes.
@@ -105,6 +110,7 @@ struct client {
     bool is_vouched : 1;    /* its user name is that of a certificate */
     bool is_held : 1;       /* not read: it does not read our answers */
     bool is_searching : 1;  /* not read: see client_await_turn() */
+    bool is_listing : 1;    /* of one that is_web: what it asked for is made, see client/roster.h */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */
 
     struct wheel_timer timer;

@@ -14,6 +14,7 @@
 #include "client/trace.h"
 #include "client/trust.h"
 #include "client/web.h"
+#include "loop/clock.h"
 #include "mqtt/encode.h"
 #include "mqtt/topics.h"
 
@@ -842,6 +843,7 @@ void client_arrive(struct client *client, struct slice rest)
     client->last_seen = MAX(client->last_seen, shard_now(client->hub->shard));
     client->is_bridge = login->is_bridge;
     client_state_change(&client->state, CLIENT_READY);
+    client->facts->connected_ms = clock_wall_ms();
     metrics_count(client->hub->metrics, METRIC_CLIENTS_CONNECTED);
     send_connack(client, r == SESSION_RESUMED);
     arm_keep_alive(client);

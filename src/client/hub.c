@@ -297,6 +297,7 @@ static void go_on(void *context)
     struct hub *hub = context;
 
     verify_collect(hub);
+    roster_go_on(hub);
     go_on_put_off(hub);
     go_on_handshakes(hub);
     go_on_arriving(hub);
@@ -422,8 +423,9 @@ static bool has_work(void *context)
     struct hub *hub = context;
 
     return !list_is_empty(&hub->dirty) || !list_is_empty(&hub->closing) || hub->rechecked ||
-           !mpsc_is_empty(&hub->answered) || !list_is_empty(&hub->put_off) ||
-           !list_is_empty(&hub->arriving) || !list_is_empty(&hub->handshakes);
+           !mpsc_is_empty(&hub->answered) || rosters_wait(&hub->rosters) ||
+           !list_is_empty(&hub->put_off) || !list_is_empty(&hub->arriving) ||
+           !list_is_empty(&hub->handshakes);
 }
 
 static void on_stop(void *context)
@@ -553,6 +555,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     list_init(&hub->dirty);
     list_init(&hub->closing);
     mpsc_init(&hub->answered);
+    rosters_init(&hub->rosters);
     table_init(&hub->open_pubrecs);
     output_pool_init(&hub->pool);
     return worker_new(group, hub->shard, &worker_ops, hub, &hub->worker);
@@ -577,6 +580,7 @@ struct hub *hub_free(struct hub *hub)
     if (hub) {
         hub_free_worker(hub);
         verify_collect(hub);
+        rosters_deinit(&hub->rosters);
         if (hub->shard) {
             store_collect(hub->shard);
         }

@@ -9,6 +9,7 @@
 
 #include "base/mpsc.h"
 #include "client/door.h"
+#include "client/roster.h"
 #include "client/server.h"
 #include "client/server_listener.h"
 #include "core/shard.h"
@@ -68,7 +69,8 @@ struct hub {
     bool has_shaken_hands;       /* in this iteration: the next one has to wait */
     struct list_link dirty;
     struct list_link closing;
-    struct mpsc answered;      /* verifications, by the verifier's threads */
+    struct mpsc answered; /* verifications, by the verifier's threads */
+    struct rosters rosters;
     struct table open_pubrecs; /* that wait for the store, by session and packet id */
     struct output_pool pool;
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */

@@ -12,7 +12,7 @@
 enum client_state {
     CLIENT_PROXY,   /* the PROXY header is not complete */
     CLIENT_FRESH,   /* CONNECT has not arrived */
-    CLIENT_LOGIN,   /* its password is being looked at: of CONNECT, or of a request of HTTP */
+    CLIENT_LOGIN,   /* its password is looked at, or what it asked for by HTTP is put together */
     CLIENT_MOVING,  /* CONNECT was accepted: on the way to its home, nobody's while in a mailbox */
     CLIENT_READY,   /* CONNACK stands in the output */
     CLIENT_LEAVING, /* was told to go: what it still sends is dropped, until it closes */

@@ -190,6 +190,54 @@ enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *conne
     return MQTT_SUCCESS;
 }
 
+/* For others to look at */
+
+static void describe_header(const struct proxy_info *info, struct trust_facts *facts_out)
+{
+    facts_out->authority = proxy_find(info, PROXY_AUTHORITY);
+    facts_out->alpn = proxy_find(info, PROXY_ALPN);
+    if (info->is_tls) {
+        facts_out->is_tls = true;
+        facts_out->is_proxys = true;
+        facts_out->has_certificate = info->is_certificate_verified;
+        facts_out->version = proxy_find(info, PROXY_TLS_VERSION);
+        facts_out->cipher = proxy_find(info, PROXY_CIPHER);
+    }
+}
+
+void trust_describe(const struct client *client, struct trust_facts *facts_out)
+{
+    struct stage_facts facts;
+
+    *facts_out = (struct trust_facts){.is_tls = false};
+    if (!is_of_our_own(client)) {
+        if (client->facts->proxy) {
+            describe_header(client->facts->proxy, facts_out);
+        }
+    } else if (stream_describe(client->facts->stream, &facts)) {
+        *facts_out = (struct trust_facts){
+            .is_tls = true,
+            .has_certificate = stream_has_certificate(client->facts->stream),
+            .version = slice_of_text(facts.version),
+            .cipher = slice_of_text(facts.cipher),
+            .authority = facts.authority,
+            .alpn = facts.alpn,
+        };
+    }
+}
+
+int trust_common_name(const struct client *client, char **name_out)
+{
+    struct slice name;
+
+    if (is_of_our_own(client)) {
+        return stream_find_name(client->facts->stream, STAGE_COMMON_NAME, name_out);
+    }
+    name = client->facts->proxy ? proxy_find(client->facts->proxy, PROXY_COMMON_NAME)
+                                : slice_of(NULL, 0);
+    return name.len > 0 ? copy_name(name, name_out) : -ENOENT;
+}
+
 /* The log */
 
 /* One more item of the list. */

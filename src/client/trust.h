@@ -22,6 +22,28 @@ bool trust_header(const struct client *client);
  */
 enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *connect);
 
+/*
+ * What is known of a client that is ready. All of it is the client's, and lasts as long; what a
+ * proxy told is raw. Empty: nothing is known.
+ */
+struct trust_facts {
+    bool is_tls;
+    bool is_proxys;       /* that TLS ended at the proxy */
+    bool has_certificate; /* that was asked for and is good */
+    struct slice version;
+    struct slice cipher;
+    struct slice authority; /* the host name that it asked for */
+    struct slice alpn;
+};
+
+void trust_describe(const struct client *client, struct trust_facts *facts_out);
+
+/*
+ * The common name of its certificate, or the identity of its pre-shared key, on the heap. A name is
+ * its own only if it has a certificate that is good. -ENOENT: none; -ENOMEM.
+ */
+int trust_common_name(const struct client *client, char **name_out) MUST_CHECK;
+
 /* " (TLSv1.3, TLS_AES_128_GCM_SHA256, id X)" of what the proxy told; or nothing. */
 #define TRUST_TOLD_CAP 1024
 const char *trust_told(const struct client *client, char text[TRUST_TOLD_CAP]);

@@ -152,7 +152,7 @@ static void send_refusal(struct client *client, const struct http_failure *failu
 
 /* ---- answers ---- */
 
-static void say(struct web_answer *answer, enum http_status status, const char *text)
+void web_say(struct web_answer *answer, enum http_status status, const char *text)
 {
     answer->status = status;
     answer->type = "text/plain; charset=utf-8";
@@ -234,13 +234,13 @@ static enum access_verdict let_in(struct client *client, const struct http_reque
 static void answer_ready(const struct client *client, struct web_answer *answer)
 {
     if (worker_group_is_stopping(server_group(client->hub->server))) {
-        say(answer, HTTP_UNAVAILABLE, "stopping\n");
+        web_say(answer, HTTP_UNAVAILABLE, "stopping\n");
     } else if (server_drain(client->hub->server) != DRAIN_NONE) {
-        say(answer, HTTP_UNAVAILABLE, "draining\n");
+        web_say(answer, HTTP_UNAVAILABLE, "draining\n");
     } else if (memory_is_short()) {
-        say(answer, HTTP_UNAVAILABLE, "short of memory\n");
+        web_say(answer, HTTP_UNAVAILABLE, "short of memory\n");
     } else {
-        say(answer, HTTP_OK, "ready\n");
+        web_say(answer, HTTP_OK, "ready\n");
     }
 }
 
@@ -255,9 +255,9 @@ static int read_file(const struct client *client, const char *path, struct web_a
         answer->type = http_path_type(path);
         answer->header = "Cache-Control: no-cache\r\n";
     } else if (r == HTTP_FILE_TOO_LARGE) {
-        say(answer, HTTP_FORBIDDEN, "larger than http_max_file_size\n");
+        web_say(answer, HTTP_FORBIDDEN, "larger than http_max_file_size\n");
     } else if (r == HTTP_FILE_NONE) {
-        say(answer, HTTP_NOT_FOUND, "not found\n");
+        web_say(answer, HTTP_NOT_FOUND, "not found\n");
     }
     return r;
 }
@@ -272,7 +272,7 @@ static int answer_file(const struct client *client, const struct http_request *r
     int r;
 
     if (!client->facts->listener->settings->http.folder || !http_path_decode(request->path, path)) {
-        say(answer, HTTP_NOT_FOUND, "not found\n");
+        web_say(answer, HTTP_NOT_FOUND, "not found\n");
         return 0;
     }
     len = strlen(path);
@@ -281,10 +281,10 @@ static int answer_file(const struct client *client, const struct http_request *r
     }
     r = read_file(client, path, answer);
     if (r == HTTP_FILE_FOLDER && path[len] == '\0') {
-        say(answer, HTTP_MOVED_PERMANENTLY, "a folder\n");
+        web_say(answer, HTTP_MOVED_PERMANENTLY, "a folder\n");
         answer->is_moved = true;
     } else if (r == HTTP_FILE_FOLDER) {
-        say(answer, HTTP_NOT_FOUND, "not found\n");
+        web_say(answer, HTTP_NOT_FOUND, "not found\n");
     }
     return MIN(r, 0);
 }
@@ -295,16 +295,11 @@ static int answer_known(struct client *client, const struct http_request *reques
     struct slice api = slice_of_text("/api/");
     bool is_api =
         request->path.len >= api.len && slice_is_equal(slice_of(request->path.data, api.len), api);
-    int r;
 
     if (!is_api) {
         return answer_file(client, request, answer);
     }
-    r = web_api_answer(client->hub, request->path, answer);
-    if (answer->status == HTTP_NOT_FOUND) {
-        say(answer, HTTP_NOT_FOUND, "not found\n");
-    }
-    return r;
+    return web_api_answer(client, request, answer);
 }
 
 /* Gives the password to the verifier (client/verify.c). Its verdict, or -ENOMEM. */
@@ -353,8 +348,8 @@ static void fail(const struct client *client, const struct http_request *request
     text_escape(path, sizeof(path), request->path);
     log_line(LOG_WARNING, "Warning: HTTP request from %s for %s failed: %s.",
              client_address(client, address), path, strerror(-r));
-    say(answer, r == -ENOMEM ? HTTP_UNAVAILABLE : HTTP_INTERNAL_ERROR,
-        r == -ENOMEM ? "out of memory\n" : "the file can't be read\n");
+    web_say(answer, r == -ENOMEM ? HTTP_UNAVAILABLE : HTTP_INTERNAL_ERROR,
+            r == -ENOMEM ? "out of memory\n" : "the file can't be read\n");
 }
 
 static bool is_health(const struct http_request *request)
@@ -367,13 +362,21 @@ static void answer_health(const struct client *client, const struct http_request
                           struct web_answer *answer)
 {
     if (slice_is_equal(request->path, slice_of_text("/livez"))) {
-        say(answer, HTTP_OK, "alive\n");
+        web_say(answer, HTTP_OK, "alive\n");
     } else {
         answer_ready(client, answer);
     }
 }
 
-/* Who it is has to be known. False: its password is being looked at. */
+/* Not read, but for its end, until what it needs has come. */
+static void wait(struct client *client)
+{
+    pending_end(client);
+    client_state_change(&client->state, CLIENT_LOGIN);
+    client_update_interest(client);
+}
+
+/* Who it is has to be known. False: its password is being looked at, or others have to be asked. */
 static bool answer_if_known(struct client *client, const struct http_request *request,
                             struct web_answer *answer)
 {
@@ -390,21 +393,36 @@ static bool answer_if_known(struct client *client, const struct http_request *re
         if (r == VERIFY_ASKED) {
             return false;
         }
-        say(answer, HTTP_UNAVAILABLE, "too many wait to be let in\n");
+        web_say(answer, HTTP_UNAVAILABLE, "too many wait to be let in\n");
     } else if (client->web_login == WEB_LOGIN_FAILED) {
         r = -ENOMEM;
     } else if (verdict == ACCESS_NO) {
-        say(answer, HTTP_UNAUTHORIZED, "not authorised\n");
+        web_say(answer, HTTP_UNAUTHORIZED, "not authorised\n");
         answer->header = "WWW-Authenticate: Basic realm=\"nightjar\", charset=\"UTF-8\"\r\n";
     } else if (!may_read(client, request, &secret)) {
-        say(answer, HTTP_FORBIDDEN, "not allowed\n");
+        web_say(answer, HTTP_FORBIDDEN, "not allowed\n");
     } else {
         r = answer_known(client, request, answer);
+        if (r == WEB_API_LATER) {
+            wait(client);
+            return false;
+        }
     }
     if (r < 0) {
         fail(client, request, r, answer);
     }
     return true;
+}
+
+/* Who it is was known when it asked. */
+static void answer_later(struct client *client, const struct http_request *request,
+                         struct web_answer *answer)
+{
+    int r = web_api_answer_later(client, answer);
+
+    if (r < 0) {
+        fail(client, request, r, answer);
+    }
 }
 
 /* False: not yet. */
@@ -414,6 +432,8 @@ static bool answer(struct client *client, const struct http_request *request)
 
     if (is_health(request)) {
         answer_health(client, request, &answer);
+    } else if (client->is_listing) {
+        answer_later(client, request, &answer);
     } else if (!answer_if_known(client, request, &answer)) {
         return false;
     }
@@ -485,6 +505,16 @@ void web_take(struct client *client, struct slice bytes)
 }
 
 /* The request is read once more, with what is known now. */
+void web_go_on(struct client *client)
+{
+    client_state_change(&client->state, CLIENT_FRESH);
+    pending_begin(client);
+    client_update_interest(client);
+    if (client->input && client->state == CLIENT_FRESH) {
+        client_go_on(client);
+    }
+}
+
 void web_on_verified(struct client *client, struct verification *verification)
 {
     struct client_facts *facts = client->facts;
@@ -495,12 +525,7 @@ void web_on_verified(struct client *client, struct verification *verification)
                                                                             : WEB_LOGIN_FAILED;
     verification_free(verification);
     facts->login = login_free(facts->login);
-    client_state_change(&client->state, CLIENT_FRESH);
-    pending_begin(client);
-    client_update_interest(client);
-    if (client->input && client->state == CLIENT_FRESH) {
-        client_go_on(client);
-    }
+    web_go_on(client);
 }
 
 void web_on_end(struct client *client)

@@ -36,11 +36,26 @@ void web_on_end(struct client *client);
 /* It has said nothing for long, or did not read. */
 void web_on_timer(struct client *client);
 
+/* What it asked for has come (client/roster.h). */
+void web_go_on(struct client *client);
+
 /* It was; the verification is the client's to free. */
 void web_on_verified(struct client *client, struct verification *verification);
 
-/* web_api.c: what is below /api/v1/. -ENOMEM. */
-int web_api_answer(struct hub *hub, struct slice path, struct web_answer *answer) MUST_CHECK;
+enum web_api_verdict {
+    WEB_API_ANSWERED,
+    WEB_API_LATER /* others have to be asked: web_go_on() will be called */
+};
+
+/* web_api.c: what is below /api/v1/. The verdict; -ENOMEM. */
+int web_api_answer(struct client *client, const struct http_request *request,
+                   struct web_answer *answer) MUST_CHECK;
+
+/* After web_go_on(). -ENOMEM. */
+int web_api_answer_later(struct client *client, struct web_answer *answer) MUST_CHECK;
+
+/* An answer of a line that is there for ever. */
+void web_say(struct web_answer *answer, enum http_status status, const char *text);
 
 /* JSON takes its memory where everything does from now on. Before workers run. */
 void web_api_init(void);

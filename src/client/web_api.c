@@ -5,9 +5,13 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 
+#define NOT_TO_BE_KEPT "Cache-Control: no-store\r\n"
+
 /*
  * Mosquitto's three answers, in its words. Numbers are written as they are: those of JSON libraries
  * are doubles, and counters have more digits.
+ *
+ * The list of clients is ours; the names of what it tells are Mosquitto's where it has some.
  */
 
 static void *allocate(size_t size)
@@ -33,12 +37,9 @@ static bool add_number(cJSON *object, const char *name, uint64_t number)
     return cJSON_AddRawToObject(object, name, text) != NULL;
 }
 
-/* Takes the object. */
-static int put_json(cJSON *object, bool is_whole, struct web_answer *answer)
+/* Takes the text; NULL: there was no memory for it. */
+static int put_text(char *text, struct web_answer *answer)
 {
-    char *text = is_whole ? cJSON_PrintUnformatted(object) : NULL;
-
-    cJSON_Delete(object);
     if (!text) {
         return -ENOMEM;
     }
@@ -46,6 +47,15 @@ static int put_json(cJSON *object, bool is_whole, struct web_answer *answer)
     answer->text = text;
     answer->body = slice_of_text(text);
     return 0;
+}
+
+/* Takes the object. */
+static int put_json(cJSON *object, bool is_whole, struct web_answer *answer)
+{
+    char *text = is_whole ? cJSON_PrintUnformatted(object) : NULL;
+
+    cJSON_Delete(object);
+    return put_text(text, answer);
 }
 
 /* ---- version ---- */
@@ -130,7 +140,31 @@ static int answer_systree(struct hub *hub, struct web_answer *answer)
     return put_json(object, is_whole, answer);
 }
 
-int web_api_answer(struct hub *hub, struct slice path, struct web_answer *answer)
+/* ---- clients ---- */
+
+static int ask_for_clients(struct client *client, struct slice query, struct web_answer *answer)
+{
+    const char *complaint;
+    int r = roster_ask(client, query, &complaint);
+
+    switch (r) {
+    case ROSTER_ASKED: return WEB_API_LATER;
+    case ROSTER_WRONG: web_say(answer, HTTP_BAD_REQUEST, complaint); return WEB_API_ANSWERED;
+    case ROSTER_FULL:
+        web_say(answer, HTTP_UNAVAILABLE, "too many lists of clients are asked for at once\n");
+        return WEB_API_ANSWERED;
+    default: return r;
+    }
+}
+
+int web_api_answer_later(struct client *client, struct web_answer *answer)
+{
+    answer->header = NOT_TO_BE_KEPT;
+    return put_text(roster_take(client), answer);
+}
+
+int web_api_answer(struct client *client, const struct http_request *request,
+                   struct web_answer *answer)
 {
     static const struct {
         const char *path;
@@ -141,12 +175,16 @@ int web_api_answer(struct hub *hub, struct slice path, struct web_answer *answer
         {"/api/v1/systree",   answer_systree  },
     };
 
+    answer->header = NOT_TO_BE_KEPT;
     for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
-        if (slice_is_equal(path, slice_of_text(calls[i].path))) {
-            answer->header = "Cache-Control: no-store\r\n";
-            return calls[i].answer(hub, answer);
+        if (slice_is_equal(request->path, slice_of_text(calls[i].path))) {
+            return calls[i].answer(client->hub, answer);
         }
     }
-    answer->status = HTTP_NOT_FOUND;
-    return 0;
+    if (slice_is_equal(request->path, slice_of_text("/api/v1/clients"))) {
+        return ask_for_clients(client, request->query, answer);
+    }
+    answer->header = NULL;
+    web_say(answer, HTTP_NOT_FOUND, "not found\n");
+    return WEB_API_ANSWERED;
 }

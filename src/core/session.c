@@ -53,6 +53,13 @@ struct client *session_find_client(const struct shard *shard, struct slice clien
     return session ? session->client : NULL;
 }
 
+struct session *session_walk(const struct shard *shard, struct table_place *place, unsigned *budget)
+{
+    struct table_link *link = table_walk(&shard->sessions, place, budget);
+
+    return link ? CONTAINER_OF(link, struct session, link) : NULL;
+}
+
 /* Written only while it grows. */
 static void note_most(struct core *core, uint32_t len)
 {

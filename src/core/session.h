@@ -110,6 +110,10 @@ struct client *session_client(const struct session *session);
 /* Who is connected with this id; NULL: nobody. */
 struct client *session_find_client(const struct shard *shard, struct slice client_id);
 
+/* The next session of a walk through all of this worker, connected or not: as table_walk(). */
+struct session *session_walk(const struct shard *shard, struct table_place *place,
+                             unsigned *budget);
+
 /* What No Local knows a client by: the hash of its id, whichever session that has. */
 static inline uint64_t session_origin(const struct session *session)
 {

@@ -456,7 +456,7 @@ def api(bench):
         return peer
 
     for path in (b"livez", b"readyz", b"api/v1/version", b"api/v1/listeners", b"api/v1/systree",
-                 b"file.html"):
+                 b"api/v1/clients", b"file.html"):
         ask(b"GET /" + path + end, 200)
     ask(b"GET /livez" + end, 200, pieces=20, delay=0.002)
     peer = ask((b"GET /livez" + end) * 2, 200)
@@ -465,6 +465,7 @@ def api(bench):
         login = base64.b64encode(b"anna:" + word)
         ask(b"GET /api/v1/version HTTP/1.1\r\nHost: a\r\nAuthorization: Basic " + login +
             b"\r\n\r\n", status)
+    ask(b"GET /api/v1/clients?limit=0" + end, 400)
     ask(b"GET /none" + end, 404)
     ask(b"POST /" + end, 405)
 

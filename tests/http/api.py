@@ -4,36 +4,16 @@ answers.
 """
 
 import base64
-import http.client
 import json
 import signal
 
 import pytest
 
 from harness import figures, ports, proxy, tls, users
-from harness.client import PATIENCE
+from harness.api import API, Web, basic
 from harness.process import wait_until
 
 pytestmark = pytest.mark.nightjar("2.0 has none")
-
-API = "listener {port} 127.0.0.1\nallow_anonymous true\n" \
-      "listener {port2} 127.0.0.1\nprotocol http_api\nallow_anonymous true\n"
-
-
-class Web:
-    """One connection, which goes on from request to request."""
-
-    def __init__(self, broker, context=None):
-        port = broker.places["port2"]
-        self.connection = http.client.HTTPSConnection(
-            "localhost", port, timeout=PATIENCE, context=context) if context else \
-            http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-
-    def get(self, path, method="GET", **headers):
-        self.connection.request(method, path, headers={
-            name.replace("_", "-"): value for name, value in headers.items()})
-        answer = self.connection.getresponse()
-        return answer.status, answer.headers, answer.read().decode()
 
 
 @pytest.fixture
@@ -113,7 +93,7 @@ def test_systree(start_broker, workers):
 
 def test_what_is_not_there(broker):
     web = Web(broker)
-    for path in ("/", "/api", "/api/", "/api/v1/", "/api/v1/clients", "/api/v2/version", "/x"):
+    for path in ("/", "/api", "/api/", "/api/v1/", "/api/v1/client", "/api/v2/version", "/x"):
         assert web.get(path)[0] == 404
     web.connection.close()
     for method, status in (("POST", 405), ("DELETE", 405), ("BREW", 501)):
@@ -138,10 +118,6 @@ def test_login(start_broker):
     for wrong in ("Basic", "Basic x", "Basic " + base64.b64encode(b"no colon").decode(),
                   "Bearer x", "Basic " + "QQ==" * 600):
         assert web.get("/api/v1/version", Authorization=wrong)[0] == 401
-
-
-def basic(name, password):
-    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
 @pytest.mark.workers
