@@ -26,6 +26,7 @@ struct actor_world {
     unsigned group_len;
     unsigned salt;
     unsigned web_permille; /* of connections: inside WebSocket */
+    unsigned tls_permille; /* of connections, those among them: inside TLS */
     bool has_bad_clients;
     uint32_t cleared; /* bit 1 << topic: has been cleared, which may happen once */
 };

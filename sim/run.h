@@ -14,6 +14,7 @@ struct run_result {
     uint64_t steps;    /* of workers */
     unsigned messages; /* published */
     unsigned connections;
+    uint64_t digest; /* of all that went over the wire, and of its order */
 };
 
 /* What chance has in its hands, see run_draw(). */
@@ -37,6 +38,7 @@ struct run_params {
     unsigned chaos;
     unsigned churn;
     unsigned web_permille; /* of connections: inside WebSocket; 0: nobody listens for it */
+    unsigned tls_permille; /* of connections: inside TLS; 0: nobody listens for it */
     unsigned topics;
     unsigned filters;
     unsigned groups;
