@@ -186,8 +186,10 @@ static void forget_connection(struct actor *actor)
 static unsigned draw_port(struct actor_world *world)
 {
     unsigned web = choice_chance(world->choice, world->web_permille) ? NETWORK_WEB : 0;
+    unsigned tls = choice_chance(world->choice, world->tls_permille) ? NETWORK_TLS : 0;
+    unsigned proxy = choice_chance(world->choice, world->proxy_permille) ? NETWORK_PROXY : 0;
 
-    return web | (choice_chance(world->choice, world->tls_permille) ? NETWORK_TLS : 0);
+    return web | tls | proxy;
 }
 
 static bool is_passing(const struct actor *actor)

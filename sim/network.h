@@ -7,8 +7,8 @@
  * runs of bytes. What the server does with its end goes through src/net/socket.h and
  * src/loop/poller.h, which this module implements; reads are cut, writes are short and connections
  * break by chance. Behind listeners that are not plain the client's end puts MQTT into frames of
- * WebSocket and these into records of TLS (network_stage.c), and whoever looks at packets sees none
- * of that.
+ * WebSocket and these into records of TLS, behind a PROXY header (network_stage.c), and whoever
+ * looks at packets sees none of that.
  */
 
 #include "sim/bytes.h"
@@ -21,7 +21,13 @@
 struct connection;
 
 /* The listeners: one for each set of these. */
-enum network_port { NETWORK_PLAIN = 0, NETWORK_WEB = 1, NETWORK_TLS = 2, NETWORK_PORT_LEN = 4 };
+enum network_port {
+    NETWORK_PLAIN = 0,
+    NETWORK_WEB = 1,
+    NETWORK_TLS = 2,
+    NETWORK_PROXY = 4,
+    NETWORK_PORT_LEN = 8
+};
 
 /* What the server did, told at once; the connection's own state has it already. */
 struct network_ops {

@@ -1,11 +1,13 @@
 #include "sim/network.h"
+#include "sim/proxy.h"
 #include "sim/scheduler.h"
 
 /*
- * WebSocket and TLS at the client's end of a connection, the one inside the other. Packets gather
- * in `said`, go through frames to `framed`, and from there through records to the wire; of both
- * they go out together or in pieces. What a packet is to the others does not depend on it: it is
- * read with the byte of its frame that ends it, or with its whole record.
+ * WebSocket and TLS at the client's end of a connection, the one inside the other, and a PROXY
+ * header in front of both. Packets gather in `said`, go through frames to `framed`, and from there
+ * through records to the wire; of both they go out together or in pieces. What a packet is to the
+ * others does not depend on it: it is read with the byte of its frame that ends it, or with its
+ * whole record.
  */
 
 /* What is for the wire, or for TLS where there is that. */
@@ -18,6 +20,9 @@ void stage_begin(struct connection *connection)
 {
     struct choice *choice = scheduler_choice();
 
+    if (connection->port & NETWORK_PROXY) {
+        sim_proxy_put(choice, &connection->to_server);
+    }
     if (connection->port & NETWORK_TLS) {
         sim_tls_begin(&connection->tls, choice, &connection->to_server);
     }
@@ -60,7 +65,7 @@ static size_t put_frame(struct connection *connection)
     if (connection->port & NETWORK_WEB) {
         return sim_web_put(&connection->web, scheduler_choice(), rest, framed_of(connection));
     }
-    bytes_write(&connection->framed, rest.data, rest.len);
+    bytes_write(framed_of(connection), rest.data, rest.len);
     return rest.len;
 }
 

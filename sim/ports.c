@@ -6,8 +6,9 @@
 
 unsigned ports_find(const struct run_params *params, unsigned ports_out[NETWORK_PORT_LEN])
 {
-    unsigned used =
-        (params->web_permille > 0 ? NETWORK_WEB : 0) | (params->tls_permille > 0 ? NETWORK_TLS : 0);
+    unsigned used = (params->web_permille > 0 ? NETWORK_WEB : 0) |
+                    (params->tls_permille > 0 ? NETWORK_TLS : 0) |
+                    (params->proxy_permille > 0 ? NETWORK_PROXY : 0);
     unsigned len = 0;
 
     for (unsigned port = 0; port < NETWORK_PORT_LEN; port++) {
@@ -45,6 +46,8 @@ void ports_make_listeners(const struct run_params *params, struct settings *sett
         listeners[i].max_topic_alias = (uint16_t)params->max_topic_alias;
         listeners[i].protocol =
             ports[i] & NETWORK_WEB ? SETTINGS_PROTOCOL_WEBSOCKETS : SETTINGS_PROTOCOL_MQTT;
+        listeners[i].proxy.version =
+            ports[i] & NETWORK_PROXY ? SETTINGS_PROXY_ANY : SETTINGS_PROXY_OFF;
     }
     settings->listeners = listeners;
     settings->listener_len = len;

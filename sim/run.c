@@ -171,6 +171,7 @@ void run_draw(struct choice *choice, struct run_params *params)
     params->drain_permille = PICK(choice, 0, 0, 0, 5, 30);
     params->web_permille = PICK(choice, 0, 0, 300, 900);
     params->tls_permille = PICK(choice, 0, 0, 0, 0, 0, 0, 300, 900);
+    params->proxy_permille = PICK(choice, 0, 0, 0, 0, 0, 0, 300, 900);
 }
 
 void run_print(const struct run_params *params)
@@ -198,9 +199,10 @@ void run_print(const struct run_params *params)
            params->reclaims, params->events, params->has_observer ? ", observer" : "",
            params->has_bad_clients ? ", bad clients" : "",
            params->stops_early ? ", stops early" : "");
-    printf("store %u, death %u, reload %u, drain %u, web %u, TLS %u\n", params->store_permille,
-           params->death_permille, params->reload_permille, params->drain_permille,
-           params->web_permille, params->tls_permille);
+    printf("store %u, death %u, reload %u, drain %u, web %u, TLS %u, PROXY %u\n",
+           params->store_permille, params->death_permille, params->reload_permille,
+           params->drain_permille, params->web_permille, params->tls_permille,
+           params->proxy_permille);
 }
 
 /* What the network tells goes to the model. */
@@ -350,6 +352,7 @@ static void start_clients(struct run *run)
         .has_bad_clients = params->has_bad_clients,
         .web_permille = params->web_permille,
         .tls_permille = params->tls_permille,
+        .proxy_permille = params->proxy_permille,
     };
     run->actor_len = params->actors;
     for (unsigned i = 0; i <= run->actor_len; i++) {

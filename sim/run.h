@@ -37,8 +37,9 @@ struct run_params {
     unsigned echo_permille; /* how often somebody publishes as soon as somebody has heard */
     unsigned chaos;
     unsigned churn;
-    unsigned web_permille; /* of connections: inside WebSocket; 0: nobody listens for it */
-    unsigned tls_permille; /* of connections: inside TLS; 0: nobody listens for it */
+    unsigned web_permille;   /* of connections: inside WebSocket; 0: nobody listens for it */
+    unsigned tls_permille;   /* of connections: inside TLS; 0: nobody listens for it */
+    unsigned proxy_permille; /* of connections: behind a PROXY header; 0: nobody listens for it */
     unsigned topics;
     unsigned filters;
     unsigned groups;

@@ -17,6 +17,7 @@ static struct run_result run_seed(uint64_t seed)
     run_draw(&choice, &params);
     params.tls_permille = seed % 3 == 0 ? 0 : 600;
     params.web_permille = 300;
+    params.proxy_permille = 200;
     return run(&choice, &params);
 }
 
