@@ -183,9 +183,13 @@ static void forget_connection(struct actor *actor)
     actor->in_flight_max = 0xFFFF;
 }
 
-static enum network_port draw_port(struct actor_world *world)
+static unsigned draw_port(struct actor_world *world)
 {
-    return choice_chance(world->choice, world->web_permille) ? NETWORK_WEB : NETWORK_PLAIN;
+    unsigned web = choice_chance(world->choice, world->web_permille) ? NETWORK_WEB : 0;
+    unsigned tls = choice_chance(world->choice, world->tls_permille) ? NETWORK_TLS : 0;
+    unsigned proxy = choice_chance(world->choice, world->proxy_permille) ? NETWORK_PROXY : 0;
+
+    return web | tls | proxy;
 }
 
 static bool is_passing(const struct actor *actor)
@@ -202,7 +206,7 @@ static void connect(struct actor *actor, bool wants_clean, bool settles)
     bool clean = wants_clean || actor->is_afresh;
     struct wire_connect connect = draw_connect(actor, settles);
     struct wire_packet packet = {.type = MQTT_CONNECT, .message = connect.will, .is_clean = clean};
-    enum network_port port = draw_port(actor->world);
+    unsigned port = draw_port(actor->world);
     struct connection *connection = network_open(actor->params.number, actor->params.version, port);
 
     if (!connection) {

@@ -25,7 +25,9 @@ struct actor_world {
     unsigned filter_len;
     unsigned group_len;
     unsigned salt;
-    unsigned web_permille; /* of connections: inside WebSocket */
+    unsigned web_permille;   /* of connections: inside WebSocket */
+    unsigned tls_permille;   /* of connections, those among them: inside TLS */
+    unsigned proxy_permille; /* of connections: behind a PROXY header */
     bool has_bad_clients;
     uint32_t cleared; /* bit 1 << topic: has been cleared, which may happen once */
 };

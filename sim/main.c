@@ -69,9 +69,9 @@ static int run_one(uint64_t seed)
 {
     struct run_result result = run_seed(seed, true);
 
-    printf("seed %llu passed: %llu switches, %u messages, %u connections\n",
+    printf("seed %llu passed: %llu switches, %u messages, %u connections, digest %016llx\n",
            (unsigned long long)seed, (unsigned long long)result.steps, result.messages,
-           result.connections);
+           result.connections, (unsigned long long)result.digest);
     return 0;
 }
 

@@ -18,6 +18,7 @@ struct network {
     struct connection *by_fd[FD_CAP];
     unsigned len;
     unsigned accepted[NETWORK_PORT_LEN]; /* those before were, of this port */
+    uint64_t digest;
 };
 
 static struct network self;
@@ -34,7 +35,9 @@ static void connection_free(struct connection *connection)
     bytes_deinit(&connection->to_client);
     bytes_deinit(&connection->said);
     bytes_deinit(&connection->heard);
+    bytes_deinit(&connection->framed);
     sim_web_deinit(&connection->web);
+    sim_tls_deinit(&connection->tls);
     free(connection->sent.packets);
     free(connection->received.packets);
     free(connection);
@@ -53,7 +56,21 @@ void network_end(void)
     self.len = 0;
 }
 
-int network_listener(enum network_port port)
+uint64_t network_digest(void)
+{
+    return self.digest;
+}
+
+/* FNV-1a, of what happened at a connection. */
+static void digest(const struct connection *connection, const uint8_t *bytes, size_t len)
+{
+    self.digest = (self.digest ^ connection->number ^ (uint64_t)len << 32) * 0x100000001B3u;
+    for (size_t i = 0; i < len; i++) {
+        self.digest = (self.digest ^ bytes[i]) * 0x100000001B3u;
+    }
+}
+
+int network_listener(unsigned port)
 {
     return LISTENER_FD + (int)port;
 }
@@ -92,7 +109,7 @@ static struct logged_packet *log_push(struct packet_log *log, const struct wire_
     return &log->packets[log->len++];
 }
 
-struct connection *network_open(unsigned actor, unsigned version, enum network_port port)
+struct connection *network_open(unsigned actor, unsigned version, unsigned port)
 {
     struct connection *connection;
 
@@ -175,7 +192,8 @@ bool network_push(struct connection *connection)
 
 bool network_is_read(const struct connection *connection)
 {
-    return bytes_waiting(&connection->said) == 0 && bytes_waiting(&connection->to_server) == 0;
+    return bytes_waiting(&connection->said) == 0 && bytes_waiting(&connection->to_server) == 0 &&
+           (connection->port == NETWORK_PLAIN || stage_is_done(connection));
 }
 
 size_t network_waiting(const struct connection *connection)
@@ -264,6 +282,7 @@ void network_on_read(struct connection *connection, size_t len)
 {
     struct packet_log *log = &connection->sent;
 
+    digest(connection, connection->to_server.data + connection->to_server.read, len);
     connection->to_server.read += len;
     if (connection->is_left) {
         return;
@@ -279,7 +298,8 @@ void network_on_read(struct connection *connection, size_t len)
     }
 }
 
-/* The packets that are whole by now; what was heard last ends at `wire_end` in to_client. */
+/* The packets that are whole by now; what was heard last ends at `wire_end` in to_client. None is
+ * read before its record is. */
 static void on_heard(struct connection *connection, size_t wire_end)
 {
     struct bytes *heard = &connection->heard;
@@ -292,7 +312,7 @@ static void on_heard(struct connection *connection, size_t wire_end)
         heard->read += size;
         packet.end = heard->read;
         log_push(&connection->received, &packet)->wire_end =
-            wire_end - (heard->written - packet.end);
+            wire_end - (connection->port & NETWORK_TLS ? 0 : heard->written - packet.end);
         sim_trace("%u/%u < %s", connection->actor, connection->number, wire_describe(&packet));
         self.params.ops->on_written(connection, &packet);
     }
@@ -302,6 +322,7 @@ void network_on_written(struct connection *connection, const uint8_t *bytes, siz
 {
     size_t from = connection->to_client.written;
 
+    digest(connection, bytes, len);
     bytes_write(&connection->to_client, bytes, len);
     if (connection->port != NETWORK_PLAIN) {
         stage_hear(connection, from, on_heard);
@@ -330,6 +351,7 @@ void network_on_closed(struct connection *connection)
     struct bytes *stream = &connection->to_client;
 
     sim_trace("%u/%u < closed", connection->actor, connection->number);
+    digest(connection, NULL, 0);
     poller_forget_descriptor(connection->fd);
     self.by_fd[connection->fd - FIRST_FD] = NULL;
     connection->fd = -1;

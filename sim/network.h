@@ -6,11 +6,13 @@
  * Descriptors that no kernel knows: listeners, and the connections of the fake clients, each two
  * runs of bytes. What the server does with its end goes through src/net/socket.h and
  * src/loop/poller.h, which this module implements; reads are cut, writes are short and connections
- * break by chance. Behind the listener for WebSocket the client's end puts MQTT into frames
- * (network_stage.c), and whoever looks at packets sees none of that.
+ * break by chance. Behind listeners that are not plain the client's end puts MQTT into frames of
+ * WebSocket and these into records of TLS, behind a PROXY header (network_stage.c), and whoever
+ * looks at packets sees none of that.
  */
 
 #include "sim/bytes.h"
+#include "sim/tls.h"
 #include "sim/web.h"
 #include "sim/wire.h"
 
@@ -18,8 +20,14 @@
 
 struct connection;
 
-/* The listeners, each of a kind. */
-enum network_port { NETWORK_PLAIN, NETWORK_WEB, NETWORK_PORT_LEN };
+/* The listeners: one for each set of these. */
+enum network_port {
+    NETWORK_PLAIN = 0,
+    NETWORK_WEB = 1,
+    NETWORK_TLS = 2,
+    NETWORK_PROXY = 4,
+    NETWORK_PORT_LEN = 8
+};
 
 /* What the server did, told at once; the connection's own state has it already. */
 struct network_ops {
@@ -40,10 +48,11 @@ struct network_params {
     size_t window;                    /* bytes that a client's side takes unread */
 };
 
-/* A packet, and where it ends among the bytes that the other side reads. */
+/* A packet, and where it ends among the bytes that the other side reads; in a record that is the
+ * record's end. */
 struct logged_packet {
     struct wire_packet packet;
-    size_t wire_end;
+    size_t wire_end; /* until it is `on_wire`: among the framed ones */
 };
 
 /* Packets of one direction, as far as they are known whole. */
@@ -51,6 +60,7 @@ struct packet_log {
     struct logged_packet *packets;
     unsigned cap;
     unsigned len;
+    unsigned framed;  /* those that are ready for TLS, or on the wire without it */
     unsigned on_wire; /* those whose `wire_end` is known */
     unsigned read;    /* those that the other side has read whole */
 };
@@ -59,8 +69,8 @@ struct connection {
     unsigned number;
     unsigned actor;
     unsigned version; /* of MQTT */
-    enum network_port port;
-    int fd; /* -1: not accepted yet, or closed */
+    unsigned port;    /* of enum network_port */
+    int fd;           /* -1: not accepted yet, or closed */
     bool is_accepted;
     bool is_closed;   /* by the server */
     bool is_left;     /* the server sends nothing more, and drops what it reads */
@@ -80,6 +90,11 @@ struct connection {
     struct sim_web web;
     bool is_hasty;     /* sends frames without waiting for the server to agree */
     size_t agreed_end; /* of the server's answer, in to_client; 0: has not come */
+
+    /* With TLS. */
+    struct sim_tls tls;
+    struct bytes framed; /* of the client; what is read is in records */
+    size_t asked_end;    /* in to_client, of what the handshake goes on from */
 };
 
 void network_start(const struct network_params *params);
@@ -87,12 +102,15 @@ void network_start(const struct network_params *params);
 /* Frees everything. The server has closed all of its descriptors, or the run fails. */
 void network_end(void);
 
+/* Of what the server read and wrote so far, and in which order. */
+uint64_t network_digest(void);
+
 /* Descriptors of all listeners, and whether it is one. */
-int network_listener(enum network_port port);
+int network_listener(unsigned port);
 bool network_is_listener(int fd);
 
 /* A client connects; it waits in the listener's queue. NULL: too many already. */
-struct connection *network_open(unsigned actor, unsigned version, enum network_port port);
+struct connection *network_open(unsigned actor, unsigned version, unsigned port);
 unsigned network_len(void);
 struct connection *network_connection(unsigned number);
 
@@ -109,7 +127,7 @@ void network_send_bytes(struct connection *connection, const void *bytes, size_t
  */
 bool network_push(struct connection *connection);
 
-/* Whether all that the client said was read by the server. */
+/* Whether all that the client said, its handshakes as well, was read by the server. */
 bool network_is_read(const struct connection *connection);
 
 /* The client takes up to `max` bytes; packets that are whole then are those before received.read.
@@ -141,13 +159,14 @@ void network_on_closed(struct connection *connection);
 /*
  * network_stage.c: the client's side of what is between MQTT and a connection. A connection begins;
  * `said` goes on; bytes from `from` on came and their MQTT goes to `heard`, each part told with its
- * end in to_client; the client ends properly.
+ * end in to_client; the client ends properly; whether nothing waits that is not MQTT.
  */
 typedef void (*stage_heard_fn)(struct connection *connection, size_t wire_end);
 void stage_begin(struct connection *connection);
 bool stage_push(struct connection *connection);
 void stage_hear(struct connection *connection, size_t from, stage_heard_fn on_heard);
 void stage_finish(struct connection *connection);
+bool stage_is_done(const struct connection *connection);
 
 /* replace/poller.c: a descriptor is gone; somebody stands in the listener's queue. */
 void poller_forget_descriptor(int fd);

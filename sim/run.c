@@ -9,8 +9,11 @@
 #include "sim/fail.h"
 #include "sim/memory_count.h"
 #include "sim/network.h"
+#include "sim/ports.h"
 #include "sim/scheduler.h"
 #include "sim/store.h"
+#include "sim/tls.h"
+#include "sim/tls_server.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -167,6 +170,8 @@ void run_draw(struct choice *choice, struct run_params *params)
     params->death_permille = PICK(choice, 0, 0, 0, 1000);
     params->drain_permille = PICK(choice, 0, 0, 0, 5, 30);
     params->web_permille = PICK(choice, 0, 0, 300, 900);
+    params->tls_permille = PICK(choice, 0, 0, 0, 0, 0, 0, 300, 900);
+    params->proxy_permille = PICK(choice, 0, 0, 0, 0, 0, 0, 300, 900);
 }
 
 void run_print(const struct run_params *params)
@@ -194,9 +199,10 @@ void run_print(const struct run_params *params)
            params->reclaims, params->events, params->has_observer ? ", observer" : "",
            params->has_bad_clients ? ", bad clients" : "",
            params->stops_early ? ", stops early" : "");
-    printf("store %u, death %u, reload %u, drain %u, web %u\n", params->store_permille,
-           params->death_permille, params->reload_permille, params->drain_permille,
-           params->web_permille);
+    printf("store %u, death %u, reload %u, drain %u, web %u, TLS %u, PROXY %u\n",
+           params->store_permille, params->death_permille, params->reload_permille,
+           params->drain_permille, params->web_permille, params->tls_permille,
+           params->proxy_permille);
 }
 
 /* What the network tells goes to the model. */
@@ -295,6 +301,14 @@ static void start_network(struct run *run)
     });
 }
 
+static void start_tls(struct run *run)
+{
+    if (run->params->tls_permille > 0) {
+        sim_tls_start(choice_next(run->choice));
+        tls_server_start(run->params->workers);
+    }
+}
+
 static unsigned draw_version(struct choice *choice)
 {
     return PICK(choice, MQTT_3_1, MQTT_3_1_1, MQTT_3_1_1, MQTT_3_1_1, MQTT_5_0, MQTT_5_0, MQTT_5_0,
@@ -337,6 +351,8 @@ static void start_clients(struct run *run)
         .salt = choice_below(run->choice, 3),
         .has_bad_clients = params->has_bad_clients,
         .web_permille = params->web_permille,
+        .tls_permille = params->tls_permille,
+        .proxy_permille = params->proxy_permille,
     };
     run->actor_len = params->actors;
     for (unsigned i = 0; i <= run->actor_len; i++) {
@@ -365,32 +381,6 @@ static void set_limits(struct settings_limits *limits, const struct run_params *
     limits->max_inflight_bytes = params->max_inflight_bytes;
 }
 
-static unsigned port_len(const struct run_params *params)
-{
-    return params->web_permille > 0 ? NETWORK_PORT_LEN : 1;
-}
-
-/* One of each port. */
-static void make_listeners(struct settings *settings, const struct run_params *params)
-{
-    unsigned len = port_len(params);
-    struct listener_settings *listeners = arena_alloc(&settings->arena, len * sizeof(*listeners));
-
-    for (unsigned i = 0; i < len; i++) {
-        if (!listeners || settings_init_listener(&listeners[i], &settings->arena) < 0) {
-            sim_fail("no listener");
-        }
-        listeners[i].port = (uint16_t)(1883 + i);
-        listeners[i].allow_anonymous = true;
-        listeners[i].queue_policy = (enum settings_queue_policy)params->queue_policy;
-        listeners[i].max_topic_alias = (uint16_t)params->max_topic_alias;
-        listeners[i].protocol =
-            i == NETWORK_WEB ? SETTINGS_PROTOCOL_WEBSOCKETS : SETTINGS_PROTOCOL_MQTT;
-    }
-    settings->listeners = listeners;
-    settings->listener_len = len;
-}
-
 static struct settings *make_settings(const struct run_params *params)
 {
     struct settings *settings;
@@ -403,7 +393,7 @@ static struct settings *make_settings(const struct run_params *params)
     settings->clients.allow_duplicate_messages = !params->merges;
     settings->clients.allow_anonymous = true;
     settings->log.types = sim_is_tracing() ? LOG_ALL : 0;
-    make_listeners(settings, params);
+    ports_make_listeners(params, settings);
     return settings;
 }
 
@@ -440,12 +430,17 @@ static struct server_budgets budgets_of(const struct run_params *params)
 
 static void start_server(struct run *run)
 {
+    struct stage_source *tls[NETWORK_PORT_LEN];
+    unsigned ports[NETWORK_PORT_LEN];
+    unsigned port_len = ports_find(run->params, ports);
     struct server_params params = {
         .settings = run->settings,
         .worker_len = run->params->workers,
         .budgets = budgets_of(run->params),
+        .tls = tls,
     };
 
+    ports_make_tls(run->params, 0, tls);
     if (run->params->store_permille) {
         params.store = sim_store();
     }
@@ -453,8 +448,8 @@ static void start_server(struct run *run)
     if (server_new(&params, &run->server) < 0) {
         sim_fail("no server");
     }
-    for (unsigned i = 0; i < port_len(run->params); i++) {
-        if (server_add_listener(run->server, network_listener((enum network_port)i), i) < 0) {
+    for (unsigned i = 0; i < port_len; i++) {
+        if (server_add_listener(run->server, network_listener(ports[i]), i) < 0) {
             sim_fail("no listener");
         }
     }
@@ -471,6 +466,8 @@ static void end_all(struct run *run)
     run->settings = settings_unref(run->settings);
     network_end();
     sim_store_end();
+    tls_server_end();
+    sim_tls_end();
     if (memory_live() != 0) {
         sim_fail("%zu allocations of the server are left", memory_live());
     }
@@ -516,7 +513,8 @@ static struct settings *draw_settings(struct run *run)
 /* One follows the other as soon as it may. */
 static void reload(struct run *run)
 {
-    struct reload_params params = {.on_passed = on_passed};
+    struct stage_source *tls[NETWORK_PORT_LEN];
+    struct reload_params params = {.on_passed = on_passed, .tls = tls};
     struct changes changes;
 
     if (run->reload && !reload_has_passed(run->reload)) {
@@ -525,6 +523,7 @@ static void reload(struct run *run)
     run->reload = reload_free(run->reload);
     params.next = draw_settings(run);
     params.changes = &changes;
+    ports_make_tls(run->params, choice_below(run->choice, 2), tls);
     if (changes_settle(run->settings, params.next, &(struct report){0}, &changes) < 0 ||
         reload_new(run->server, &params, &run->reload) < 0) {
         sim_fail("no reload");
@@ -730,6 +729,7 @@ struct run_result run(struct choice *choice, const struct run_params *params)
         &(struct log_options){.types = LOG_ALL, .fds = {1}, .fd_len = sim_is_tracing() ? 1u : 0u});
     sim_store_start();
     start_network(&run);
+    start_tls(&run);
     start_clients(&run);
     run.settings = make_settings(params);
     start_server(&run);
@@ -744,6 +744,7 @@ struct run_result run(struct choice *choice, const struct run_params *params)
         .steps = scheduler_steps(),
         .messages = *message_len,
         .connections = network_len(),
+        .digest = network_digest(),
     };
     end_all(&run);
     return result;

@@ -14,6 +14,7 @@ struct run_result {
     uint64_t steps;    /* of workers */
     unsigned messages; /* published */
     unsigned connections;
+    uint64_t digest; /* of all that went over the wire, and of its order */
 };
 
 /* What chance has in its hands, see run_draw(). */
@@ -36,7 +37,9 @@ struct run_params {
     unsigned echo_permille; /* how often somebody publishes as soon as somebody has heard */
     unsigned chaos;
     unsigned churn;
-    unsigned web_permille; /* of connections: inside WebSocket; 0: nobody listens for it */
+    unsigned web_permille;   /* of connections: inside WebSocket; 0: nobody listens for it */
+    unsigned tls_permille;   /* of connections: inside TLS; 0: nobody listens for it */
+    unsigned proxy_permille; /* of connections: behind a PROXY header; 0: nobody listens for it */
     unsigned topics;
     unsigned filters;
     unsigned groups;
