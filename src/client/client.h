@@ -267,6 +267,9 @@ void client_queue(struct client *client);
 /* Its turn has come. */
 void client_take_turn(struct client_pause *pause);
 
+/* Why it will end, for a stage that can say so: the first reason counts. */
+void client_set_reason(struct client *client, enum mqtt_reason reason);
+
 /* The last words of its stages, when all that could be written was. */
 void client_end_stream(struct client *client);
 
