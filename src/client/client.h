@@ -105,6 +105,7 @@ struct client {
     bool is_vouched : 1;    /* its user name is that of a certificate */
     bool is_held : 1;       /* not read: it does not read our answers */
     bool is_searching : 1;  /* not read: see client_await_turn() */
+    bool is_to_go : 1;      /* the drain waits for that search */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */
 
     struct wheel_timer timer;
