@@ -142,19 +142,41 @@ size_t sim_web_put(struct sim_web *web, struct choice *choice, struct slice payl
 
 void sim_web_put_close(struct sim_web *web, struct choice *choice, struct bytes *to)
 {
-    static const uint8_t code[] = {1000 >> 8, 1000 & 0xFF};
+    static const uint16_t codes[] = {1000, 1001, 3000, 4999};
+    uint16_t code = codes[choice_below(choice, ARRAY_LEN(codes))];
+    uint8_t payload[] = {(uint8_t)(code >> 8), (uint8_t)code};
 
-    (void)web;
-    put_frame(choice, 0x80 | OPCODE_CLOSE, slice_of(code, choice_chance(choice, 500) ? 2 : 0), to);
+    web->has_closed = true;
+    web->code = choice_chance(choice, 500) ? code : 0;
+    put_frame(choice, 0x80 | OPCODE_CLOSE, slice_of(payload, web->code ? 2 : 0), to);
 }
 
 /* ---- what comes in ---- */
+
+/* The server's own word, with a code that a server may send, or its answer to ours. */
+static void check_close(const struct sim_web *web)
+{
+    static const uint16_t codes[] = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1011, 1013};
+    struct slice payload = bytes_rest(&web->control);
+    uint16_t code = payload.len == 2 ? (uint16_t)(payload.data[0] << 8 | payload.data[1]) : 0;
+
+    if ((payload.len == 0 || payload.len == 2) && web->has_closed && code == web->code) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        if (codes[i] == code) {
+            return;
+        }
+    }
+    sim_fail("the server closes with %zu bytes and the code %u", payload.len, code);
+}
 
 static void check_control(struct sim_web *web)
 {
     uint8_t payload[WEB_CONTROL_MAX];
 
     if (web->opcode == OPCODE_CLOSE) {
+        check_close(web);
         web->is_closed = true;
         return;
     }

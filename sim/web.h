@@ -19,6 +19,8 @@ struct sim_web {
     char key[WEB_KEY_CAP];
     bool is_open;       /* the server has agreed, with the last byte of its answer */
     bool is_closed;     /* the server's close frame was its last */
+    bool has_closed;    /* ours was sent, with `code` */
+    uint16_t code;      /* 0: with none */
     bool is_in_message; /* our last frame of data was not the final one */
     unsigned ping_len;  /* that we sent */
     unsigned pong_len;  /* that were answered */

@@ -387,6 +387,7 @@ static void check_deadline(struct client *client)
     } else if (client->is_web) {
         web_on_timer(client);
     } else {
+        client_set_reason(client, MQTT_KEEP_ALIVE_TIMEOUT);
         client_lose(client, "no CONNECT in time");
     }
 }
@@ -398,7 +399,10 @@ void client_on_timer(struct client *client)
     case CLIENT_PROXY:
     case CLIENT_FRESH: check_deadline(client); break;
     case CLIENT_LEAVING: client_close(client); break;
-    case CLIENT_LOGIN: client_lose(client, "its password was not looked at in time"); break;
+    case CLIENT_LOGIN:
+        client_set_reason(client, MQTT_SERVER_BUSY);
+        client_lose(client, "its password was not looked at in time");
+        break;
     default: break;
     }
 }

@@ -111,6 +111,7 @@ struct client {
     bool is_held : 1;       /* not read: it does not read our answers */
     bool is_searching : 1;  /* not read: see client_await_turn() */
     bool is_listing : 1;    /* of one that is_web: what it asked for is made, see client/roster.h */
+    bool is_to_go : 1;      /* the drain waits for that search */
     uint32_t answer_size;   /* bytes of answers since the output was last empty */
 
     struct wheel_timer timer;
@@ -272,6 +273,9 @@ void client_queue(struct client *client);
 
 /* Its turn has come. */
 void client_take_turn(struct client_pause *pause);
+
+/* Why it will end, for a stage that can say so: the first reason counts. */
+void client_set_reason(struct client *client, enum mqtt_reason reason);
 
 /* The last words of its stages, when all that could be written was. */
 void client_end_stream(struct client *client);

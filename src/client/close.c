@@ -62,7 +62,10 @@ void client_lose(struct client *client, const char *text)
         client_close(client);
         return;
     }
-    if (!is_silent(client) || strcmp(text, CLIENT_OUT_OF_MEMORY) == 0) {
+    if (strcmp(text, CLIENT_OUT_OF_MEMORY) == 0) {
+        client_set_reason(client, MQTT_UNSPECIFIED_ERROR);
+        say_disconnected(client, text);
+    } else if (!is_silent(client)) {
         say_disconnected(client, text);
     }
     leave_session(client, SESSION_LEAVE_WITH_WILL);
@@ -147,6 +150,7 @@ static const char *log_text(enum mqtt_reason reason)
 void client_fail(struct client *client, enum mqtt_reason reason)
 {
     metrics_count(client->hub->metrics, METRIC_ENDED + reason);
+    client_set_reason(client, reason);
     say_disconnected(client, log_text(reason));
     if (client->state == CLIENT_READY) {
         client_send_disconnect(client, reason);
@@ -182,6 +186,7 @@ void client_end(struct client *client, enum mqtt_reason reason)
 {
     assert(client->state == CLIENT_READY);
     metrics_count(client->hub->metrics, METRIC_ENDED + reason);
+    client_set_reason(client, reason);
     say_disconnected(client, log_text(reason));
     client->session = NULL;
     client_send_disconnect(client, reason);
@@ -207,6 +212,7 @@ void client_send_away(struct client *client, enum mqtt_reason reason)
     assert(client->state == CLIENT_READY && !client->is_unwelcome);
     metrics_count(client->hub->metrics, METRIC_ENDED + reason);
     metrics_sub(client->hub->metrics, METRIC_CLIENTS_CONNECTED, 1);
+    client_set_reason(client, reason);
     say_disconnected(client, log_text(reason));
     client_send_disconnect(client, reason);
     leave_session(client, SESSION_LEAVE_WITH_WILL);
@@ -223,6 +229,7 @@ void client_send_away(struct client *client, enum mqtt_reason reason)
 
 void client_stop(struct client *client)
 {
+    client_set_reason(client, MQTT_SERVER_SHUTTING_DOWN);
     if (client->state == CLIENT_READY) {
         client_send_disconnect(client, MQTT_SERVER_SHUTTING_DOWN);
     }
@@ -246,6 +253,7 @@ static void refuse(struct client *client, enum mqtt_reason reason, const char *t
     uint8_t *at = NULL;
 
     hub_count(client->hub, client->facts->listener, METRIC_CONNECT_REFUSED + reason, 1);
+    client_set_reason(client, reason);
     if (size > client->max_packet_size) {
         connack.reason_string = slice_of(NULL, 0);
         connack.server_reference = slice_of(NULL, 0);

@@ -401,6 +401,7 @@ static void refuse_without_memory(struct client *client)
 /* Version 3 has no code for that either. */
 static void refuse_for_drain(struct client *client)
 {
+    client_set_reason(client, drain_reason(client));
     client_refuse(client,
                   client->version < MQTT_5_0 ? MQTT_SERVER_UNAVAILABLE : drain_reason(client));
 }

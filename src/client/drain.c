@@ -13,6 +13,11 @@
  * that wait for room. Others go instead; where there is nobody else, those who are never finished
  * go as evenly as all, only some seconds later. What was sent to a client before its DISCONNECT is
  * before it in the stream, so messages in flight arrive.
+ *
+ * What a client has sent is heard before it goes, and that may end at a message of its own that is
+ * a long search. Then it goes when that is over, at once and whatever lies behind: who sends one
+ * such message after the other would stay for ever. What is not heard is as what lies in the
+ * socket.
  */
 
 /* Clients that are looked at in a step for one that goes, and at least. */
@@ -42,7 +47,7 @@ enum mqtt_reason drain_reason(const struct client *client)
 static bool may_go(const struct client *client, bool insists)
 {
     return client->state == CLIENT_READY && !client->has_failed && !client->is_unwelcome &&
-           (insists || !is_unfinished(client));
+           !client->is_to_go && (insists || !is_unfinished(client));
 }
 
 /* The list goes round: who was passed over comes again. */
@@ -70,12 +75,27 @@ static unsigned send_away(struct hub *hub, unsigned len, unsigned looks, bool in
         }
         /* What it acknowledged, or that it has left itself, was read and may lie here. */
         client_hear_out(client);
-        if (may_go(client, insists) && !client_is_put_off(client)) {
-            client_send_away(client, drain_reason(client));
-            gone++;
+        if (!may_go(client, insists)) {
+            continue;
         }
+        client->is_to_go = client_is_put_off(client);
+        if (!client->is_to_go) {
+            client_send_away(client, drain_reason(client));
+        }
+        gone++;
     }
     return gone;
+}
+
+void drain_on_turn(struct client *client)
+{
+    client->is_to_go = false;
+    if (may_go(client, true)) {
+        client_hear_out(client);
+    }
+    if (may_go(client, true)) {
+        client_send_away(client, drain_reason(client));
+    }
 }
 
 static unsigned count_clients(const struct hub *hub)

@@ -133,11 +133,70 @@ static void test_what_is_still_sent_is_dropped(void **state)
     broker_free(broker);
 }
 
+/* A flood of messages each of which is a long search, until the connection ends. */
+static void *flood(void *argument)
+{
+    struct peer *peer = argument;
+
+    for (;;) {
+        uint8_t packets[7000];
+
+        for (size_t i = 0; i < sizeof(packets); i += 7) {
+            memcpy(packets + i, "\x30\x05\0\2t/\0", 7);
+        }
+        if (send(peer->fd, packets, sizeof(packets), MSG_NOSIGNAL) < 0) {
+            return NULL;
+        }
+    }
+}
+
+/*
+ * Whenever the drain looks at them, a search of their own is under way and more lies behind. One
+ * step of the end is enough for them as for the others.
+ */
+static void test_who_always_searches_goes(void **state)
+{
+    struct server_budgets budgets = small_budgets();
+
+    (void)state;
+    for (unsigned worker_len = 1; worker_len <= 4; worker_len++) {
+        struct broker *broker =
+            broker_new_budgeted("", worker_len, 0, &(struct store){.ops = NULL}, &budgets);
+        struct drain_step step = {0};
+        struct peer *idle = come(broker, 0);
+        struct peer *watcher = come(broker, 1);
+        struct peer *busy[4];
+        pthread_t threads[ARRAY_LEN(busy)];
+
+        assert_true(say(watcher, 0x82, "00 01 00 't/' 00 '+/+' 00", 0x90));
+        for (unsigned i = 0; i < ARRAY_LEN(busy); i++) {
+            busy[i] = come(broker, 2 + i);
+            assert_int_equal(pthread_create(&threads[i], NULL, flood, busy[i]), 0);
+        }
+        assert_true(await(watcher, 0x30));
+        take_step(broker, &step, 1);
+        assert_true(await(idle, 0xE0));
+        for (unsigned i = 0; i < ARRAY_LEN(busy); i++) {
+            assert_true(get(busy[i]));
+            assert_int_equal(busy[i]->type, 0xE0);
+            assert_bytes(slice_of(busy[i]->body, busy[i]->len), "9C");
+            assert_false(get(busy[i]));
+            shutdown(busy[i]->fd, SHUT_RDWR);
+            pthread_join(threads[i], NULL);
+            peer_free(busy[i]);
+        }
+        peer_free(watcher);
+        peer_free(idle);
+        broker_free(broker);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_even_steps),
         cmocka_unit_test(test_who_is_passed_over),
+        cmocka_unit_test(test_who_always_searches_goes),
         cmocka_unit_test(test_what_is_still_sent_is_dropped),
     };
 

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "client/client.h"
+#include "client/drain.h"
 #include "client/hub.h"
 
 /*
@@ -27,6 +28,9 @@ static void on_turn(void *context, struct post_call *call)
         client->is_searching = false;
         client->last_seen = shard_now(client->hub->shard);
         client_update_interest(client);
+        if (client->is_to_go) {
+            drain_on_turn(client);
+        }
     }
 }
 

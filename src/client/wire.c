@@ -128,6 +128,7 @@ bool client_open(struct client *client, struct slice *bytes)
         return false;
     }
     if (stream_size(facts->stream) > ANSWERS_MAX) {
+        client_set_reason(client, MQTT_QUOTA_EXCEEDED);
         client_lose(client, "answers are not read");
         return false;
     }
@@ -213,6 +214,15 @@ bool client_seal(struct client *client)
         return false;
     }
     return true;
+}
+
+void client_set_reason(struct client *client, enum mqtt_reason reason)
+{
+    struct stream *stream = client->facts->stream;
+
+    if (stream && stream->code == 0) {
+        stream->code = mqtt_reason_find(reason)->websocket;
+    }
 }
 
 void client_end_stream(struct client *client)

@@ -152,7 +152,7 @@ const struct page describe_properties_page = {
 
 /* Reason codes */
 
-enum reason_column { REASON_CODE, REASON_NAME, REASON_PACKETS, REASON_CONNACK };
+enum reason_column { REASON_CODE, REASON_NAME, REASON_PACKETS, REASON_CONNACK, REASON_WEBSOCKET };
 
 static void print_reason(FILE *file, size_t row, unsigned column)
 {
@@ -173,6 +173,11 @@ static void print_reason(FILE *file, size_t row, unsigned column)
             fprintf(file, "%u", reason->connack_3);
         }
         break;
+    case REASON_WEBSOCKET:
+        if (reason->websocket) {
+            fprintf(file, "%u", reason->websocket);
+        }
+        break;
     }
 }
 
@@ -181,13 +186,24 @@ struct page describe_reasons_page(void)
     struct page page = {
         .name = "nightjar-reasons",
         .title = "Reason codes",
-        .intro = "The reason codes of MQTT 5.0, the packets that each may stand in, and the return "
-                 "code of\n"
-                 "CONNACK that clients of 3.1 and 3.1.1 get instead, if they get one before the "
-                 "close.\n",
-        .columns = {"Code", "Name", "Packets", "CONNACK in 3.x"},
-        .keys = {"code", "name", "packets", "connack_3"     },
-        .column_len = REASON_CONNACK + 1,
+        .intro =
+            "The reason codes of MQTT 5.0, the packets that each may stand in, and the return "
+            "code of\n"
+            "CONNACK that clients of 3.1 and 3.1.1 get instead, if they get one before the "
+            "close.\n"
+            "Inside WebSocket a close frame comes last, in every version: its code is that "
+            "of RFC 6455,\n"
+            "section 7.4.1, or of IANA's registry. 1000 is also said to who has left, 1001 to "
+            "all when the\n"
+            "broker stops, 1008 to who sends no CONNECT in time, 1011 where memory has run out, "
+            "and 1013\n"
+            "where too many wait; what is wrong with frames is told with 1002, with 1003 (text) "
+            "or 1007\n"
+            "(a reason that is not UTF-8). A close frame of the client is answered with its own "
+            "code.\n",
+        .columns = {"Code", "Name", "Packets", "CONNACK in 3.x", "WebSocket"},
+        .keys = {"code", "name", "packets", "connack_3",      "websocket"},
+        .column_len = REASON_WEBSOCKET + 1,
         .print = print_reason,
     };
 

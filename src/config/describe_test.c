@@ -237,23 +237,25 @@ static void test_what_a_row_says(void **state)
     } rows[] = {
         {"metrics",    DESCRIBE_MARKDOWN,
          "\n| mosquitto_mqtt_publish_received | counter | packets | `publish/messages/received`, "
-         "`mqtt/publish/received`, `load/publish/received/...` |"                                   },
-        {"metrics",    DESCRIBE_MARKDOWN, "\n| mosquitto_out_packets | gauge | packets |"           },
-        {"metrics",    DESCRIBE_JSON,     "{\"name\": \"mosquitto_disconnects_total{code}\", "      },
-        {"packets",    DESCRIBE_MARKDOWN, "\n| SUBSCRIBE | 8 | client | 2 | yes | yes | 6 | 7 |\n"  },
-        {"packets",    DESCRIBE_MARKDOWN, "\n| PUBLISH | 3 | both | its own | QoS 1 and 2 |"        },
-        {"packets",    DESCRIBE_MARKDOWN, "\n| AUTH | 15 | both | 0 | no | yes | | 0 |\n"           },
+         "`mqtt/publish/received`, `load/publish/received/...` |"                                 },
+        {"metrics",    DESCRIBE_MARKDOWN, "\n| mosquitto_out_packets | gauge | packets |"         },
+        {"metrics",    DESCRIBE_JSON,     "{\"name\": \"mosquitto_disconnects_total{code}\", "    },
+        {"packets",    DESCRIBE_MARKDOWN, "\n| SUBSCRIBE | 8 | client | 2 | yes | yes | 6 | 7 |\n"},
+        {"packets",    DESCRIBE_MARKDOWN, "\n| PUBLISH | 3 | both | its own | QoS 1 and 2 |"      },
+        {"packets",    DESCRIBE_MARKDOWN, "\n| AUTH | 15 | both | 0 | no | yes | | 0 |\n"         },
         {"properties", DESCRIBE_MARKDOWN,
-         "\n| Will Delay Interval | 0x18 | four bytes | will | | | | 0..4294967295 |\n"             },
-        {"properties", DESCRIBE_JSON,     "{\"name\": \"Topic Alias\", \"id\": \"0x23\", "          },
-        {"reasons",    DESCRIBE_MARKDOWN, "\n| 0x86 | Bad User Name or Password | CONNACK | 4 |\n"  },
-        {"reasons",    DESCRIBE_MARKDOWN, "\n| 0x89 | Server busy | CONNACK, DISCONNECT | close |\n"},
+         "\n| Will Delay Interval | 0x18 | four bytes | will | | | | 0..4294967295 |\n"           },
+        {"properties", DESCRIBE_JSON,     "{\"name\": \"Topic Alias\", \"id\": \"0x23\", "        },
+        {"reasons",    DESCRIBE_MARKDOWN,
+         "\n| 0x86 | Bad User Name or Password | CONNACK | 4 | 1008 |\n"                          },
+        {"reasons",    DESCRIBE_MARKDOWN,
+         "\n| 0x89 | Server busy | CONNACK, DISCONNECT | close | 1013 |\n"                        },
         {"reasons",    DESCRIBE_MAN,
-         "\n.TP\n.B 0x95\nName: Packet too large.\n.br\nPackets: CONNACK, DISCONNECT.\n"            },
-        {"options",    DESCRIBE_MAN,      "\n.TP\n.B maximum_qos\nThe same as max_qos.\n"           },
+         "\n.TP\n.B 0x95\nName: Packet too large.\n.br\nPackets: CONNACK, DISCONNECT.\n"          },
+        {"options",    DESCRIBE_MAN,      "\n.TP\n.B maximum_qos\nThe same as max_qos.\n"         },
         {"options",    DESCRIBE_MAN,
          "\nThe longest keep\\-alive that a client may ask for; 0 means no "
-         "limit.\n.br\nType: seconds.\n"                                                            },
+         "limit.\n.br\nType: seconds.\n"                                                          },
     };
 
     (void)state;

@@ -3,8 +3,9 @@
 /*
  * Reason codes
  *
- * The table of MQTT 5.0's reason codes (section 2.4), the packets that each may stand in, and the
- * CONNACK return code that stands for it in 3.1 and 3.1.1.
+ * The table of MQTT 5.0's reason codes (section 2.4), the packets that each may stand in, the
+ * CONNACK return code that stands for it in 3.1 and 3.1.1, and the code of the close frame of a
+ * WebSocket that ends for it.
  */
 
 #include "base/base.h"
@@ -58,9 +59,10 @@ enum mqtt_reason {
 
 struct mqtt_reason_row {
     uint8_t code;
-    const char *name;  /* as the standard writes it: "Packet too large" */
-    uint16_t packets;  /* bit 1 << enum mqtt_packet_type where it may stand */
-    uint8_t connack_3; /* the CONNACK return code of 3.1 and 3.1.1; 0 of an error = just close */
+    const char *name;   /* as the standard writes it: "Packet too large" */
+    uint16_t packets;   /* bit 1 << enum mqtt_packet_type where it may stand */
+    uint8_t connack_3;  /* the CONNACK return code of 3.1 and 3.1.1; 0 of an error = just close */
+    uint16_t websocket; /* enum websocket_code; 0: no connection ends for it */
 };
 
 /* The row of a code; NULL when the standard has no such code. */

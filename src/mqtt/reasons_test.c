@@ -1,6 +1,7 @@
 #include "base/test.h"
 #include "mqtt/packets.h"
 #include "mqtt/reasons.h"
+#include "mqtt/websocket_codes.h"
 
 /*
  * The codes that section 3.x.2 of 5.0 lists for each packet, written out from there and not from
@@ -92,6 +93,49 @@ static void test_return_codes(void **state)
     assert_int_equal(mqtt_reason_find(MQTT_PROTOCOL_ERROR)->connack_3, 0);
 }
 
+/* By what each code means to whoever hears it; written out apart from the table. */
+struct websocket_case {
+    enum websocket_code code;
+    const char *reasons;
+};
+
+/* clang-format off */
+static const struct websocket_case websocket_cases[] = {
+    {WEBSOCKET_NORMAL, "00 04 8e"},
+    {WEBSOCKET_GOING_AWAY, "8b 9c 9d"},
+    {WEBSOCKET_PROTOCOL_ERROR, "81 82 84 94"},
+    {WEBSOCKET_MISMATCHED, "99"},
+    {WEBSOCKET_POLICY, "85 86 87 8a 8c 8d 8f 90 93 96 97 98 9a 9b 9e a0 a1 a2"},
+    {WEBSOCKET_TOO_BIG, "95"},
+    {WEBSOCKET_INTERNAL, "80 83"},
+    {WEBSOCKET_TRY_AGAIN, "88 89 9f"},
+    /* Those that no connection ends for. */
+    {(enum websocket_code)0, "01 02 10 11 18 19 91 92"},
+};
+/* clang-format on */
+
+static void test_websocket_codes(void **state)
+{
+    size_t len;
+    const struct mqtt_reason_row *rows = mqtt_reason_table(&len);
+    const unsigned ends = MQTT_IN(CONNACK) | MQTT_IN(DISCONNECT);
+
+    (void)state;
+    for (size_t i = 0; i < len; i++) {
+        char text[8];
+
+        snprintf(text, sizeof(text), "%02x", rows[i].code);
+        assert_int_equal((rows[i].packets & ends) != 0, rows[i].websocket != 0);
+        for (size_t j = 0; j < ARRAY_LEN(websocket_cases); j++) {
+            bool is_said = strstr(websocket_cases[j].reasons, text) != NULL;
+
+            if (is_said != (rows[i].websocket == (unsigned)websocket_cases[j].code)) {
+                fail_msg("0x%s: %u", text, rows[i].websocket);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +143,7 @@ int main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_return_codes),
+        cmocka_unit_test(test_websocket_codes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,7 @@ void stream_end(struct stream *stream, struct stage_io *io)
         return;
     }
     stream->has_ended = true;
+    io->code = stream->code;
     for (unsigned i = top + 1; i > 0; i--) {
         struct stage *stage = stream->stages[i - 1];
 

@@ -58,6 +58,8 @@ struct stage_io {
     char detail[160]; /* out: the same in the words of whoever found it; "": there are no others */
     enum stage_news news; /* out */
 
+    uint16_t code; /* to `end`: why, where a stage can say so: enum websocket_code; 0: no need */
+
     /* Out, of a stage that is asked for an upgrade. */
     enum stage_upgrade upgrade;
     bool has_peer;       /* it was told who the client is */
@@ -122,6 +124,7 @@ struct stream {
     uint8_t len;
     uint8_t verdict; /* enum stage_verdict, of the stage that failed or ended first */
     bool has_ended;  /* our last was said */
+    uint16_t code;   /* why it will end, see struct stage_io; set by its owner */
     const char *name;
     const char *text; /* why it failed */
 };

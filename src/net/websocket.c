@@ -300,7 +300,7 @@ static enum websocket_verdict on_close(struct slice payload, struct websocket_ev
         return fail(event, WEBSOCKET_PROTOCOL_ERROR, "close frame with a code that can't be");
     }
     if (!utf8_is_well_formed(slice_skip(payload, 2))) {
-        return fail(event, WEBSOCKET_NOT_UTF8, "close frame with a reason that is no text");
+        return fail(event, WEBSOCKET_MISMATCHED, "close frame with a reason that is no text");
     }
     event->code = (uint16_t)code;
     return WEBSOCKET_CLOSED;

@@ -8,6 +8,7 @@
  * where a frame ends means nothing. Extensions are never agreed on. Pure: no sockets, no clock.
  */
 
+#include "mqtt/websocket_codes.h"
 #include "net/http.h"
 
 /* ---- the handshake ---- */
@@ -37,19 +38,6 @@ enum websocket_opcode {
     WEBSOCKET_CLOSE = 8,
     WEBSOCKET_PING = 9,
     WEBSOCKET_PONG = 10
-};
-
-/* Section 7.4.1. */
-enum websocket_code {
-    WEBSOCKET_NORMAL = 1000,
-    WEBSOCKET_GOING_AWAY = 1001,
-    WEBSOCKET_PROTOCOL_ERROR = 1002,
-    WEBSOCKET_UNACCEPTABLE = 1003, /* text */
-    WEBSOCKET_NO_CODE = 1005,      /* never sent: the peer gave none */
-    WEBSOCKET_NOT_UTF8 = 1007,
-    WEBSOCKET_POLICY = 1008,
-    WEBSOCKET_TOO_BIG = 1009,
-    WEBSOCKET_INTERNAL = 1011
 };
 
 #define WEBSOCKET_HEAD_MAX    10 /* of a frame to the client */

@@ -298,7 +298,7 @@ static void on_end(struct stage *base, bool is_failed, struct stage_io *io)
     struct websocket_stage *stage = stage_of(base);
 
     if (stage->is_open && !stage->has_closed && !is_failed) {
-        say_close(stage, WEBSOCKET_NORMAL, io);
+        say_close(stage, io->code ? io->code : WEBSOCKET_NORMAL, io);
     }
 }
 

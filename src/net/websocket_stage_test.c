@@ -373,6 +373,52 @@ static void many_packets_in_few_frames(void **state)
     assert_true(frame_len <= 5);
 }
 
+/* What is not said otherwise is the normal end; nothing is said before the upgrade. */
+static void the_code_of_our_close(void **state)
+{
+    static const struct {
+        uint16_t code;
+        const char *frame;
+    } cases[] = {
+        {0,                    "\x88\x02\x03\xe8"},
+        {WEBSOCKET_NORMAL,     "\x88\x02\x03\xe8"},
+        {WEBSOCKET_GOING_AWAY, "\x88\x02\x03\xe9"},
+        {WEBSOCKET_POLICY,     "\x88\x02\x03\xf0"},
+        {WEBSOCKET_TOO_BIG,    "\x88\x02\x03\xf1"},
+        {WEBSOCKET_INTERNAL,   "\x88\x02\x03\xf3"},
+        {WEBSOCKET_TRY_AGAIN,  "\x88\x02\x03\xf5"},
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        restart(f);
+        f->stream->code = cases[i].code;
+        end(f);
+        assert_int_equal(f->wire_len, 0);
+
+        restart(f);
+        open_piece(f, slice_of_text(HEAD(PROTOCOL)));
+        f->wire_len = 0;
+        f->stream->code = cases[i].code;
+        end(f);
+        end(f);
+        assert_wire(f, slice_of(cases[i].frame, 4));
+    }
+}
+
+/* The peer's own code, whatever we would have said. */
+static void the_code_of_its_close(void **state)
+{
+    struct fixture *f = *state;
+
+    open_piece(f, slice_of_text(HEAD(PROTOCOL)));
+    f->wire_len = 0;
+    open_piece(f, slice_of("\x88\x82" MASK "\x0f\xa0", 8));
+    f->stream->code = WEBSOCKET_GOING_AWAY;
+    end(f);
+    assert_wire(f, slice_of("\x88\x02\x0f\xa0", 4));
+}
+
 static void nothing_goes_out_behind_our_close(void **state)
 {
     struct fixture *f = *state;
@@ -425,6 +471,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_goes_out_before_the_upgrade, setup, teardown),
         cmocka_unit_test_setup_teardown(frames_go_out, setup, teardown),
         cmocka_unit_test_setup_teardown(many_packets_in_few_frames, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_code_of_our_close, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_code_of_its_close, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_goes_out_behind_our_close, setup, teardown),
         cmocka_unit_test_setup_teardown(without_memory, setup, teardown),
     };

@@ -145,11 +145,16 @@ class WebSocketClient(Client):
         self.raw = self.raw[2 + form + size:]
         return first & 15, payload
 
-    def expect_pong(self, payload):
+    def expect_control(self, opcode):
+        """The payload of a frame that is the next control frame."""
         deadline = time.monotonic() + PATIENCE
         while not self.controls:
-            assert self.fill(deadline), f"{self}: no pong"
-        assert self.controls.pop(0) == (PONG, payload)
+            assert self.fill(deadline), f"{self}: no control frame"
+        assert self.controls[0][0] == opcode, f"{self}: {self.controls[0]}"
+        return self.controls.pop(0)[1]
+
+    def expect_pong(self, payload):
+        assert self.expect_control(PONG) == payload
 
     def expect_close_frame(self, code):
         """A close frame with this code (None: without one), then the end of the connection."""

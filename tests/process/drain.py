@@ -3,9 +3,12 @@ A drain, by SIGRTMIN+1: who is there is sent away a few at a time, who comes is 
 balancer hears of it before and after; once more, and it is called off.
 """
 
+import contextlib
+import itertools
 import select
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -212,6 +215,44 @@ def test_who_goes_on_sending_hears_it(start_broker, version, workers):
     client.send(wire.publish("t", b"into the void", 1, 9999, version=version))
     client.close()
     broker.expect_line(OVER, timeout=15)
+
+
+@pytest.mark.workers
+def test_who_always_searches_goes(start_broker, version, workers):
+    """Whenever its turn comes a long search of its own is under way, and more lies behind it."""
+    broker = start_broker(QUICK)
+    deep = broker.connect("deep", version, lasting=True)
+    filters = ["/".join(each) + "/none" for each in itertools.product("a+", repeat=12)]
+    for start in range(0, len(filters), 512):
+        deep.subscribe(*filters[start:start + 512])
+    flooders = [broker.connect(f"x-{number}", version) for number in range(3)]
+    topic = "/".join("a" * 12)
+    data = b"".join(wire.publish(f"{topic}/{n}", version=version) for n in range(10_000))
+    threads = [threading.Thread(target=flood, args=(each, data)) for each in flooders]
+    for each in threads:
+        each.start()
+    try:
+        time.sleep(0.5)
+        broker.signal(DRAIN)
+        deep.expect_end(0x9C)
+        deep.close()
+        for each in flooders:
+            each.expect_end(0x9C)
+        broker.expect_line(OVER, timeout=10)
+    finally:
+        for each, thread in zip(flooders, threads):
+            with contextlib.suppress(OSError):
+                each.socket.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            each.close()
+
+
+def flood(client, data):
+    try:
+        while True:
+            client.socket.sendall(data)
+    except OSError:
+        pass
 
 
 @pytest.mark.workers

@@ -130,7 +130,7 @@ def test_protocol_errors(web, version, workers):
     client.send(b"\xf0\x00" if version == 4 else wire.subscribe(0, ("t", 0), version=5))
     if version == 5:
         assert client.expect("DISCONNECT").reason in (0x81, 0x82)
-    client.expect_close_frame(1000)
+    client.expect_close_frame(1002)
 
 
 HOSTILE = {

@@ -158,7 +158,7 @@ def test_slow_requests_end(web):
 def test_upgraded_without_connect(web):
     client = web.open_web()
     client.upgrade()
-    client.expect_close_frame(1000)
+    client.expect_close_frame(1008)
     web.expect_line(r"Client .* disconnected: no CONNECT in time\.")
 
 
@@ -170,4 +170,4 @@ def test_refused_connect(start_broker):
         client.upgrade()
         client.send(wire.connect("x", version))
         client.expect("CONNACK", code=code)
-        client.expect_close_frame(1000)
+        client.expect_close_frame(1008)
