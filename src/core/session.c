@@ -185,16 +185,36 @@ static void keep_end(struct shard *shard, struct session *session)
 
 /* What waits for those who are away */
 
+static void count_waiting(struct shard *shard, struct outbound_ring *ring, uint32_t len,
+                          uint64_t size)
+{
+    metrics_add(shard->metrics, METRIC_AWAY_PACKETS, (uint64_t)len - ring->counted);
+    metrics_add(shard->metrics, METRIC_AWAY_BYTES, size - ring->counted_bytes);
+    ring->counted = len;
+    ring->counted_bytes = size;
+}
+
 void session_count_waiting(struct shard *shard, struct session *session)
 {
-    bool is_away = !session->client && !session->is_over;
-    uint32_t len = is_away ? outbound_waiting(&session->outbound) : 0;
-    uint64_t size = is_away ? outbound_waiting_bytes(&session->outbound) : 0;
+    const struct outbound *outbound = &session->outbound;
 
-    metrics_add(shard->metrics, METRIC_AWAY_PACKETS, (uint64_t)len - session->waiting);
-    metrics_add(shard->metrics, METRIC_AWAY_BYTES, size - session->waiting_bytes);
-    session->waiting = len;
-    session->waiting_bytes = size;
+    if (!outbound->ring) {
+        return;
+    }
+    if (session->client || session->is_over) {
+        count_waiting(shard, outbound->ring, 0, 0);
+    } else {
+        count_waiting(shard, outbound->ring, outbound_waiting(outbound),
+                      outbound_waiting_bytes(outbound));
+    }
+}
+
+void session_drop_queue(struct shard *shard, struct session *session)
+{
+    if (session->outbound.ring) {
+        count_waiting(shard, session->outbound.ring, 0, 0);
+        outbound_deinit(&session->outbound);
+    }
 }
 
 /* The end */
@@ -270,7 +290,7 @@ static void let_go_of_queue(struct shard *shard, struct session *session, struct
         share_hand_on(shard, &delivery);
         shard_charge(shard);
     }
-    if (session->outbound.len == 0) {
+    if (outbound_len(&session->outbound) == 0) {
         outbound_deinit(&session->outbound);
     }
 }
@@ -287,7 +307,8 @@ void session_clean_up(struct shard *shard, unsigned removals, unsigned deliverie
         if (!session->replays && session->subscriptions.len == 0) {
             let_go_of_queue(shard, session, &left);
         }
-        if (session->replays || session->subscriptions.len > 0 || session->outbound.len > 0) {
+        if (session->replays || session->subscriptions.len > 0 ||
+            outbound_len(&session->outbound) > 0) {
             return;
         }
         list_remove(&session->in_shard);
@@ -658,7 +679,7 @@ bool session_has_room(const struct shard *shard, const struct session *session)
 {
     const struct outbound *outbound = &session->outbound;
 
-    return (session->window == 0 || outbound->unacked < session->window) &&
+    return (session->window == 0 || outbound_unacked(outbound) < session->window) &&
            !session_is_window_full(shard, session) && outbound_queued(outbound) == 0 &&
            shard->peer->pending(session->client) < PENDING_HIGH;
 }

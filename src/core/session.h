@@ -46,9 +46,7 @@ struct session {
     uint32_t will_at;
     uint64_t merged; /* the latest fan-out that merged a delivery for it, by its serial number */
     uint32_t window; /* the peer's Receive Maximum or our own bound; 0 = no bound */
-    uint64_t waiting_bytes; /* as in METRIC_AWAY_BYTES */
-    uint32_t waiting;       /* as in METRIC_AWAY_PACKETS */
-    uint32_t pins;          /* fan-outs and waits that hold the session */
+    uint32_t pins;   /* fan-outs and waits that hold the session */
     bool is_over;
     bool said_dropping;   /* the log has told that deliveries are dropped */
     bool is_behind;       /* what waited when its client came has not all been sent yet */
@@ -195,6 +193,9 @@ enum ack_verdict session_on_pubcomp(struct shard *shard, struct session *session
 
 /* After what waits for it has changed, whether its client is away or not. */
 void session_count_waiting(struct shard *shard, struct session *session);
+
+/* The server ends: what waits for the session goes, and nobody is told. */
+void session_drop_queue(struct shard *shard, struct session *session);
 
 /* The session is over: forgotten by its id at once, freed in slices. */
 void session_end(struct shard *shard, struct session *session);

@@ -1173,7 +1173,7 @@ static void random_run(struct random_run *run)
 static bool is_drained(struct random_run *run)
 {
     for (unsigned i = 0; i < RANDOM_IDS; i++) {
-        if (run->clients[i]->session->outbound.len > 0) {
+        if (outbound_len(&run->clients[i]->session->outbound) > 0) {
             return false;
         }
     }
