@@ -85,7 +85,7 @@ static bool is_one_too_many(const struct client *client, const struct mqtt_publi
     uint16_t max = client->facts->listener->terms->limits.max_inflight_messages;
     const struct inbound *inbound = &client->session->inbound;
 
-    return publish->qos == 2 && client->version >= MQTT_5_0 && max && inbound->len >= max &&
+    return publish->qos == 2 && client->version >= MQTT_5_0 && max && inbound_len(inbound) >= max &&
            !inbound_has(inbound, publish->packet_id);
 }
 

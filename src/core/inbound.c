@@ -6,6 +6,7 @@
 
 /* A list is searched from end to end: beyond this a bitmap of all 65,536 is cheaper. */
 #define LIST_CAP     64
+#define FIRST_CAP    4
 #define BITMAP_WORDS 1024
 
 /* A list that is no longer stays when it is empty: who publishes with QoS 2 will do so again. */
@@ -13,17 +14,17 @@
 
 void inbound_deinit(struct inbound *inbound)
 {
-    inbound->bits = memory_free(inbound->bits);
-    inbound->ids = memory_free(inbound->ids);
-    inbound->len = 0;
-    inbound->cap = 0;
+    if (inbound->set) {
+        memory_free(inbound->set->bits);
+        inbound->set = memory_free(inbound->set);
+    }
 }
 
-static uint16_t *list_find(const struct inbound *inbound, uint16_t packet_id)
+static uint16_t *list_find(struct inbound_set *set, uint16_t packet_id)
 {
-    for (unsigned i = 0; i < inbound->len; i++) {
-        if (inbound->ids[i] == packet_id) {
-            return &inbound->ids[i];
+    for (unsigned i = 0; i < set->len; i++) {
+        if (set->list[i] == packet_id) {
+            return &set->list[i];
         }
     }
     return NULL;
@@ -31,75 +32,89 @@ static uint16_t *list_find(const struct inbound *inbound, uint16_t packet_id)
 
 bool inbound_has(const struct inbound *inbound, uint16_t packet_id)
 {
-    if (inbound->bits) {
-        return (inbound->bits[packet_id / 64] >> packet_id % 64 & 1) != 0;
+    struct inbound_set *set = inbound->set;
+
+    if (set && set->bits) {
+        return (set->bits[packet_id / 64] >> packet_id % 64 & 1) != 0;
     }
-    return list_find(inbound, packet_id) != NULL;
+    return set && list_find(set, packet_id) != NULL;
 }
 
-static int become_bitmap(struct inbound *inbound)
+static int become_bitmap(struct inbound_set *set)
 {
     uint64_t *bits = memory_alloc_zero(BITMAP_WORDS, sizeof(*bits));
 
     if (!bits) {
         return -ENOMEM;
     }
-    for (unsigned i = 0; i < inbound->len; i++) {
-        bits[inbound->ids[i] / 64] |= UINT64_C(1) << inbound->ids[i] % 64;
+    for (unsigned i = 0; i < set->len; i++) {
+        bits[set->list[i] / 64] |= UINT64_C(1) << set->list[i] % 64;
     }
-    inbound->bits = bits;
-    inbound->ids = memory_free(inbound->ids);
-    inbound->cap = 0;
+    set->bits = bits;
     return 0;
 }
 
 static int list_grow(struct inbound *inbound)
 {
-    uint16_t cap = inbound->cap ? (uint16_t)(inbound->cap * 2) : 4;
-    uint16_t *ids = memory_resize(inbound->ids, cap * sizeof(*ids));
+    struct inbound_set *set = inbound->set;
+    uint16_t cap = set ? (uint16_t)(set->cap * 2) : FIRST_CAP;
 
-    if (!ids) {
+    set = memory_resize(set, sizeof(*set) + cap * sizeof(set->list[0]));
+    if (!set) {
         return -ENOMEM;
     }
-    inbound->ids = ids;
-    inbound->cap = cap;
+    if (!inbound->set) {
+        *set = (struct inbound_set){0};
+    }
+    set->cap = cap;
+    inbound->set = set;
     return 0;
+}
+
+static int make_room(struct inbound *inbound)
+{
+    struct inbound_set *set = inbound->set;
+
+    if (!set || (!set->bits && set->len == set->cap && set->cap < LIST_CAP)) {
+        return list_grow(inbound);
+    }
+    return !set->bits && set->len == LIST_CAP ? become_bitmap(set) : 0;
 }
 
 int inbound_add(struct inbound *inbound, uint16_t packet_id)
 {
-    int r = 0;
+    struct inbound_set *set;
+    int r;
 
     assert(packet_id != 0 && !inbound_has(inbound, packet_id));
-    if (!inbound->bits && inbound->len == LIST_CAP) {
-        r = become_bitmap(inbound);
-    } else if (!inbound->bits && inbound->len == inbound->cap) {
-        r = list_grow(inbound);
-    }
+    r = make_room(inbound);
     if (r < 0) {
         return r;
     }
-    if (inbound->bits) {
-        inbound->bits[packet_id / 64] |= UINT64_C(1) << packet_id % 64;
+    set = inbound->set;
+    if (set->bits) {
+        set->bits[packet_id / 64] |= UINT64_C(1) << packet_id % 64;
     } else {
-        inbound->ids[inbound->len] = packet_id;
+        set->list[set->len] = packet_id;
     }
-    inbound->len++;
+    set->len++;
     return 0;
 }
 
 bool inbound_remove(struct inbound *inbound, uint16_t packet_id)
 {
+    struct inbound_set *set = inbound->set;
+
     if (!inbound_has(inbound, packet_id)) {
         return false;
     }
-    if (inbound->bits) {
-        inbound->bits[packet_id / 64] &= ~(UINT64_C(1) << packet_id % 64);
+    if (set->bits) {
+        set->bits[packet_id / 64] &= ~(UINT64_C(1) << packet_id % 64);
     } else {
-        *list_find(inbound, packet_id) = inbound->ids[inbound->len - 1];
+        *list_find(set, packet_id) = set->list[set->len - 1];
     }
-    inbound->len--;
-    if (inbound->len == 0 && (inbound->bits || inbound->cap > KEEP_CAP)) {
+    set->len--;
+    if (set->len == 0 && (set->bits || set->cap > KEEP_CAP)) {
         inbound_deinit(inbound);
     }
     return true;

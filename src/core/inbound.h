@@ -10,14 +10,23 @@
 
 #include "base/base.h"
 
-struct inbound {
-    uint64_t *bits; /* one bit per identifier, in place of the list when it gets long */
-    uint16_t *ids;
+struct inbound_set {
+    uint64_t *bits; /* one bit per identifier, in place of the list when that gets long; or NULL */
     uint16_t len;
-    uint16_t cap;
+    uint16_t cap; /* of the list */
+    uint16_t list[];
+};
+
+struct inbound {
+    struct inbound_set *set; /* NULL: empty, and it always was, or was long */
 };
 
 void inbound_deinit(struct inbound *inbound);
+
+static inline unsigned inbound_len(const struct inbound *inbound)
+{
+    return inbound->set ? inbound->set->len : 0;
+}
 
 bool inbound_has(const struct inbound *inbound, uint16_t packet_id);
 

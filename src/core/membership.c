@@ -1,7 +1,7 @@
 #include "core/membership.h"
 
 #include "base/memory.h"
-#include "core/session.h"
+#include "core/session_extras.h"
 #include "core/shard.h"
 
 /*
@@ -15,20 +15,30 @@
 #define FIRST_CAP    2u
 #define TELL_AT_ONCE 64u
 
+static struct membership *need_membership(struct session *session)
+{
+    struct session_extras *extras = session_need_extras(session);
+
+    if (extras && !extras->membership) {
+        extras->membership = memory_alloc_zero(1, sizeof(*extras->membership));
+        if (!extras->membership) {
+            session_drop_extras(session);
+            return NULL;
+        }
+        extras->membership->session = session;
+        list_init(&extras->membership->filling);
+    }
+    return extras ? extras->membership : NULL;
+}
+
 int membership_reserve(struct session *session)
 {
-    struct membership *membership = session->membership;
+    struct membership *membership = need_membership(session);
     uint32_t cap;
     uint32_t *nodes;
 
     if (!membership) {
-        membership = memory_alloc_zero(1, sizeof(*membership));
-        if (!membership) {
-            return -ENOMEM;
-        }
-        membership->session = session;
-        list_init(&membership->filling);
-        session->membership = membership;
+        return -ENOMEM;
     }
     if (membership->len < membership->cap) {
         return 0;
@@ -46,18 +56,19 @@ int membership_reserve(struct session *session)
 
 void membership_drop_unused(struct session *session)
 {
-    struct membership *membership = session->membership;
+    struct membership *membership = session_membership(session);
 
     if (membership && membership->len == 0) {
         list_remove(&membership->filling);
         memory_free(membership->nodes);
-        session->membership = memory_free(membership);
+        session->extras->membership = memory_free(membership);
+        session_drop_extras(session);
     }
 }
 
 uint32_t membership_add(struct session *session, uint32_t node)
 {
-    struct membership *membership = session->membership;
+    struct membership *membership = session_membership(session);
 
     assert(membership->len < membership->cap);
     membership->nodes[membership->len] = node;
@@ -84,7 +95,7 @@ static void swap_places(struct shard *shard, struct membership *membership, uint
 
 void membership_remove(struct shard *shard, struct session *session, uint32_t at)
 {
-    struct membership *membership = session->membership;
+    struct membership *membership = session_membership(session);
 
     if (at < membership->passed_len) {
         membership->passed_len--;
@@ -104,13 +115,13 @@ enum share_state membership_state(const struct session *session)
     if (!session->client) {
         return SHARE_AWAY;
     }
-    return session->membership->is_full ? SHARE_FULL : SHARE_ABLE;
+    return session_membership(session)->is_full ? SHARE_FULL : SHARE_ABLE;
 }
 
 void membership_pass_over(struct shard *shard, struct session *session, uint32_t at,
                           enum share_state state)
 {
-    struct membership *membership = session->membership;
+    struct membership *membership = session_membership(session);
     struct share *share = router_share(shard, membership->nodes[at]);
 
     if (at >= membership->passed_len) {
@@ -122,7 +133,7 @@ void membership_pass_over(struct shard *shard, struct session *session, uint32_t
 
 static void pass_over_in_all(struct shard *shard, struct session *session)
 {
-    struct membership *membership = session->membership;
+    struct membership *membership = session_membership(session);
 
     for (uint32_t at = 0; membership->len <= TELL_AT_ONCE && at < membership->len; at++) {
         membership_pass_over(shard, session, at, membership_state(session));
@@ -132,7 +143,7 @@ static void pass_over_in_all(struct shard *shard, struct session *session)
 /* All groups count the member in again. */
 static void restore(struct shard *shard, struct session *session)
 {
-    struct membership *membership = session->membership;
+    struct membership *membership = session_membership(session);
 
     membership->is_full = false;
     list_remove(&membership->filling);
@@ -145,7 +156,7 @@ static void restore(struct shard *shard, struct session *session)
 
 void membership_on_delivery(struct shard *shard, struct session *session)
 {
-    struct membership *membership = session->membership;
+    struct membership *membership = session_membership(session);
 
     if (!session->client || membership->is_full || list_is_linked(&membership->filling) ||
         session_has_room(shard, session)) {
@@ -157,7 +168,7 @@ void membership_on_delivery(struct shard *shard, struct session *session)
 
 void membership_on_room(struct shard *shard, struct session *session)
 {
-    struct membership *membership = session->membership;
+    struct membership *membership = session_membership(session);
 
     if (membership && session->client &&
         (membership->is_full || list_is_linked(&membership->filling)) &&
@@ -168,7 +179,7 @@ void membership_on_room(struct shard *shard, struct session *session)
 
 void membership_on_connect(struct shard *shard, struct session *session)
 {
-    if (session->membership) {
+    if (session_membership(session)) {
         restore(shard, session);
         membership_on_delivery(shard, session);
     }
@@ -176,9 +187,11 @@ void membership_on_connect(struct shard *shard, struct session *session)
 
 void membership_on_disconnect(struct shard *shard, struct session *session)
 {
-    if (session->membership) {
-        session->membership->is_full = false;
-        list_remove(&session->membership->filling);
+    struct membership *membership = session_membership(session);
+
+    if (membership) {
+        membership->is_full = false;
+        list_remove(&membership->filling);
         pass_over_in_all(shard, session);
     }
 }

@@ -17,17 +17,14 @@
 #define KEEP_CAP  32
 #define ID_LEN    65535u
 
-static struct delivery *row_at(const struct outbound *outbound, uint32_t place)
+static struct delivery *row_at(struct outbound_ring *ring, uint32_t place)
 {
-    return &outbound->ring->rows[(outbound->head + place) & (outbound->cap - 1)];
+    return &ring->rows[(ring->head + place) & (ring->cap - 1)];
 }
 
-static struct delivery *delivery_at(const struct outbound *outbound, uint32_t index)
+static struct delivery *delivery_at(struct outbound_ring *ring, uint32_t index)
 {
-    const struct outbound_ring *ring = outbound->ring;
-
-    assert(ring);
-    return row_at(outbound, index < ring->flown ? index : index + ring->gap);
+    return row_at(ring, index < ring->flown ? index : index + ring->gap);
 }
 
 static uint64_t payload_len(const struct delivery *delivery)
@@ -54,55 +51,52 @@ void delivery_let_go(struct delivery *delivery)
 
 void outbound_deinit(struct outbound *outbound)
 {
-    for (uint32_t i = 0; i < outbound->len; i++) {
-        delivery_let_go(delivery_at(outbound, i));
+    for (uint32_t i = 0; i < outbound_len(outbound); i++) {
+        delivery_let_go(delivery_at(outbound->ring, i));
     }
     outbound->ring = memory_free(outbound->ring);
-    outbound->cap = 0;
-    outbound->len = 0;
-    outbound->span = 0;
-    outbound->unacked = 0;
 }
 
 static int grow(struct outbound *outbound)
 {
-    uint32_t cap = outbound->cap ? outbound->cap * 2 : FIRST_CAP;
+    struct outbound_ring *old = outbound->ring;
+    uint32_t cap = old ? old->cap * 2 : FIRST_CAP;
     struct outbound_ring *ring = memory_alloc(sizeof(*ring) + cap * sizeof(ring->rows[0]));
 
     if (!ring) {
         return -ENOMEM;
     }
-    *ring = outbound->ring ? *outbound->ring : (struct outbound_ring){0};
-    for (uint32_t i = 0; i < outbound->len; i++) {
-        ring->rows[i] = *delivery_at(outbound, i);
+    *ring = old ? *old : (struct outbound_ring){0};
+    for (uint32_t i = 0; i < ring->len; i++) {
+        ring->rows[i] = *delivery_at(old, i);
     }
     ring->gap = 0;
-    memory_free(outbound->ring);
+    ring->cap = cap;
+    ring->head = 0;
+    memory_free(old);
     outbound->ring = ring;
-    outbound->cap = cap;
-    outbound->head = 0;
     return 0;
 }
 
 /* What was sent once moves up: as a rule that is the shorter part, bounded by the window. */
-static void close_gap(struct outbound *outbound)
+static void close_gap(struct outbound_ring *ring)
 {
-    struct outbound_ring *ring = outbound->ring;
-
     for (uint32_t i = ring->flown; i > 0; i--) {
-        *row_at(outbound, i - 1 + ring->gap) = *row_at(outbound, i - 1);
+        *row_at(ring, i - 1 + ring->gap) = *row_at(ring, i - 1);
     }
-    outbound->head = (outbound->head + ring->gap) & (outbound->cap - 1);
+    ring->head = (ring->head + ring->gap) & (ring->cap - 1);
     ring->gap = 0;
 }
 
 static int make_room(struct outbound *outbound)
 {
-    if (outbound->len == outbound->cap) {
+    struct outbound_ring *ring = outbound->ring;
+
+    if (!ring || ring->len == ring->cap) {
         return grow(outbound);
     }
-    if (outbound->len + outbound->ring->gap == outbound->cap) {
-        close_gap(outbound);
+    if (ring->len + ring->gap == ring->cap) {
+        close_gap(ring);
     }
     return 0;
 }
@@ -110,40 +104,41 @@ static int make_room(struct outbound *outbound)
 int outbound_push(struct outbound *outbound, const struct delivery *delivery)
 {
     int r = make_room(outbound);
+    struct outbound_ring *ring = outbound->ring;
 
     if (r < 0) {
         return r;
     }
-    *delivery_at(outbound, outbound->len) = *delivery;
-    outbound->len++;
-    outbound->ring->queued_bytes += payload_len(delivery);
-    outbound->ring->packet_bytes += packet_len(delivery);
-    outbound->ring->plain += delivery->qos == 0;
+    *delivery_at(ring, ring->len) = *delivery;
+    ring->len++;
+    ring->queued_bytes += payload_len(delivery);
+    ring->packet_bytes += packet_len(delivery);
+    ring->plain += delivery->qos == 0;
     return 0;
 }
 
 void outbound_rewind(struct outbound *outbound)
 {
-    if (outbound->ring) {
-        outbound->ring->queued_bytes += outbound->ring->unacked_bytes;
-        outbound->ring->unacked_bytes = 0;
+    struct outbound_ring *ring = outbound->ring;
+
+    if (ring) {
+        ring->queued_bytes += ring->unacked_bytes;
+        ring->unacked_bytes = 0;
+        ring->span = 0;
+        ring->unacked = 0;
     }
-    outbound->span = 0;
-    outbound->unacked = 0;
 }
 
 /* One more within the span: over the gap, if it was never sent. */
-static void advance(struct outbound *outbound)
+static void advance(struct outbound_ring *ring)
 {
-    struct outbound_ring *ring = outbound->ring;
-
-    if (outbound->span == ring->flown) {
+    if (ring->span == ring->flown) {
         if (ring->gap > 0) {
-            *row_at(outbound, ring->flown) = *row_at(outbound, ring->flown + ring->gap);
+            *row_at(ring, ring->flown) = *row_at(ring, ring->flown + ring->gap);
         }
         ring->flown++;
     }
-    outbound->span++;
+    ring->span++;
 }
 
 static uint16_t id_at(const struct outbound *outbound, uint32_t index)
@@ -153,18 +148,19 @@ static uint16_t id_at(const struct outbound *outbound, uint32_t index)
 
 struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint16_t *packet_id_out)
 {
+    struct outbound_ring *ring = outbound->ring;
     struct delivery *delivery;
 
-    while (outbound->span < outbound->len) {
-        delivery = delivery_at(outbound, outbound->span);
+    while (ring && ring->span < ring->len) {
+        delivery = delivery_at(ring, ring->span);
         if (delivery->state != DELIVERY_DONE) {
-            if ((window && outbound->unacked >= window) || outbound->span >= OUTBOUND_SPAN_MAX) {
+            if ((window && ring->unacked >= window) || ring->span >= OUTBOUND_SPAN_MAX) {
                 return NULL;
             }
-            *packet_id_out = id_at(outbound, outbound->span);
+            *packet_id_out = id_at(outbound, ring->span);
             return delivery;
         }
-        advance(outbound);
+        advance(ring);
     }
     return NULL;
 }
@@ -172,90 +168,92 @@ struct delivery *outbound_next(struct outbound *outbound, uint32_t window, uint1
 /* Takes finished deliveries off the front. */
 static void pop_done(struct outbound *outbound)
 {
-    while (outbound->span > 0 && delivery_at(outbound, 0)->state == DELIVERY_DONE) {
-        outbound->head = (outbound->head + 1) & (outbound->cap - 1);
-        outbound->len--;
-        outbound->span--;
-        outbound->ring->flown--;
+    struct outbound_ring *ring = outbound->ring;
+
+    while (ring->span > 0 && delivery_at(ring, 0)->state == DELIVERY_DONE) {
+        ring->head = (ring->head + 1) & (ring->cap - 1);
+        ring->len--;
+        ring->span--;
+        ring->flown--;
         outbound->number = (outbound->number + 1) % ID_LEN;
     }
-    if (outbound->len == 0 && outbound->cap > KEEP_CAP) {
-        outbound->ring = memory_free(outbound->ring);
-        outbound->cap = 0;
-        outbound->head = 0;
+    if (ring->len == 0 && ring->cap > KEEP_CAP) {
+        assert(ring->counted == 0);
+        outbound->ring = memory_free(ring);
     }
 }
 
 void outbound_sent(struct outbound *outbound)
 {
-    struct delivery *delivery = delivery_at(outbound, outbound->span);
+    struct outbound_ring *ring = outbound->ring;
+    struct delivery *delivery = delivery_at(ring, ring->span);
 
-    assert(outbound->span < outbound->len && delivery->state != DELIVERY_DONE);
+    assert(ring->span < ring->len && delivery->state != DELIVERY_DONE);
     if (delivery->state == DELIVERY_QUEUED) {
         delivery->state = DELIVERY_SENT;
     }
-    outbound->ring->queued_bytes -= payload_len(delivery);
-    outbound->ring->unacked_bytes += payload_len(delivery);
-    outbound->unacked++;
-    advance(outbound);
+    ring->queued_bytes -= payload_len(delivery);
+    ring->unacked_bytes += payload_len(delivery);
+    ring->unacked++;
+    advance(ring);
 }
 
 /* A delivery that waits does so no more. */
-static void let_go(struct outbound *outbound, struct delivery *delivery)
+static void let_go(struct outbound_ring *ring, struct delivery *delivery)
 {
-    outbound->ring->queued_bytes -= payload_len(delivery);
-    outbound->ring->packet_bytes -= packet_len(delivery);
-    outbound->ring->plain -= delivery->qos == 0;
+    ring->queued_bytes -= payload_len(delivery);
+    ring->packet_bytes -= packet_len(delivery);
+    ring->plain -= delivery->qos == 0;
     delivery_let_go(delivery);
     delivery->state = DELIVERY_DONE;
 }
 
 /* The first that was never sent goes into the gap. */
-static void leave_out(struct outbound *outbound)
+static void leave_out(struct outbound_ring *ring)
 {
-    struct outbound_ring *ring = outbound->ring;
-
-    let_go(outbound, delivery_at(outbound, ring->flown));
+    let_go(ring, delivery_at(ring, ring->flown));
     ring->gap++;
-    outbound->len--;
+    ring->len--;
 }
 
 void outbound_skip(struct outbound *outbound)
 {
-    struct delivery *delivery = delivery_at(outbound, outbound->span);
+    struct outbound_ring *ring = outbound->ring;
+    struct delivery *delivery = delivery_at(ring, ring->span);
 
-    assert(outbound->span < outbound->len && delivery->state != DELIVERY_DONE);
+    assert(ring->span < ring->len && delivery->state != DELIVERY_DONE);
     if (delivery->qos == 0) {
-        assert(outbound->span == outbound->ring->flown);
-        leave_out(outbound);
+        assert(ring->span == ring->flown);
+        leave_out(ring);
     } else {
-        let_go(outbound, delivery);
-        advance(outbound);
+        let_go(ring, delivery);
+        advance(ring);
     }
     pop_done(outbound);
 }
 
 bool outbound_drop_oldest(struct outbound *outbound, uint16_t *packet_id_out)
 {
-    const struct outbound_ring *ring = outbound->ring;
+    struct outbound_ring *ring = outbound->ring;
 
-    if (!ring || ring->flown == outbound->len) {
+    if (!ring || ring->flown == ring->len) {
         return false;
     }
-    *packet_id_out = delivery_at(outbound, ring->flown)->qos > 0 ? id_at(outbound, ring->flown) : 0;
-    leave_out(outbound);
+    *packet_id_out = delivery_at(ring, ring->flown)->qos > 0 ? id_at(outbound, ring->flown) : 0;
+    leave_out(ring);
     return true;
 }
 
 struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id)
 {
+    struct outbound_ring *ring = outbound->ring;
     uint32_t distance = (packet_id + 2 * ID_LEN - 1 - outbound->number) % ID_LEN;
     struct delivery *delivery;
 
-    if (packet_id == 0 || distance >= outbound->span) {
+    if (packet_id == 0 || !ring || distance >= ring->span) {
         return NULL;
     }
-    delivery = delivery_at(outbound, distance);
+    delivery = delivery_at(ring, distance);
     return delivery->state == DELIVERY_DONE ? NULL : delivery;
 }
 
@@ -270,19 +268,21 @@ void outbound_release(struct outbound *outbound, struct delivery *delivery)
 
 void outbound_finish(struct outbound *outbound, struct delivery *delivery)
 {
-    assert(delivery->state != DELIVERY_DONE && outbound->unacked > 0);
-    outbound->ring->unacked_bytes -= payload_len(delivery);
-    outbound->ring->packet_bytes -= packet_len(delivery);
+    struct outbound_ring *ring = outbound->ring;
+
+    assert(delivery->state != DELIVERY_DONE && ring->unacked > 0);
+    ring->unacked_bytes -= payload_len(delivery);
+    ring->packet_bytes -= packet_len(delivery);
     delivery_let_go(delivery);
     delivery->state = DELIVERY_DONE;
-    outbound->unacked--;
+    ring->unacked--;
     pop_done(outbound);
 }
 
 void outbound_each(const struct outbound *outbound, outbound_look_fn look, void *context)
 {
-    for (uint32_t i = 0; i < outbound->len; i++) {
-        const struct delivery *delivery = delivery_at(outbound, i);
+    for (uint32_t i = 0; i < outbound_len(outbound); i++) {
+        const struct delivery *delivery = delivery_at(outbound->ring, i);
 
         if (delivery->state != DELIVERY_DONE) {
             look(context, delivery);
@@ -292,13 +292,15 @@ void outbound_each(const struct outbound *outbound, outbound_look_fn look, void 
 
 bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out)
 {
-    if (outbound->len == 0) {
+    struct outbound_ring *ring = outbound->ring;
+
+    if (!ring || ring->len == 0) {
         return false;
     }
-    *delivery_out = *delivery_at(outbound, 0);
-    outbound->head = (outbound->head + 1) & (outbound->cap - 1);
-    outbound->len--;
-    outbound->ring->flown -= outbound->ring->flown > 0;
+    *delivery_out = *delivery_at(ring, 0);
+    ring->head = (ring->head + 1) & (ring->cap - 1);
+    ring->len--;
+    ring->flown -= ring->flown > 0;
     return true;
 }
 
@@ -306,19 +308,22 @@ bool outbound_pop(struct outbound *outbound, struct delivery *delivery_out)
 void outbound_withdraw(struct outbound *outbound, const struct share *share,
                        outbound_visit_fn visit, void *context)
 {
-    uint32_t kept = outbound->ring ? outbound->ring->flown : outbound->len;
+    struct outbound_ring *ring = outbound->ring;
+    uint32_t kept = ring ? ring->flown : 0;
 
-    for (uint32_t i = kept; i < outbound->len; i++) {
-        struct delivery *delivery = delivery_at(outbound, i);
+    for (uint32_t i = kept; i < outbound_len(outbound); i++) {
+        struct delivery *delivery = delivery_at(ring, i);
 
         if (delivery->share == share) {
-            outbound->ring->queued_bytes -= payload_len(delivery);
-            outbound->ring->packet_bytes -= packet_len(delivery);
-            outbound->ring->plain -= delivery->qos == 0;
+            ring->queued_bytes -= payload_len(delivery);
+            ring->packet_bytes -= packet_len(delivery);
+            ring->plain -= delivery->qos == 0;
             visit(context, delivery);
         } else {
-            *delivery_at(outbound, kept++) = *delivery;
+            *delivery_at(ring, kept++) = *delivery;
         }
     }
-    outbound->len = kept;
+    if (ring) {
+        ring->len = kept;
+    }
 }

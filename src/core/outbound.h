@@ -36,27 +36,29 @@ struct delivery {
  */
 #define OUTBOUND_SPAN_MAX 16384
 
-/* Sums of bytes are of payload if nothing else is said, and exist as long as there is anything to
- * sum. */
+/* Sums of bytes are of payload if nothing else is said. */
 struct outbound_ring {
     uint64_t queued_bytes;  /* of those behind the span */
     uint64_t unacked_bytes; /* of those within it */
     uint64_t packet_bytes;  /* of all, with the topic and 4 for what else a packet has */
+    uint64_t counted_bytes; /* as in METRIC_AWAY_BYTES: by the session, while its client is away */
+    uint32_t counted;       /* as in METRIC_AWAY_PACKETS */
+    uint32_t cap;           /* a power of two */
+    uint32_t head;          /* place of the oldest */
+    uint32_t len;           /* deliveries in the ring */
+    uint32_t span;          /* the first `span` of them were sent on this connection, or are done */
+    uint32_t unacked;       /* of those, how many count against the window */
     uint32_t flown;         /* the first so many were sent once, perhaps on an earlier connection */
     uint32_t gap;           /* free places behind these */
     uint32_t plain;         /* of QoS 0 */
     struct delivery rows[];
 };
 
-/* Private to core/outbound.c; embedded by sessions. */
+/* Private to core/outbound.c; embedded by sessions. Most have never been sent anything above QoS 0,
+ * and own nothing but a pointer here. */
 struct outbound {
-    struct outbound_ring *ring;
-    uint32_t cap;     /* a power of two, or 0 */
-    uint32_t head;    /* place of the oldest */
-    uint32_t len;     /* deliveries in the ring */
-    uint32_t span;    /* the first `span` of them were sent on this connection, or are done */
-    uint32_t unacked; /* of those, how many count against the window */
-    uint32_t number;  /* running number of the oldest: the packet id is this % 65,535 + 1 */
+    struct outbound_ring *ring; /* NULL: no delivery */
+    uint32_t number; /* running number of the oldest: the packet id is this % 65,535 + 1 */
 };
 
 void outbound_deinit(struct outbound *outbound);
@@ -64,10 +66,21 @@ void outbound_deinit(struct outbound *outbound);
 /* Takes the references of the delivery. -ENOMEM: it did not. */
 int outbound_push(struct outbound *outbound, const struct delivery *delivery) MUST_CHECK;
 
+static inline uint32_t outbound_len(const struct outbound *outbound)
+{
+    return outbound->ring ? outbound->ring->len : 0;
+}
+
 /* Deliveries that wait behind the window. */
 static inline uint32_t outbound_queued(const struct outbound *outbound)
 {
-    return outbound->len - outbound->span;
+    return outbound->ring ? outbound->ring->len - outbound->ring->span : 0;
+}
+
+/* Those that count against it. */
+static inline uint32_t outbound_unacked(const struct outbound *outbound)
+{
+    return outbound->ring ? outbound->ring->unacked : 0;
 }
 
 /* The payload of those that wait, and of those in flight. */
@@ -84,7 +97,9 @@ static inline uint64_t outbound_unacked_bytes(const struct outbound *outbound)
 /* All that are not over, in flight or not, and what they would be as packets, about. */
 static inline uint32_t outbound_waiting(const struct outbound *outbound)
 {
-    return outbound->len - (outbound->span - outbound->unacked);
+    const struct outbound_ring *ring = outbound->ring;
+
+    return ring ? ring->len - (ring->span - ring->unacked) : 0;
 }
 
 static inline uint64_t outbound_waiting_bytes(const struct outbound *outbound)

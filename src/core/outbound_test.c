@@ -115,7 +115,7 @@ static void test_skipped_takes_its_identifier_along(void **state)
     push(&outbound, 3, 1);
     assert_non_null(outbound_next(&outbound, 1, &id));
     outbound_skip(&outbound);
-    assert_int_equal(outbound.len, 2);
+    assert_int_equal(outbound_len(&outbound), 2);
     assert_null(outbound_find(&outbound, 1));
     expect_sent(&outbound, 1, 2, 2);
     expect_none(&outbound, 1);
@@ -149,7 +149,7 @@ static void test_qos_0_uses_up_no_identifier(void **state)
     expect_sent(&outbound, 0, 6, 3);
     finish(&outbound, 2);
     finish(&outbound, 3);
-    assert_int_equal(outbound.len, 0);
+    assert_int_equal(outbound_len(&outbound), 0);
     outbound_deinit(&outbound);
 }
 
@@ -180,7 +180,7 @@ static void test_packet_ids_wrap_past_zero(void **state)
     finish(&outbound, 65535);
     assert_int_equal(outbound_find(&outbound, 2)->identifier, 1002);
     finish(&outbound, 2);
-    assert_int_equal(outbound.len, 0);
+    assert_int_equal(outbound_len(&outbound), 0);
     outbound_deinit(&outbound);
 }
 
@@ -219,12 +219,12 @@ static void test_no_memory_takes_no_reference(void **state)
         memory_fail_after(1);
         if (outbound_push(&outbound, &delivery) < 0) {
             refused++;
-            assert_int_equal(outbound.len, i);
+            assert_int_equal(outbound_len(&outbound), i);
             assert_int_equal(delivery.message->refs, 1);
             assert_int_equal(outbound_push(&outbound, &delivery), 0);
         }
         memory_fail_after(0);
-        assert_int_equal(outbound.len, i + 1);
+        assert_int_equal(outbound_len(&outbound), i + 1);
     }
     assert_int_equal(refused, 5); /* rings of 4, 8, 16, 32 and 64 */
     outbound_deinit(&outbound);

@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "base/point.h"
-#include "core/session.h"
+#include "core/session_extras.h"
 #include "core/shard.h"
 
 /*
@@ -180,26 +180,33 @@ static void walk_init(struct replay_walk *walk, struct tree *tree, const struct 
 
 static struct replays *need_replays(struct session *session)
 {
-    struct replays *replays = session->replays;
+    struct session_extras *extras = session_need_extras(session);
+    struct replays *replays = extras ? extras->replays : NULL;
 
+    if (!extras || replays) {
+        return replays;
+    }
+    replays = memory_alloc(sizeof(*replays));
     if (!replays) {
-        replays = memory_alloc(sizeof(*replays));
+        session_drop_extras(session);
+        return NULL;
     }
-    if (replays && !session->replays) {
-        list_init(&replays->all);
-        list_init(&replays->walking);
-        list_init(&replays->runnable);
-        replays->session = session;
-        session->replays = replays;
-    }
+    list_init(&replays->all);
+    list_init(&replays->walking);
+    list_init(&replays->runnable);
+    replays->session = session;
+    extras->replays = replays;
     return replays;
 }
 
 static void drop_empty_replays(struct session *session)
 {
-    if (list_is_empty(&session->replays->all)) {
-        list_remove(&session->replays->runnable);
-        session->replays = memory_free(session->replays);
+    struct replays *replays = session_replays(session);
+
+    if (list_is_empty(&replays->all)) {
+        list_remove(&replays->runnable);
+        session->extras->replays = memory_free(replays);
+        session_drop_extras(session);
     }
 }
 
@@ -229,7 +236,7 @@ static struct replay *next_of(struct table_link *link, const struct session *ses
 static struct replay *first_of(const struct shard *shard, const struct session *session,
                                uint32_t node)
 {
-    return session->replays
+    return session_replays(session)
                ? next_of(table_find(&shard->replay_table, hash_of(shard, session, node)), session,
                          node)
                : NULL;
@@ -387,7 +394,7 @@ int replay_start(struct shard *shard, struct session *session, const struct repl
     } else if (request->silent) {
         finish(replay);
     } else {
-        list_push(&session->replays->walking, &replay->walking);
+        list_push(&session_replays(session)->walking, &replay->walking);
         replay_resume(shard, session);
     }
     return r;
@@ -431,8 +438,8 @@ unsigned replay_stop_some(struct shard *shard, struct session *session, unsigned
     unsigned len = 0;
 
     assert_owner(shard->worker);
-    for (; len < max && session->replays; len++) {
-        stop_one(CONTAINER_OF(session->replays->all.next, struct replay, link));
+    for (; len < max && session_replays(session); len++) {
+        stop_one(CONTAINER_OF(session_replays(session)->all.next, struct replay, link));
         shard_charge(shard);
     }
     return len;
@@ -440,7 +447,7 @@ unsigned replay_stop_some(struct shard *shard, struct session *session, unsigned
 
 void replay_resume(struct shard *shard, struct session *session)
 {
-    struct replays *replays = session->replays;
+    struct replays *replays = session_replays(session);
 
     if (replays && !list_is_empty(&replays->walking) && !list_is_linked(&replays->runnable)) {
         list_push(&shard->replays, &replays->runnable);
@@ -555,8 +562,9 @@ static bool advance(struct replay *replay, struct replay_walk *walk)
 /* Whether there is a walk, and room for what it finds. */
 static bool can_go_on(const struct shard *shard, const struct session *session)
 {
-    return session->replays && !list_is_empty(&session->replays->walking) &&
-           has_room(shard, session);
+    const struct replays *replays = session_replays(session);
+
+    return replays && !list_is_empty(&replays->walking) && has_room(shard, session);
 }
 
 static void run_slice(struct replay *replay)
@@ -593,12 +601,12 @@ void replay_go_on(struct shard *shard)
         struct session *session = CONTAINER_OF(link, struct replays, runnable)->session;
 
         while (shard->budget > 0 && can_go_on(shard, session)) {
-            run_slice(CONTAINER_OF(session->replays->walking.next, struct replay, walking));
+            run_slice(CONTAINER_OF(session_replays(session)->walking.next, struct replay, walking));
         }
         /* An early write may have let it go on already. */
         if (can_go_on(shard, session)) {
-            list_remove(&session->replays->runnable);
-            list_push(&again, &session->replays->runnable);
+            list_remove(&session_replays(session)->runnable);
+            list_push(&again, &session_replays(session)->runnable);
         }
     }
     list_splice(&shard->replays, &again);

@@ -1,5 +1,6 @@
 #include "core/fixture.h"
 #include "core/replay.h"
+#include "core/session_extras.h"
 #include "mqtt/topics.h"
 
 static struct fixture *fixture_with_budget(unsigned worker_len, unsigned budget)
@@ -34,7 +35,7 @@ static void expect_each(const struct client *client, unsigned len, unsigned time
 static void expect_over(struct fixture *fixture, const struct client *client)
 {
     fixture_settle(fixture);
-    assert_null(client->session->replays);
+    assert_null(session_replays(client->session));
     assert_int_equal(fixture->workers[client->worker].shard->echo_len, 0);
 }
 
@@ -176,13 +177,13 @@ static void test_grace_waits_for_every_worker(void **state)
         fixture_iterate(fixture, 0);
     }
     fixture_expect(client, "1r");
-    assert_non_null(client->session->replays);
+    assert_non_null(session_replays(client->session));
     fixture->refuses_room = true; /* the marker finds no room at first */
     for (unsigned i = 0; i < 5; i++) {
         fixture_iterate(fixture, 1);
         fixture_iterate(fixture, 0);
     }
-    assert_non_null(client->session->replays);
+    assert_non_null(session_replays(client->session));
     fixture->refuses_room = false;
     expect_over(fixture, client);
     fixture_free(fixture);

@@ -7,6 +7,7 @@
 #include "core/membership.h"
 #include "core/merge.h"
 #include "core/replay.h"
+#include "core/session_extras.h"
 #include "core/shard.h"
 #include "core/share_post.h"
 
@@ -105,7 +106,6 @@ static int session_new(struct shard *shard, struct slice id, uint64_t hash,
     memcpy(session->id, id.data, id.len);
     session->id_len = (uint16_t)id.len;
     list_init(&session->in_shard);
-    wheel_timer_init(&session->timer, SHARD_TIMER_SESSION);
     r = table_add(&shard->sessions, &session->link, hash);
     if (r < 0) {
         memory_free(session);
@@ -132,38 +132,6 @@ static void set_rights(struct shard *shard, struct session *session, struct righ
     session->rights = rights;
 }
 
-/* Wills */
-
-/* -ENOMEM: the will is still there. */
-static int send_will(struct shard *shard, struct session *session)
-{
-    UNINITIALIZED struct publication publication;
-    int r;
-
-    /* Nobody else has seen the message yet. */
-    session->will->expires_at = session->will_expiry == SESSION_NEVER
-                                    ? MESSAGE_NEVER
-                                    : MIN(deadline_of(shard, session->will_expiry), MESSAGE_LATEST);
-    session->will->expiry_interval = session->will_expiry;
-    if (!session->will->is_stored) {
-        message_set_stored(session->will);
-    }
-    publication_of(&publication, session->will,
-                   shard_topic_hash(shard, message_topic(session->will)));
-    /* Who may not publish it any more has lost it. */
-    if (!shard_may(shard, session, &publication.parts, PEER_WRITE)) {
-        metrics_count(shard->metrics, METRIC_PUBLISH_REFUSED + MQTT_NOT_AUTHORIZED);
-        session->will = message_unref(session->will);
-        return 0;
-    }
-    r = shard_publish(shard, &publication);
-    if (r < 0) {
-        return r;
-    }
-    session->will = message_unref(session->will);
-    return 0;
-}
-
 /* In the store */
 
 static void keep_begin(struct shard *shard, struct session *session)
@@ -185,16 +153,36 @@ static void keep_end(struct shard *shard, struct session *session)
 
 /* What waits for those who are away */
 
+static void count_waiting(struct shard *shard, struct outbound_ring *ring, uint32_t len,
+                          uint64_t size)
+{
+    metrics_add(shard->metrics, METRIC_AWAY_PACKETS, (uint64_t)len - ring->counted);
+    metrics_add(shard->metrics, METRIC_AWAY_BYTES, size - ring->counted_bytes);
+    ring->counted = len;
+    ring->counted_bytes = size;
+}
+
 void session_count_waiting(struct shard *shard, struct session *session)
 {
-    bool is_away = !session->client && !session->is_over;
-    uint32_t len = is_away ? outbound_waiting(&session->outbound) : 0;
-    uint64_t size = is_away ? outbound_waiting_bytes(&session->outbound) : 0;
+    const struct outbound *outbound = &session->outbound;
 
-    metrics_add(shard->metrics, METRIC_AWAY_PACKETS, (uint64_t)len - session->waiting);
-    metrics_add(shard->metrics, METRIC_AWAY_BYTES, size - session->waiting_bytes);
-    session->waiting = len;
-    session->waiting_bytes = size;
+    if (!outbound->ring) {
+        return;
+    }
+    if (session->client || session->is_over) {
+        count_waiting(shard, outbound->ring, 0, 0);
+    } else {
+        count_waiting(shard, outbound->ring, outbound_waiting(outbound),
+                      outbound_waiting_bytes(outbound));
+    }
+}
+
+void session_drop_queue(struct shard *shard, struct session *session)
+{
+    if (session->outbound.ring) {
+        count_waiting(shard, session->outbound.ring, 0, 0);
+        outbound_deinit(&session->outbound);
+    }
 }
 
 /* The end */
@@ -205,6 +193,7 @@ static void session_free_if_unused(struct session *session)
         !list_is_linked(&session->in_shard)) {
         /* Room may have been made for a subscription that then came to nothing. */
         subscriptions_deinit(&session->subscriptions);
+        assert(!session->extras);
         memory_free(session);
     }
 }
@@ -232,10 +221,11 @@ void session_end(struct shard *shard, struct session *session)
     session_count_waiting(shard, session);
     table_remove(&shard->sessions, &session->link);
     give_place(shard->core);
-    wheel_disarm(&session->timer);
     inbound_deinit(&session->inbound);
-    session->will = message_unref(session->will);
+    session_forget_will(session);
+    session_drop_extras(session);
     set_rights(shard, session, NULL);
+    /* From the timers or from those that go on sending, whichever it was in. */
     list_remove(&session->in_shard);
     list_push(&shard->ended, &session->in_shard);
     shard_charge(shard);
@@ -270,7 +260,7 @@ static void let_go_of_queue(struct shard *shard, struct session *session, struct
         share_hand_on(shard, &delivery);
         shard_charge(shard);
     }
-    if (session->outbound.len == 0) {
+    if (outbound_len(&session->outbound) == 0) {
         outbound_deinit(&session->outbound);
     }
 }
@@ -284,10 +274,11 @@ void session_clean_up(struct shard *shard, unsigned removals, unsigned deliverie
 
         left.removals -= replay_stop_some(shard, session, left.removals);
         remove_subscriptions(shard, session, &left);
-        if (!session->replays && session->subscriptions.len == 0) {
+        if (!session_replays(session) && session->subscriptions.len == 0) {
             let_go_of_queue(shard, session, &left);
         }
-        if (session->replays || session->subscriptions.len > 0 || session->outbound.len > 0) {
+        if (session_replays(session) || session->subscriptions.len > 0 ||
+            outbound_len(&session->outbound) > 0) {
             return;
         }
         list_remove(&session->in_shard);
@@ -300,8 +291,8 @@ static void arm_timer(struct shard *shard, struct session *session)
 {
     uint32_t due = session->expires_at;
 
-    if (session->will) {
-        due = MIN(due, session->will_at);
+    if (session_will(session)) {
+        due = MIN(due, session->extras->will_at);
     }
     if (due != SESSION_NEVER) {
         wheel_arm(&shard->wheel, &session->timer, due);
@@ -316,12 +307,14 @@ void shard_on_timer(struct shard *shard, struct wheel_timer *timer)
 
     assert_owner(shard->worker);
     shard_charge(shard);
-    if (session->will && (is_over || session->will_at <= now) && send_will(shard, session) < 0) {
+    if (session_will(session) && (is_over || session->extras->will_at <= now) &&
+        session_send_will(shard, session) < 0) {
         wheel_arm(&shard->wheel, timer, now + 1);
     } else if (is_over) {
         metrics_count(shard->metrics, METRIC_SESSIONS_EXPIRED);
         session_end(shard, session);
     } else {
+        session_drop_extras(session);
         arm_timer(shard, session);
     }
 }
@@ -340,24 +333,27 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
 
     session->client = NULL;
     list_remove(&session->in_shard);
+    wheel_timer_init(&session->timer, SHARD_TIMER_SESSION);
     session->expires_at = deadline_of(shard, session->expiry_interval);
     /* DISCONNECT may have changed the interval: to 0, and the session ends below. */
     keep_begin(shard, session);
     if (how == SESSION_LEAVE_QUIETLY) {
-        session->will = message_unref(session->will);
-    } else if (session->will) {
-        session->will_at = deadline_of(shard, session->will_delay);
+        session_forget_will(session);
+    } else if (session_will(session)) {
+        session->extras->will_at = deadline_of(shard, session->extras->will_delay);
     }
     membership_on_disconnect(shard, session);
     session_count_waiting(shard, session);
-    if (session->will && (session->will_delay == 0 || session->expiry_interval == 0) &&
-        send_will(shard, session) < 0) {
-        session->will_at = shard->wheel.now + 1;
-        session->expires_at = MAX(session->expires_at, session->will_at);
+    if (session_will(session) &&
+        (session->extras->will_delay == 0 || session->expiry_interval == 0) &&
+        session_send_will(shard, session) < 0) {
+        session->extras->will_at = shard->wheel.now + 1;
+        session->expires_at = MAX(session->expires_at, session->extras->will_at);
     } else if (session->expiry_interval == 0) {
         session_end(shard, session);
         return;
     }
+    session_drop_extras(session);
     arm_timer(shard, session);
 }
 
@@ -370,25 +366,28 @@ void session_disconnect(struct shard *shard, struct session *session, enum sessi
  */
 static int take_over(struct shard *shard, struct session *session, bool ends)
 {
-    bool sends = session->will && (ends || (session->client && session->will_delay == 0));
+    bool sends =
+        session_will(session) && (ends || (session->client && session->extras->will_delay == 0));
 
     if (sends) {
-        int r = send_will(shard, session);
+        int r = session_send_will(shard, session);
 
         if (r < 0) {
             return r;
         }
     }
-    session->will = message_unref(session->will);
-    wheel_disarm(&session->timer);
+    session_forget_will(session);
     if (session->client) {
         struct client *old = TAKE(session->client);
 
         shard->peer->end(old, MQTT_SESSION_TAKEN_OVER);
+    } else {
+        wheel_disarm(&session->timer);
     }
     return 0;
 }
 
+/* The extras for a will are there. */
 static void attach(struct shard *shard, struct session *session, struct client *client,
                    const struct session_request *request)
 {
@@ -400,18 +399,24 @@ static void attach(struct shard *shard, struct session *session, struct client *
     set_rights(shard, session, request->rights);
     session->expiry_interval = request->expiry_interval;
     session->expires_at = SESSION_NEVER;
-    session->will = request->will;
-    session->will_delay = request->will_delay;
-    session->will_expiry = request->will_expiry;
+    if (request->will) {
+        session->extras->will = request->will;
+        session->extras->will_delay = request->will_delay;
+        session->extras->will_expiry = request->will_expiry;
+    }
+    session_drop_extras(session);
     session->said_dropping = false;
     outbound_rewind(&session->outbound);
     session->is_behind = outbound_queued(&session->outbound) > 0;
 }
 
-/* Its time is over, though the timers of others came first. */
-static bool has_expired(const struct shard *shard, const struct session *session)
+/* A new one that can't take its place after all: nobody has seen it. */
+static void take_back(struct shard *shard, struct session *session)
 {
-    return !session->client && session->expires_at <= shard->wheel.now;
+    table_remove(&shard->sessions, &session->link);
+    give_place(shard->core);
+    memory_free(session->extras);
+    memory_free(session);
 }
 
 int session_connect(struct shard *shard, struct client *client,
@@ -419,10 +424,11 @@ int session_connect(struct shard *shard, struct client *client,
 {
     uint64_t hash = hash_bytes(&shard->core->key, request->client_id);
     struct session *old = session_find(shard, request->client_id, hash);
-    bool expired = old && has_expired(shard, old);
+    /* Its time may be over, though the timers of others came first. */
+    bool expired = old && !old->client && old->expires_at <= shard->wheel.now;
     bool resumes = old && !request->clean_start && old->expiry_interval != 0 && !expired;
     struct session *session = old;
-    int r;
+    int r = 0;
 
     assert_owner(shard->worker);
     if (!resumes) {
@@ -433,16 +439,16 @@ int session_connect(struct shard *shard, struct client *client,
             return r;
         }
     }
-    if (old) {
+    if (request->will && !session_need_extras(session)) {
+        r = -ENOMEM;
+    } else if (old) {
         r = take_over(shard, old, !resumes);
-        if (r < 0 && !resumes) {
-            table_remove(&shard->sessions, &session->link);
-            give_place(shard->core);
-            memory_free(session);
+    }
+    if (r < 0) {
+        if (!resumes) {
+            take_back(shard, session);
         }
-        if (r < 0) {
-            return r;
-        }
+        return r;
     }
     if (old && !resumes) {
         metrics_add(shard->metrics, METRIC_SESSIONS_EXPIRED, expired);
@@ -468,8 +474,8 @@ void session_start(struct shard *shard, struct session *session)
 
 void session_on_room(struct shard *shard, struct session *session)
 {
-    membership_on_room(shard, session);
-    if (session->replays) {
+    if (session->extras) {
+        membership_on_room(shard, session);
         replay_resume(shard, session);
     }
 }
@@ -658,7 +664,7 @@ bool session_has_room(const struct shard *shard, const struct session *session)
 {
     const struct outbound *outbound = &session->outbound;
 
-    return (session->window == 0 || outbound->unacked < session->window) &&
+    return (session->window == 0 || outbound_unacked(outbound) < session->window) &&
            !session_is_window_full(shard, session) && outbound_queued(outbound) == 0 &&
            shard->peer->pending(session->client) < PENDING_HIGH;
 }
@@ -685,7 +691,7 @@ static bool takes(struct shard *shard, struct session *session,
         session_hides(session, publication->parts.topic, subscriber->options)) {
         return false;
     }
-    if (publication->retained_number != 0 && session->replays &&
+    if (publication->retained_number != 0 && session_replays(session) &&
         replay_holds_back(shard, session, node, publication->retained_number)) {
         return false;
     }

@@ -18,9 +18,8 @@
 #include "core/router.h"
 #include "core/subscriptions.h"
 
-struct membership;
 struct merge;
-struct replays;
+struct session_extras;
 struct subscriber;
 struct shard;
 
@@ -33,35 +32,33 @@ struct session {
     struct outbound outbound;
     struct inbound inbound;
     struct subscriptions subscriptions;
-    struct membership *membership; /* NULL: in no group */
-    struct message *will;
-    struct rights *rights;   /* what its client may do, as `client` sees it; NULL: not asked yet */
-    struct replays *replays; /* NULL: none */
-    struct list_link in_shard; /* in the list of those that go on sending, or are over */
-    struct wheel_timer timer;
-    uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
-    uint32_t will_delay;      /* seconds */
-    uint32_t will_expiry;     /* seconds from its publication on; SESSION_NEVER */
-    uint32_t expires_at;      /* while nobody is connected: seconds, SESSION_NEVER */
-    uint32_t will_at;
+    struct session_extras *extras; /* NULL: none */
+    struct rights *rights; /* what its client may do, as `client` sees it; NULL: not asked yet */
+    union {
+        struct list_link in_shard; /* in the list of those that go on sending, or are over */
+        struct wheel_timer timer;  /* while nobody is connected, and the session is not over */
+    };
     uint64_t merged; /* the latest fan-out that merged a delivery for it, by its serial number */
-    uint32_t window; /* the peer's Receive Maximum or our own bound; 0 = no bound */
-    uint64_t waiting_bytes; /* as in METRIC_AWAY_BYTES */
-    uint32_t waiting;       /* as in METRIC_AWAY_PACKETS */
-    uint32_t pins;          /* fan-outs and waits that hold the session */
-    bool is_over;
-    bool said_dropping;   /* the log has told that deliveries are dropped */
-    bool is_behind;       /* what waited when its client came has not all been sent yet */
-    uint8_t queue_policy; /* enum settings_queue_policy */
-    uint8_t hold;         /* the wait for the store that is under way, by number; see core/keep.c */
-    bool is_holding;      /* there is one */
-    bool is_held_more;    /* another must follow */
-    bool is_kept;         /* the store has it */
-    uint8_t drop_waits;   /* so many must be over before any QoS 2 delivery leaves */
-    uint16_t mount_len;   /* of the topics, the part that its client does not see */
+    uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
+    uint32_t expires_at;      /* while nobody is connected: seconds, SESSION_NEVER */
+    uint32_t window;          /* the peer's Receive Maximum or our own bound; 0 = no bound */
+    uint32_t pins;            /* fan-outs and waits that hold the session */
+    bool is_over : 1;
+    bool said_dropping : 1; /* the log has told that deliveries are dropped */
+    bool is_behind : 1;     /* what waited when its client came has not all been sent yet */
+    bool is_holding : 1;    /* there is a wait for the store */
+    bool is_held_more : 1;  /* another must follow */
+    bool is_kept : 1;       /* the store has it */
+    uint8_t hold;           /* the wait that is under way, by number; see core/keep.c */
+    uint8_t drop_waits;     /* so many must be over before any QoS 2 delivery leaves */
+    uint8_t queue_policy;   /* enum settings_queue_policy */
+    uint16_t mount_len;     /* of the topics, the part that its client does not see */
     uint16_t id_len;
     uint8_t id[];
 };
+
+static_assert(sizeof(struct session) <= 136, "an idle connection is paid for a million times");
+static_assert(offsetof(struct wheel_timer, link) == 0, "either way it is taken out of a list");
 
 struct session_request {
     struct slice client_id;
@@ -195,6 +192,9 @@ enum ack_verdict session_on_pubcomp(struct shard *shard, struct session *session
 
 /* After what waits for it has changed, whether its client is away or not. */
 void session_count_waiting(struct shard *shard, struct session *session);
+
+/* The server ends: what waits for the session goes, and nobody is told. */
+void session_drop_queue(struct shard *shard, struct session *session);
 
 /* The session is over: forgotten by its id at once, freed in slices. */
 void session_end(struct shard *shard, struct session *session);

@@ -431,6 +431,41 @@ static void test_no_memory_to_connect(void **state)
     fixture_free(fixture);
 }
 
+/* One that resumes is refused as well, and leaves the session as it was. */
+static void test_no_memory_for_a_will(void **state)
+{
+    struct fixture *fixture = fixture_new(1, NULL);
+    struct session_request request = {
+        .expiry_interval = 9,
+        .will = fixture_message("will", 1, 0, false),
+        .will_delay = 5,
+        .will_expiry = SESSION_NEVER,
+    };
+    struct client *client = fixture_client(fixture, 0, "a");
+    struct client *next = fixture_client(fixture, 0, "a");
+    struct session *session;
+
+    (void)state;
+    memory_fail_after(3); /* the session, the table's first buckets, the extras */
+    assert_int_equal(fixture_connect(client, &request), -ENOMEM);
+    memory_fail_after(0);
+    assert_int_equal(shard_of(fixture)->sessions.len, 0);
+    client = connect_with(fixture, "a", 9, 0, 0);
+    assert_null(client->session->extras);
+    memory_fail_after(1);
+    assert_int_equal(fixture_connect(next, &request), -ENOMEM);
+    memory_fail_after(0);
+    assert_false(client->is_ended);
+    assert_ptr_equal(session_client(client->session), client);
+    assert_int_equal(fixture_connect(next, &request), SESSION_RESUMED);
+    assert_true(client->is_ended);
+    session = next->session;
+    assert_non_null(session->extras);
+    fixture_disconnect(next, SESSION_LEAVE_QUIETLY);
+    assert_null(session->extras);
+    fixture_free(fixture);
+}
+
 static struct fixture *fixture_with_sessions(unsigned worker_len, uint32_t max_sessions)
 {
     struct core_limits limits = {
@@ -1019,6 +1054,7 @@ int main(void)
         cmocka_unit_test(test_no_memory_to_connect),
         cmocka_unit_test(test_so_many_sessions_and_no_more),
         cmocka_unit_test(test_places_come_back),
+        cmocka_unit_test(test_no_memory_for_a_will),
         cmocka_unit_test(test_wills),
         cmocka_unit_test(test_waiting_will_meets_a_new_connection),
         cmocka_unit_test(test_will_then_expiry),

@@ -132,7 +132,7 @@ void shard_clear(struct shard *shard)
         struct session *session = CONTAINER_OF(link, struct session, link);
 
         /* Nobody is left to hand anything on to; and what the store has of it stays there. */
-        outbound_deinit(&session->outbound);
+        session_drop_queue(shard, session);
         session->is_kept = false;
         session_end(shard, session);
     }

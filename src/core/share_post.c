@@ -482,7 +482,7 @@ void share_withdraw(struct shard *shard, struct session *session, struct share *
     if (keep_begin_drops(shard, session, &hold) < 0) {
         return;
     }
-    shard_charge_many(shard, session->outbound.len / LOOKS_OF_A_DELIVERY);
+    shard_charge_many(shard, outbound_len(&session->outbound) / LOOKS_OF_A_DELIVERY);
     outbound_withdraw(&session->outbound, share, hand_on_withdrawn, &leaver);
     session_count_waiting(shard, session);
     if (leaver.len > 0) {

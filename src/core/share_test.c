@@ -1,5 +1,6 @@
 #include "core/fixture.h"
 #include "core/membership.h"
+#include "core/session_extras.h"
 #include "core/share.h"
 
 #define GROUP "g"
@@ -488,7 +489,7 @@ static void test_a_member_of_many_groups(void **state)
     for (uint16_t id = 1; id <= 100; id++) {
         acknowledge(a, id);
     }
-    assert_int_equal(a->session->membership->passed_len, 0);
+    assert_int_equal(session_membership(a->session)->passed_len, 0);
     for (unsigned i = 0; i < 100; i += 2) {
         snprintf(group, sizeof(group), "g%u", i);
         assert_true(leave(a, group, TOPIC));
@@ -518,7 +519,7 @@ static void test_leaving_groups_that_pass_it_over(void **state)
         assert_int_equal(join_with(a, group, TOPIC, 1, 0), 0);
     }
     publish(fixture, 0, 1, 1);
-    membership = a->session->membership;
+    membership = session_membership(a->session);
     assert_int_equal(membership->passed_len, 6);
     assert_int_equal(join_with(a, GROUP, TOPIC, 1, 0), 0);
     for (unsigned i = 0; i < 3; i++) {
@@ -537,7 +538,7 @@ static void test_leaving_groups_that_pass_it_over(void **state)
         assert_true(leave(a, group, TOPIC));
     }
     assert_true(leave(a, GROUP, TOPIC));
-    assert_null(a->session->membership);
+    assert_null(session_membership(a->session));
     fixture_free(fixture);
 }
 
@@ -1173,7 +1174,7 @@ static void random_run(struct random_run *run)
 static bool is_drained(struct random_run *run)
 {
     for (unsigned i = 0; i < RANDOM_IDS; i++) {
-        if (run->clients[i]->session->outbound.len > 0) {
+        if (outbound_len(&run->clients[i]->session->outbound) > 0) {
             return false;
         }
     }
