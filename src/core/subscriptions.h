@@ -19,7 +19,7 @@ struct subscription {
 
 struct subscriptions {
     struct subscription *slots;
-    uint32_t cap; /* a power of two, or 0 */
+    uint32_t cap;
     uint32_t len;
 };
 

@@ -24,6 +24,14 @@
 #define SHARD_LEN   256
 #define FIRST_SLOTS 16u
 
+/*
+ * A shard is rebuilt when three quarters of its slots are used, and then has a third more. Doubling
+ * would leave every table half empty, all of them at the same time, since the hash fills them
+ * alike; and what a million nodes leave behind in the heap is of the size of the old tables.
+ */
+#define MAY_USE(cap) ((cap) - (cap) / 4)
+#define CAP_FOR(len) ((len) + (len)*3 / 4)
+
 #define HAS_PLUS   1u
 #define HAS_HASH   2u
 #define IS_REMOVED 4u
@@ -36,7 +44,7 @@
 #define SLOT_REMOVED 0xFFFFFFFFu
 
 struct slots {
-    uint32_t mask;
+    uint32_t cap;
     _Atomic uint64_t slot[];
 };
 
@@ -198,6 +206,17 @@ static bool node_is(const struct tree *tree, uint32_t number, uint32_t parent, s
     return node->parent == parent && slice_is_equal(node_level(node), level);
 }
 
+/* Where the search for a tag begins: tags are spread evenly over any number of slots. */
+static uint32_t first_at(const struct slots *slots, uint32_t tag)
+{
+    return (uint32_t)((uint64_t)tag * slots->cap >> 32);
+}
+
+static uint32_t next_at(const struct slots *slots, uint32_t at)
+{
+    return at + 1 == slots->cap ? 0 : at + 1;
+}
+
 static uint32_t edge_find(const struct tree *tree, uint64_t hash, uint32_t parent,
                           struct slice level)
 {
@@ -205,30 +224,31 @@ static uint32_t edge_find(const struct tree *tree, uint64_t hash, uint32_t paren
         atomic_load_explicit(&shard_of(tree, hash)->slots, memory_order_acquire);
     uint32_t tag = (uint32_t)hash;
 
-    for (uint32_t at = tag; slots; at++) {
-        uint64_t slot = atomic_load_explicit(&slots->slot[at & slots->mask], memory_order_acquire);
+    if (!slots) {
+        return TREE_NO_NODE;
+    }
+    for (uint32_t at = first_at(slots, tag);; at = next_at(slots, at)) {
+        uint64_t slot = atomic_load_explicit(&slots->slot[at], memory_order_acquire);
         uint32_t number = (uint32_t)slot;
 
         if (number == TREE_NO_NODE) {
-            break;
+            return TREE_NO_NODE;
         }
         if ((uint32_t)(slot >> 32) == tag && number != SLOT_REMOVED &&
             node_is(tree, number, parent, level)) {
             return number;
         }
     }
-    return TREE_NO_NODE;
 }
 
 static void slots_put(struct slots *slots, uint64_t slot)
 {
-    uint32_t at = (uint32_t)(slot >> 32);
+    uint32_t at = first_at(slots, (uint32_t)(slot >> 32));
 
-    while ((uint32_t)atomic_load_explicit(&slots->slot[at & slots->mask], memory_order_relaxed) !=
-           TREE_NO_NODE) {
-        at++;
+    while ((uint32_t)atomic_load_explicit(&slots->slot[at], memory_order_relaxed) != TREE_NO_NODE) {
+        at = next_at(slots, at);
     }
-    atomic_store_explicit(&slots->slot[at & slots->mask], slot, memory_order_release);
+    atomic_store_explicit(&slots->slot[at], slot, memory_order_release);
 }
 
 static void slots_free_late(void *context, void *slots)
@@ -241,18 +261,15 @@ static void slots_free_late(void *context, void *slots)
 static int shard_rebuild(struct shard_of_edges *shard)
 {
     struct slots *old = atomic_load_explicit(&shard->slots, memory_order_relaxed);
-    uint32_t cap = FIRST_SLOTS;
+    uint32_t cap = MAX(CAP_FOR(shard->len), FIRST_SLOTS);
     struct slots *slots;
 
-    while (cap < shard->len * 2 + 2) {
-        cap *= 2;
-    }
     slots = memory_alloc_zero(1, sizeof(*slots) + cap * sizeof(slots->slot[0]));
     if (!slots) {
         return -ENOMEM;
     }
-    slots->mask = cap - 1;
-    for (uint32_t i = 0; old && i <= old->mask; i++) {
+    slots->cap = cap;
+    for (uint32_t i = 0; old && i < old->cap; i++) {
         uint64_t slot = atomic_load_explicit(&old->slot[i], memory_order_relaxed);
 
         if ((uint32_t)slot != TREE_NO_NODE && (uint32_t)slot != SLOT_REMOVED) {
@@ -272,7 +289,7 @@ static int edge_add(struct tree *tree, uint64_t hash, uint32_t number)
     struct shard_of_edges *shard = shard_of(tree, hash);
     struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
 
-    if (!slots || shard->used >= slots->mask - slots->mask / 4) {
+    if (!slots || shard->used >= MAY_USE(slots->cap)) {
         int r = shard_rebuild(shard);
 
         if (r < 0) {
@@ -291,14 +308,14 @@ static void edge_remove(struct tree *tree, uint64_t hash, uint32_t number)
     struct shard_of_edges *shard = shard_of(tree, hash);
     struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
     uint64_t wanted = (uint64_t)(uint32_t)hash << 32 | number;
-    uint32_t at = (uint32_t)hash;
+    uint32_t at = first_at(slots, (uint32_t)hash);
 
-    while (atomic_load_explicit(&slots->slot[at & slots->mask], memory_order_relaxed) != wanted) {
-        assert((uint32_t)slots->slot[at & slots->mask] != TREE_NO_NODE);
-        at++;
+    while (atomic_load_explicit(&slots->slot[at], memory_order_relaxed) != wanted) {
+        assert((uint32_t)slots->slot[at] != TREE_NO_NODE);
+        at = next_at(slots, at);
     }
-    atomic_store_explicit(&slots->slot[at & slots->mask],
-                          (uint64_t)(uint32_t)hash << 32 | SLOT_REMOVED, memory_order_release);
+    atomic_store_explicit(&slots->slot[at], (uint64_t)(uint32_t)hash << 32 | SLOT_REMOVED,
+                          memory_order_release);
     shard->len--;
 }
 
