@@ -46,10 +46,10 @@ static void print_span(const char *scenario, const struct meter_span *span, uint
 
     printf("{\"scenario\": \"%s\", \"connections\": %lu, \"seconds\": %.3f, \"rate\": %.0f, "
            "\"cpu_us\": %.3f, \"user_us\": %.3f, \"kernel_us\": %.3f, \"broker_share\": %.3f, "
-           "\"generator_share\": %.3f",
+           "\"generator_share\": %.3f, \"busiest_share\": %.3f",
            scenario, len, span->seconds, (double)len / span->seconds, span->cpu_us / each,
            span->user_us / each, span->kernel_us / each, span->cpu_us / 1e6 / span->seconds,
-           span->own_share);
+           span->own_share, span->busiest_share);
 }
 
 int churn_run(const struct plan *plan)
@@ -94,6 +94,24 @@ static void rest(struct swarm *swarm, double seconds)
     }
 }
 
+/*
+ * What the broker needs once, however many come: as many as swarm_open_all() has on their way at
+ * the same time come and go, so that the room for their handshakes is there. With TLS that is some
+ * megabytes.
+ */
+static void visit(const struct plan *plan)
+{
+    struct swarm swarm;
+
+    swarm_init(&swarm, plan, SWARM_OPENING_MAX);
+    swarm_open_all(&swarm);
+    for (uint32_t i = 0; i < swarm.len; i++) {
+        swarm_close(&swarm, &swarm.peers[i]);
+    }
+    rest(&swarm, 0.2);
+    swarm_deinit(&swarm);
+}
+
 int idle_run(const struct plan *plan)
 {
     struct swarm swarm;
@@ -109,6 +127,7 @@ int idle_run(const struct plan *plan)
     if (!plan->pid) {
         tool_die("idle needs --pid");
     }
+    visit(plan);
     swarm_init(&swarm, plan, plan->n);
     swarm.handlers.filter = plan->subscribes ? own_topic : NULL;
     before = meter_resident_bytes(plan->pid);

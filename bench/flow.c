@@ -363,10 +363,10 @@ static void print_result(const struct flow *flow, const struct interval *interva
 
     printf("{\"scenario\": \"%s\", \"messages\": %lu, \"seconds\": %.3f, \"rate\": %.0f, "
            "\"cpu_us\": %.4f, \"user_us\": %.4f, \"kernel_us\": %.4f, \"broker_share\": %.3f, "
-           "\"generator_share\": %.3f",
+           "\"generator_share\": %.3f, \"wakeups\": %.4f",
            flow->plan->scenario, messages, span.seconds, (double)messages / span.seconds,
            span.cpu_us / each, span.user_us / each, span.kernel_us / each,
-           span.cpu_us / 1e6 / span.seconds, span.own_share);
+           span.cpu_us / 1e6 / span.seconds, span.own_share, span.sleeps / each);
     if (flow->row->is_open) {
         print_latency(&flow->latency);
     }

@@ -11,9 +11,19 @@
 
 #include <sys/types.h>
 
+#define METER_THREADS 64 /* more are not told apart */
+
+struct meter_thread {
+    int id;
+    uint64_t cpu_ns;
+};
+
 struct meter {
     uint64_t at_ns;
     uint64_t cpu_ns; /* of the process that is measured; 0 without one */
+    struct meter_thread threads[METER_THREADS];
+    unsigned thread_len;
+    uint64_t sleeps; /* times that a thread of it waited, and so was woken */
     uint64_t user_ticks;
     uint64_t kernel_ticks;
     uint64_t own_ns; /* CPU time of the generator itself */
@@ -25,7 +35,9 @@ struct meter_span {
     double cpu_us;
     double user_us;
     double kernel_us;
-    double own_share; /* of one CPU */
+    double sleeps;
+    double own_share;     /* of one CPU */
+    double busiest_share; /* what the thread that used most had of `cpu_us` */
 };
 
 /* `pid` 0: only the generator itself. */

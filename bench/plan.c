@@ -24,6 +24,8 @@ static const char usage[] =
     "  --unix PATH                     a Unix socket instead\n"
     "  --mqtt 4|5                      protocol version: 3.1.1 or 5.0 (4)\n"
     "  --proxy                         begin with a PROXY protocol header, version 2\n"
+    "  --tls                           a full handshake for each connection\n"
+    "  --websocket                     MQTT inside WebSocket\n"
     "  --sources                       connect from 127.0.0.2 to 127.0.0.65 in turn\n"
     "  --pid PID                       the broker, to measure its CPU and memory\n"
     "  -n NUMBER                       (100)\n"
@@ -43,6 +45,8 @@ enum option_id {
     OPTION_UNIX,
     OPTION_MQTT,
     OPTION_PROXY,
+    OPTION_TLS,
+    OPTION_WEBSOCKET,
     OPTION_SOURCES,
     OPTION_PID,
     OPTION_QOS,
@@ -65,6 +69,8 @@ static const struct option options[] = {
     {"unix",      required_argument, NULL, OPTION_UNIX},
     {"mqtt",      required_argument, NULL, OPTION_MQTT},
     {"proxy",     no_argument,       NULL, OPTION_PROXY},
+    {"tls",       no_argument,       NULL, OPTION_TLS},
+    {"websocket", no_argument,       NULL, OPTION_WEBSOCKET},
     {"sources",   no_argument,       NULL, OPTION_SOURCES},
     {"pid",       required_argument, NULL, OPTION_PID},
     {"qos",       required_argument, NULL, OPTION_QOS},
@@ -118,6 +124,8 @@ static void take_option(struct plan *plan, int id, const char *value)
     case OPTION_UNIX: plan->target.path = value; break;
     case OPTION_MQTT: plan->target.version = (uint8_t)number(value, 4, 5); break;
     case OPTION_PROXY: plan->target.has_proxy = true; break;
+    case OPTION_TLS: plan->target.has_tls = true; break;
+    case OPTION_WEBSOCKET: plan->target.is_web = true; break;
     case OPTION_SOURCES: plan->target.has_sources = true; break;
     case OPTION_PID: plan->pid = (pid_t)number(value, 1, INT32_MAX); break;
     case OPTION_QOS: plan->qos = (uint8_t)number(value, 0, 2); break;
@@ -152,7 +160,9 @@ void plan_parse(struct plan *plan, int argc, char **argv)
     while ((id = getopt_long(argc, argv, "n:", options, NULL)) != -1) {
         take_option(plan, id, optarg);
     }
-    if (optind != argc - 1) {
+    /* In TLS and WebSocket the header would have to come before what they begin with. */
+    if (optind != argc - 1 ||
+        plan->target.has_tls + plan->target.is_web + plan->target.has_proxy > 1) {
         fail();
     }
     plan->scenario = argv[optind];

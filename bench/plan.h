@@ -19,6 +19,8 @@ struct plan_target {
     bool has_sources; /* connections come from 127.0.0.2 and following */
     const char *user; /* NULL: nobody logs in */
     const char *password;
+    bool has_tls;
+    bool is_web;    /* MQTT in WebSocket */
     bool has_proxy; /* each connection begins with a header of the PROXY protocol, version 2 */
 };
 

@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-LOAD, FLOOR, NIGHTJAR = sys.argv[1:4]
+LOAD, FLOOR, PROBE, NIGHTJAR = sys.argv[1:5]
 
 # Arguments, and how many messages must arrive.
 FLOWS = [
@@ -48,7 +48,21 @@ def check_all(path, pid):
     assert result["deliveries"] > 0, result
 
 
+def check_ways(path, pid):
+    """TLS and WebSocket lie under the same flows."""
+    for way, end in (("--tls", ".tls"), ("--websocket", ".web")):
+        for flow in ("p2p -n 5 --qos 1 --window 32", "p2p -n 5 --size 300000",
+                     "p2p -n 5 --mqtt 5 --qos 2 --size 200"):
+            result = load(f"{flow} --count 70 {way}", path + end, pid)
+            assert result["messages"] == 350, (way, flow, result)
+        result = load(f"connect -n 8 --seconds 0.2 --warm-up 0 {way}", path + end, pid)
+        assert result["connections"] > 8 and 0 < result["busiest_share"] <= 1, result
+        result = load(f"idle -n 50 --seconds 0.1 {way}", path + end, pid)
+        assert result["connections"] == 50, result
+
+
 def check_nightjar(path, pid):
+    check_ways(path, pid)
     user = "--user somebody --password word"
     result = load(f"shared -n 5 --qos 1 --window 32 --count 70 {user}", path, pid)
     assert result["messages"] == 350, result
@@ -81,14 +95,28 @@ def run(command, path, check):
     return output
 
 
+def make_certificate(folder):
+    """The lines of a listener that has it."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+                    "-keyout", f"{folder}/key", "-out", f"{folder}/certificate"],
+                   check=True, capture_output=True)
+    done = subprocess.run([PROBE, "50", f"{folder}/certificate", f"{folder}/key"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and json.loads(done.stdout)["connections"] == 50, done
+    return f"certfile {folder}/certificate\nkeyfile {folder}/key\n"
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         path = str(Path(folder) / "floor")
         counts = json.loads(run([FLOOR, path], path, check_all))
         assert counts["delivered"] >= sum(n for _, n in FLOWS), counts
         path, config = str(Path(folder) / "nightjar"), Path(folder) / "nightjar.conf"
-        config.write_text(f"listener 0 {path}\nallow_anonymous true\nlog_type error\n"
-                          "max_inflight_messages 100\n")
+        certificate = make_certificate(folder)
+        config.write_text(f"listener 0 {path}.tls\n{certificate}listener 0 {path}.web\n"
+                          f"protocol websockets\nlistener 0 {path}\nallow_anonymous true\n"
+                          "log_type error\nmax_inflight_messages 100\n")
         run([NIGHTJAR, "-c", str(config)], path, check_nightjar)
 
 

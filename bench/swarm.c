@@ -16,7 +16,6 @@ enum {
     READ_SIZE = 256 * 1024,
     LARGE = 8192,
     SOURCE_CAP = 64,
-    OPENING_MAX = 64, /* connections that may be on their way at the same time */
     PATIENCE_MS = 10000
 };
 
@@ -45,7 +44,7 @@ void swarm_init(struct swarm *swarm, const struct plan *plan, uint32_t len)
     swarm->peers = tool_alloc(len, sizeof(*swarm->peers));
     for (uint32_t i = 0; i < len; i++) {
         swarm->peers[i].index = i;
-        swarm->peers[i].fd = -1;
+        swarm->peers[i].tube.fd = -1;
     }
     swarm->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (swarm->epoll < 0) {
@@ -58,10 +57,7 @@ static void forget(struct swarm *swarm, struct peer *peer)
     if (peer->state == PEER_READY) {
         swarm->ready_len--;
     }
-    if (peer->fd >= 0) {
-        close(peer->fd);
-    }
-    peer->fd = -1;
+    tube_close(&peer->tube);
     peer->state = PEER_CLOSED;
     peer->is_blocked = false;
     peer->in.len = 0;
@@ -92,15 +88,15 @@ static void watch(struct swarm *swarm, struct peer *peer, int how)
     struct epoll_event event = {.data.ptr = peer};
 
     event.events = peer->is_blocked ? EPOLLIN | EPOLLOUT : EPOLLIN;
-    if (epoll_ctl(swarm->epoll, how, peer->fd, &event)) {
+    if (epoll_ctl(swarm->epoll, how, peer->tube.fd, &event)) {
         tool_die("epoll_ctl: %s", strerror(errno));
     }
 }
 
-/* Sends what the kernel takes; answers whether that was everything. */
+/* Sends what the kernel takes; answers whether the rest waits for room there. */
 static bool send_out(struct peer *peer)
 {
-    ssize_t sent = send(peer->fd, peer->out.data, peer->out.len, MSG_NOSIGNAL);
+    ssize_t sent = tube_send(&peer->tube, peer->out.data, peer->out.len);
 
     if (sent < 0 && errno != EAGAIN && errno != ENOTCONN) {
         tool_die("connection %u: send: %s", peer->index, strerror(errno));
@@ -110,14 +106,14 @@ static bool send_out(struct peer *peer)
     if (peer->out.len) {
         memmove(peer->out.data, peer->out.data + sent, peer->out.len);
     }
-    return peer->out.len == 0;
+    return (peer->out.len > 0 || peer->tube.web) && tube_is_blocked(&peer->tube);
 }
 
 static void flush_peer(struct swarm *swarm, struct peer *peer)
 {
     bool was_blocked = peer->is_blocked;
 
-    peer->is_blocked = !send_out(peer);
+    peer->is_blocked = send_out(peer);
     if (was_blocked != peer->is_blocked) {
         watch(swarm, peer, EPOLL_CTL_MOD);
     }
@@ -222,13 +218,13 @@ void swarm_open(struct swarm *swarm, struct peer *peer)
     uint8_t *at;
 
     assert(peer->state == PEER_CLOSED && peer->out.len == 0);
-    peer->fd = swarm_dial(target, swarm->opened);
+    tube_open(&peer->tube, target, swarm_dial(target, swarm->opened));
     peer->state = PEER_CONNECTING;
     at = tool_reserve(&peer->out, SWARM_CONNECT_MAX);
     peer->out.len = swarm_put_connect(target, peer->index, swarm->opened, at);
     swarm->opened++;
     /* On loopback the connection stands already, and this succeeds. */
-    peer->is_blocked = !send_out(peer);
+    peer->is_blocked = send_out(peer);
     watch(swarm, peer, EPOLL_CTL_ADD);
 }
 
@@ -401,15 +397,24 @@ static void keep_rest(struct peer *peer, const struct bytes *read, struct slice 
     }
 }
 
+/* A handshake went on: what waited for it may be sent. */
+static void on_progress(struct swarm *swarm, struct peer *peer)
+{
+    if (peer->out.len > 0 && !peer->is_blocked) {
+        flush_peer(swarm, peer);
+    }
+}
+
 /* Reads into the shared buffer, behind a small rest; a large one is completed where it lies. */
 static void on_readable(struct swarm *swarm, struct peer *peer)
 {
     struct bytes buffer = read_buffer(peer);
-    ssize_t got = recv(peer->fd, buffer.data + buffer.len, buffer.cap - buffer.len, 0);
+    ssize_t got = tube_receive(&peer->tube, buffer.data + buffer.len, buffer.cap - buffer.len);
     struct slice rest;
     size_t needed = 0;
 
     if (got < 0 && errno == EAGAIN) {
+        on_progress(swarm, peer);
         return;
     }
     if (got <= 0) {
@@ -445,7 +450,7 @@ void swarm_open_all(struct swarm *swarm)
     uint32_t ready_before = 0;
 
     while (swarm->ready_len < swarm->len) {
-        while (swarm->opened < swarm->len && swarm->opened - swarm->ready_len < OPENING_MAX) {
+        while (swarm->opened < swarm->len && swarm->opened - swarm->ready_len < SWARM_OPENING_MAX) {
             swarm_open(swarm, &swarm->peers[swarm->opened]);
         }
         swarm_turn(swarm, 100);

@@ -11,6 +11,7 @@
 
 #include "bench/plan.h"
 #include "bench/tool.h"
+#include "bench/tube.h"
 #include "bench/wire.h"
 
 struct swarm;
@@ -19,7 +20,7 @@ enum peer_state { PEER_CLOSED, PEER_CONNECTING, PEER_SUBSCRIBING, PEER_READY };
 
 struct peer {
     uint32_t index;
-    int fd;
+    struct tube tube;
     enum peer_state state;
     uint16_t receive_maximum; /* the broker's, of its CONNACK */
     bool is_touched;
@@ -60,6 +61,9 @@ struct swarm {
 
 void swarm_init(struct swarm *swarm, const struct plan *plan, uint32_t len);
 void swarm_deinit(struct swarm *swarm);
+
+/* Connections that are on their way at the same time. */
+#define SWARM_OPENING_MAX 64
 
 /* Opens everyone and returns when all are ready; ends the process when that takes too long. */
 void swarm_open_all(struct swarm *swarm);
