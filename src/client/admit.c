@@ -25,6 +25,7 @@ static void refuse(struct client *client, enum addresses_verdict verdict)
     client_log(client, LOG_NOTICE, LOG_EVENT_ADDRESS_REFUSED, reason,
                "Connection from %s on port %u%s refused: %s.", client_address(client, address),
                client->facts->listener->settings->port, client_via(client, via), reason);
+    client->is_cut = true;
     client_close(client);
 }
 
