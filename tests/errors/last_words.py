@@ -21,7 +21,7 @@ from harness.websocket import CLOSE, frame, request
 pytestmark = [pytest.mark.nightjar("2.0 closes at once, and that may be a reset")]
 
 PORTS = {"tcp": "port", "proxy": "port2", "tls": "port3", "websocket": "port4", "wss": "port5"}
-TRANSPORTS = pytest.mark.parametrize("transport", PORTS)
+TRANSPORTS = pytest.mark.parametrize("transport", ["unix", *PORTS])
 
 MIB = 1 << 20
 FLOOD = 3 * MIB  # more than buffers hold, and less than is thrown away
@@ -32,6 +32,9 @@ def listeners(files, options="", each=""):
 max_linger_bytes 1073741824
 {options}
 listener {{port}} 127.0.0.1
+allow_anonymous true
+{each}
+listener 0 {{dir}}/socket
 allow_anonymous true
 {each}
 listener {{port2}} 127.0.0.1
@@ -59,7 +62,8 @@ def serve(start_broker, authority, transport):
     """A broker and its address for this transport."""
     def start(options="", each=""):
         broker = start_broker(listeners(authority.lines, options, each))
-        broker.to = ("localhost", broker.places[PORTS[transport]])
+        broker.to = broker.places["dir"] + "/socket" if transport == "unix" else \
+            ("localhost", broker.places[PORTS[transport]])
         broker.secure = tls.context(authority.cert) if transport in ("tls", "wss") else None
         broker.is_web = transport in ("websocket", "wss")
         broker.before = proxy.client("192.0.2.7", 1111) if transport == "proxy" else b""
