@@ -12,6 +12,9 @@
 #define FIRST_FD    1000
 #define FD_CAP      NETWORK_CONNECTION_CAP
 
+/* The most that one read brings. */
+#define READ_MAX 16384
+
 struct network {
     struct network_params params;
     struct connection *connections[NETWORK_CONNECTION_CAP];
@@ -19,6 +22,7 @@ struct network {
     unsigned len;
     unsigned accepted[NETWORK_PORT_LEN]; /* those before were, of this port */
     uint64_t digest;
+    bool is_stopping;
 };
 
 static struct network self;
@@ -54,6 +58,11 @@ void network_end(void)
         connection_free(self.connections[i]);
     }
     self.len = 0;
+}
+
+void network_on_stop(void)
+{
+    self.is_stopping = true;
 }
 
 uint64_t network_digest(void)
@@ -285,6 +294,10 @@ void network_on_read(struct connection *connection, size_t len)
     digest(connection, connection->to_server.data + connection->to_server.read, len);
     connection->to_server.read += len;
     if (connection->is_left) {
+        connection->dropped += len;
+        if (!self.is_stopping && connection->dropped > self.params.linger_size + READ_MAX) {
+            sim_fail("connection %u was left, and is read on and on", connection->number);
+        }
         return;
     }
     self.params.ops->on_touched(connection);
@@ -323,6 +336,9 @@ void network_on_written(struct connection *connection, const uint8_t *bytes, siz
     size_t from = connection->to_client.written;
 
     digest(connection, bytes, len);
+    if (connection->is_left) {
+        sim_fail("connection %u is written to behind its end", connection->number);
+    }
     bytes_write(&connection->to_client, bytes, len);
     if (connection->port != NETWORK_PLAIN) {
         stage_hear(connection, from, on_heard);
@@ -338,7 +354,35 @@ void network_on_left(struct connection *connection)
     if (!connection->is_left) {
         sim_trace("%u/%u < left", connection->actor, connection->number);
         connection->is_left = true;
+        connection->left_ms = scheduler_now_ms();
         self.params.ops->on_closed(connection);
+    }
+}
+
+/* Whether the server's last words are on the wire: of MQTT, and those around it. */
+static bool has_last_words(const struct connection *connection)
+{
+    const struct packet_log *log = &connection->received;
+
+    return log->len > 0 && log->packets[log->len - 1].packet.type == MQTT_DISCONNECT &&
+           ((connection->port & NETWORK_WEB) == 0 || connection->web.is_closed) &&
+           ((connection->port & NETWORK_TLS) == 0 || connection->tls.is_closed);
+}
+
+/* A client that has not ended gets time to read the last words, and is not reset behind them. */
+static void check_linger(const struct connection *connection)
+{
+    if (!connection_is_open(connection) || self.is_stopping || self.params.linger_ms == 0) {
+        return;
+    }
+    if (!connection->is_left && has_last_words(connection)) {
+        sim_fail("connection %u is closed at once behind its last words", connection->number);
+    }
+    if (connection->is_left && self.params.lingers_all &&
+        self.params.no_descriptors_permille == 0 &&
+        connection->dropped <= self.params.linger_size &&
+        scheduler_now_ms() < connection->left_ms + self.params.linger_ms) {
+        sim_fail("connection %u is closed before its client has ended", connection->number);
     }
 }
 
@@ -352,6 +396,7 @@ void network_on_closed(struct connection *connection)
 
     sim_trace("%u/%u < closed", connection->actor, connection->number);
     digest(connection, NULL, 0);
+    check_linger(connection);
     poller_forget_descriptor(connection->fd);
     self.by_fd[connection->fd - FIRST_FD] = NULL;
     connection->fd = -1;

@@ -46,6 +46,10 @@ struct network_params {
     unsigned short_permille;          /* of writes */
     unsigned no_descriptors_permille; /* of accepts */
     size_t window;                    /* bytes that a client's side takes unread */
+    unsigned
+        linger_ms; /* how long the server has to wait for a client that it has left, at least */
+    size_t linger_size; /* bytes that it may read of one meanwhile, but for the last read */
+    bool lingers_all;   /* however many there are */
 };
 
 /* A packet, and where it ends among the bytes that the other side reads; in a record that is the
@@ -72,8 +76,10 @@ struct connection {
     unsigned port;    /* of enum network_port */
     int fd;           /* -1: not accepted yet, or closed */
     bool is_accepted;
-    bool is_closed;   /* by the server */
-    bool is_left;     /* the server sends nothing more, and drops what it reads */
+    bool is_closed; /* by the server */
+    bool is_left;   /* the server sends nothing more, and drops what it reads */
+    uint64_t left_ms;
+    size_t dropped;
     bool is_finished; /* by the client, properly */
     bool is_reset;    /* by the client or its network */
     bool was_cut;     /* bytes that the server had written got lost */
@@ -101,6 +107,9 @@ void network_start(const struct network_params *params);
 
 /* Frees everything. The server has closed all of its descriptors, or the run fails. */
 void network_end(void);
+
+/* From now on the server waits for nobody. */
+void network_on_stop(void);
 
 /* Of what the server read and wrote so far, and in which order. */
 uint64_t network_digest(void);

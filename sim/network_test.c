@@ -1,4 +1,4 @@
-#include "base/test.h"
+#include "base/death_test.h"
 #include "loop/poller.h"
 #include "net/socket.h"
 #include "sim/network.h"
@@ -12,6 +12,7 @@ static unsigned written_len;
 static unsigned closed_len;
 static unsigned full_len;
 static unsigned late_len;
+static unsigned linger_ms;
 
 static void on_read(struct connection *connection, const struct wire_packet *packet)
 {
@@ -23,13 +24,13 @@ static void on_read(struct connection *connection, const struct wire_packet *pac
 static void on_written(struct connection *connection, const struct wire_packet *packet)
 {
     (void)connection;
-    assert_int_equal(packet->type, MQTT_PINGRESP);
+    assert_true(packet->type == MQTT_PINGRESP || packet->type == MQTT_DISCONNECT);
     written_len++;
 }
 
 static void on_closed(struct connection *connection)
 {
-    assert_true(connection->is_closed);
+    assert_true(connection->is_closed || connection->is_left);
     closed_len++;
 }
 
@@ -68,6 +69,9 @@ static void begin(unsigned cut_permille, unsigned short_permille, size_t window)
         .cut_permille = cut_permille,
         .short_permille = short_permille,
         .window = window,
+        .linger_ms = linger_ms,
+        .linger_size = 10,
+        .lingers_all = true,
     });
     read_len = 0;
     written_len = 0;
@@ -215,6 +219,53 @@ static void test_ends(void **state)
     end();
 }
 
+/* What a server may do with a client that it tells to go. */
+enum farewell { AT_ONCE, TOO_EARLY, TOO_LONG, WRITTEN_TO, IN_GOOD_ORDER };
+
+static enum farewell farewell;
+
+static void part(void)
+{
+    static uint8_t bytes[30000];
+    struct connection *connection;
+    int fd;
+
+    begin(0, 0, 100);
+    connection = network_open(0, MQTT_5_0, NETWORK_PLAIN);
+    fd = accept_one();
+    send_text(fd, "\xE0\x01\x81", 3);
+    if (farewell != AT_ONCE) {
+        socket_finish(fd);
+        socket_finish(fd);
+    }
+    network_send_bytes(connection, bytes, farewell == TOO_LONG ? sizeof(bytes) : 5);
+    for (unsigned i = 0; i < 2; i++) {
+        if (socket_receive(fd, bytes, sizeof(bytes) / 2) < 0) {
+            break;
+        }
+    }
+    if (farewell == WRITTEN_TO) {
+        send_text(fd, PINGRESP, 2);
+    }
+    if (farewell == IN_GOOD_ORDER) {
+        network_finish(connection);
+    }
+    socket_close(fd);
+    assert_int_equal(closed_len, 1);
+    end();
+}
+
+static void test_last_words(void **state)
+{
+    (void)state;
+    linger_ms = 1000;
+    for (farewell = AT_ONCE; farewell < IN_GOOD_ORDER; farewell++) {
+        assert_true(is_deadly(part));
+    }
+    part();
+    linger_ms = 0;
+}
+
 struct sleeper {
     struct poller *poller;
     unsigned woken_len;
@@ -300,7 +351,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_accepts_in_order), cmocka_unit_test(test_cut_reads),
         cmocka_unit_test(test_window),           cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_shared_wakes_one), cmocka_unit_test(test_wake_and_time),
+        cmocka_unit_test(test_last_words),       cmocka_unit_test(test_shared_wakes_one),
+        cmocka_unit_test(test_wake_and_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,9 @@
 /* Rounds of time passing at the end: longer than will delays and grace periods take. */
 #define LAST_ROUNDS 14
 
+/* Virtual time may pass within an iteration, which knows the time of its beginning. */
+#define SLACK_MS 2000u
+
 /* So often a client tries to come in, and so often it looks whether it was let in. */
 #define COME_IN_STEPS 100
 
@@ -172,6 +175,9 @@ void run_draw(struct choice *choice, struct run_params *params)
     params->web_permille = PICK(choice, 0, 0, 300, 900);
     params->tls_permille = PICK(choice, 0, 0, 0, 0, 0, 0, 300, 900);
     params->proxy_permille = PICK(choice, 0, 0, 0, 0, 0, 0, 300, 900);
+    params->linger_s = PICK(choice, 0, 1, 3, 3, 4, 4);
+    params->linger_size = PICK(choice, 10, 300, 1000000, 1000000);
+    params->lingering = PICK(choice, 0, 0, 0, 1, 2);
 }
 
 void run_print(const struct run_params *params)
@@ -203,6 +209,8 @@ void run_print(const struct run_params *params)
            params->store_permille, params->death_permille, params->reload_permille,
            params->drain_permille, params->web_permille, params->tls_permille,
            params->proxy_permille);
+    printf("linger %u s, %u bytes, %u at once\n", params->linger_s, params->linger_size,
+           params->lingering);
 }
 
 /* What the network tells goes to the model. */
@@ -298,6 +306,9 @@ static void start_network(struct run *run)
         .short_permille = params->short_permille,
         .no_descriptors_permille = params->no_descriptors_permille,
         .window = params->window,
+        .linger_ms = MAX(params->linger_s * 1000, SLACK_MS) - SLACK_MS,
+        .linger_size = params->linger_size,
+        .lingers_all = params->lingering == 0,
     });
 }
 
@@ -379,6 +390,9 @@ static void set_limits(struct settings_limits *limits, const struct run_params *
     limits->upgrade_outgoing_qos = params->upgrades_qos;
     limits->max_inflight_messages = (uint16_t)params->max_inflight;
     limits->max_inflight_bytes = params->max_inflight_bytes;
+    limits->linger_timeout_s = (uint16_t)params->linger_s;
+    limits->max_linger_bytes = params->linger_size;
+    limits->max_lingering_connections = (int32_t)params->lingering;
 }
 
 static struct settings *make_settings(const struct run_params *params)
@@ -702,6 +716,7 @@ static void look_around(struct run *run)
 static void stop(struct run *run)
 {
     model_on_stop(model_now());
+    network_on_stop();
     server_stop(run->server);
     for (unsigned i = 0; !scheduler_is_over(); i++) {
         uint64_t deadline_ms;

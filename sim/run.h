@@ -65,7 +65,10 @@ struct run_params {
     unsigned reload_permille; /* how often other settings are put in place */
     unsigned drain_permille;  /* how often some clients are sent away */
     unsigned death_permille;  /* the store dies in the middle; 1000: certainly */
-    bool is_calm;             /* nobody is slow or late */
+    unsigned linger_s;
+    unsigned linger_size;
+    unsigned lingering; /* at once, 0: all */
+    bool is_calm;       /* nobody is slow or late */
     bool has_observer;
     bool has_bad_clients;
     bool stops_early; /* in the middle of everything */

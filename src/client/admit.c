@@ -26,6 +26,7 @@ static void refuse(struct client *client, enum addresses_verdict verdict)
                "Connection from %s on port %u%s refused: %s.", client_address(client, address),
                client->facts->listener->settings->port, client_via(client, via), reason);
     client_set_reason(client, MQTT_BANNED);
+    client->is_cut = true;
     client_close(client);
 }
 

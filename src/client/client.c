@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "client/aliases.h"
 #include "client/hub.h"
+#include "client/linger.h"
 #include "client/login.h"
 #include "client/roster.h"
 #include "client/trust.h"
@@ -258,6 +259,34 @@ bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
     return true;
 }
 
+void client_strip(struct client *client)
+{
+    struct client_facts *facts = client->facts;
+    struct output_pool *pool = &client->hub->pool;
+
+    if (client->pause) {
+        list_remove(&client->pause->link);
+        client->pause = memory_free(client->pause);
+    }
+    client_leave_turn(client);
+    roster_leave(client);
+    client_input_free(client);
+    output_deinit(&client->output, pool);
+    facts->stream = stream_free(facts->stream, pool);
+    facts->parser = proxy_parser_free(facts->parser);
+    facts->proxy = proxy_info_free(facts->proxy);
+    facts->login = login_free(facts->login);
+    client_aliases_free(client);
+    client->aliases = aliases_free(client->aliases);
+    facts->username = memory_free(facts->username);
+}
+
+void client_give_place(struct client *client)
+{
+    admit_end(client);
+    hub_give_place(client->hub, client->facts->listener);
+}
+
 void client_free(struct client *client)
 {
     struct hub *hub = client->hub;
@@ -268,28 +297,15 @@ void client_free(struct client *client)
         poller_remove(worker_poller(hub->worker), client->fd);
     }
     worker_forget(hub->worker, client);
-    admit_end(client);
-    hub_give_place(hub, facts->listener);
-    socket_close(client->fd);
-    if (client->pause) {
-        list_remove(&client->pause->link);
-        memory_free(client->pause);
+    if (client->state != CLIENT_LINGERING) {
+        client_give_place(client);
     }
-    client_leave_turn(client);
-    roster_leave(client);
+    socket_close(client->fd);
     list_remove(&client->link);
     hub_unlist(hub, client);
     wheel_disarm(&client->timer);
-    client_input_free(client);
-    output_deinit(&client->output, &hub->pool);
-    stream_free(facts->stream, &hub->pool);
-    proxy_parser_free(facts->parser);
-    proxy_info_free(facts->proxy);
-    login_free(facts->login);
-    client_aliases_free(client);
-    aliases_free(client->aliases);
+    client_strip(client);
     server_listener_unref(facts->listener);
-    memory_free(facts->username);
     memory_free(facts);
     memory_free(client);
     hub_on_descriptor(hub);
@@ -325,6 +341,10 @@ void client_on_event(struct client *client, unsigned bits)
     if (client->state == CLIENT_CLOSING || client->state == CLIENT_MOVING) {
         return;
     }
+    if (client->state == CLIENT_LINGERING) {
+        linger_on_event(client);
+        return;
+    }
     /* Written at the end of the iteration: what it waits for may not be posted before. */
     if ((bits & POLLER_WRITE) != 0 && !list_is_linked(&client->link)) {
         list_push(&client->hub->dirty, &client->link);
@@ -336,6 +356,7 @@ void client_on_event(struct client *client, unsigned bits)
     if ((bits & (POLLER_READ | POLLER_HANGUP)) != 0 && !client_is_stopped(client)) {
         client_on_readable(client);
     } else if ((bits & POLLER_HANGUP) != 0) {
+        client->is_cut = true;
         client_lose(client, "connection closed by client");
     }
 }
@@ -399,6 +420,7 @@ void client_on_timer(struct client *client)
     case CLIENT_PROXY:
     case CLIENT_FRESH: check_deadline(client); break;
     case CLIENT_LEAVING: client_close(client); break;
+    case CLIENT_LINGERING: linger_end(client); break;
     case CLIENT_LOGIN:
         client_set_reason(client, MQTT_SERVER_BUSY);
         client_lose(client, "its password was not looked at in time");

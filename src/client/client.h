@@ -96,7 +96,7 @@ struct client {
     bool is_polled;         /* the descriptor is in the hub's poller */
     bool is_bridge;         /* another broker: hears nothing of its own, sees retain as published */
     bool is_known;          /* the log has told of the connection */
-    bool has_failed;        /* no memory for output: closed when the iteration writes */
+    bool has_failed : 1;    /* no memory for output: closed when the iteration writes */
     bool is_over_quota : 1; /* the same, because too much waits for it */
     bool is_unwelcome : 1;  /* its CONNACK waits for the store: nothing is written */
     bool is_unkept : 1;     /* not read: too much waits for the store */
@@ -112,7 +112,12 @@ struct client {
     bool is_searching : 1;  /* not read: see client_await_turn() */
     bool is_listing : 1;    /* of one that is_web: what it asked for is made, see client/roster.h */
     bool is_to_go : 1;      /* the drain waits for that search */
-    uint32_t answer_size;   /* bytes of answers since the output was last empty */
+    bool is_told : 1;       /* something was written to it */
+    bool is_cut : 1;        /* its end is not waited for: it has come, or needs no last words */
+    union {
+        uint32_t answer_size;   /* bytes of answers since the output was last empty */
+        uint32_t lingered_size; /* of one that is CLIENT_LINGERING: bytes thrown away */
+    };
 
     struct wheel_timer timer;
     struct list_link in_hub;
@@ -144,6 +149,12 @@ void client_on_timer(struct client *client);
 
 /* Frees everything and closes the descriptor. Not before the end of the iteration. */
 void client_free(struct client *client);
+
+/* Frees all that only a client needs that is more than a connection. */
+void client_strip(struct client *client);
+
+/* Its place among the connections of its listener and its address is another's. */
+void client_give_place(struct client *client);
 
 /* The mailbox that the client was paused for has room. */
 void client_resume(struct client_pause *pause);
@@ -186,9 +197,8 @@ void client_leave(struct client *client, enum session_leave how);
 void client_end(struct client *client, enum mqtt_reason reason);
 
 /*
- * Told to go, by a drain: what it still sends is read and dropped until it closes, since closing
- * over it would be a reset, which may overtake what it was told. The session stays as for one that
- * is lost.
+ * Told to go, by a drain. It has some seconds to take what it was sent before. The session stays as
+ * for one that is lost.
  */
 void client_send_away(struct client *client, enum mqtt_reason reason);
 

@@ -10,10 +10,11 @@
 /*
  * Every way in which a connection ends comes through client_close(): the state changes, the client
  * goes to the hub's list of those to be buried, and nothing is freed before the iteration's end.
- * What is in the output by then is written once more.
+ * What is in the output by then is written once more; then it lingers, where that has a use
+ * (client/linger.c).
  */
 
-/* So long a client that was told to go may take to close. */
+/* So long a client that was told to go may take to read what it was sent. */
 #define LEAVING_S 5
 
 void client_close(struct client *client)
@@ -58,14 +59,17 @@ static bool is_silent(const struct client *client)
 
 void client_lose(struct client *client, const char *text)
 {
+    bool is_spent = strcmp(text, CLIENT_OUT_OF_MEMORY) == 0;
+
+    client->is_cut |= is_spent;
     if (client->state == CLIENT_LEAVING) {
         client_close(client);
         return;
     }
-    if (strcmp(text, CLIENT_OUT_OF_MEMORY) == 0) {
+    if (is_spent) {
         client_set_reason(client, MQTT_UNSPECIFIED_ERROR);
-        say_disconnected(client, text);
-    } else if (!is_silent(client)) {
+    }
+    if (!is_silent(client) || is_spent) {
         say_disconnected(client, text);
     }
     leave_session(client, SESSION_LEAVE_WITH_WILL);
@@ -178,6 +182,8 @@ void client_leave(struct client *client, enum session_leave how)
 
     client_log(client, LOG_NOTICE, LOG_EVENT_CLIENT_DISCONNECTED, NULL, "Client %s disconnected.",
                client_label(client, label));
+    /* It has no more to say [MQTT-3.14.4-1], though its stages may. */
+    client->is_cut = !client->is_staged;
     leave_session(client, how);
     client_close(client);
 }
@@ -193,7 +199,7 @@ void client_end(struct client *client, enum mqtt_reason reason)
     client_close(client);
 }
 
-/* Not read until it has been told all: see finish() in client/output.c. */
+/* Not read, and over when it has been told all. */
 static void stop_reading(struct client *client)
 {
     if (client->pause) {
@@ -201,6 +207,7 @@ static void stop_reading(struct client *client)
         client->pause = memory_free(client->pause);
     }
     client->is_held = true;
+    client->is_finishing = true;
     client->is_unkept = false;
     client_update_interest(client);
 }

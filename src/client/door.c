@@ -5,6 +5,9 @@
 /* Of all files, those that may be connections without a CONNECT. */
 #define PENDING_PART 4
 
+/* Those that may linger. */
+#define LINGERING_PART 16
+
 int door_init(struct door *door, const struct hash_key *key, unsigned worker_len,
               unsigned long file_limit)
 {
@@ -12,6 +15,7 @@ int door_init(struct door *door, const struct hash_key *key, unsigned worker_len
 
     *door = (struct door){
         .pending_default = (uint32_t)MIN(file_limit / PENDING_PART, (unsigned long)INT32_MAX),
+        .lingering_default = (uint32_t)MIN(file_limit / LINGERING_PART, (unsigned long)INT32_MAX),
         .worker_len = worker_len,
         .file_limit = file_limit,
     };
@@ -24,4 +28,5 @@ void door_deinit(struct door *door)
     door->addresses = addresses_free(door->addresses);
     door->reserve = reserve_free(door->reserve);
     assert(door->pending_len == 0);
+    assert(door->lingering_len == 0);
 }

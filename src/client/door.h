@@ -32,8 +32,10 @@ struct door {
     struct shortage shortages[SHORTAGE_LEN];
     struct reserve *reserve;
     struct addresses *addresses;
-    _Atomic uint32_t pending_len; /* connections without a CONNECT */
-    uint32_t pending_default;     /* max_pending_connections where it is not set; 0: no limit */
+    _Atomic uint32_t pending_len;   /* connections without a CONNECT */
+    uint32_t pending_default;       /* max_pending_connections where it is not set; 0: no limit */
+    _Atomic uint32_t lingering_len; /* connections that linger */
+    uint32_t lingering_default;     /* max_lingering_connections likewise */
     uint32_t worker_len;
     unsigned long file_limit; /* files that the process may open; 0: unknown */
 };

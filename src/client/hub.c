@@ -4,6 +4,7 @@
 #include "client/agent.h"
 #include "client/client.h"
 #include "client/lines.h"
+#include "client/linger.h"
 #include "net/socket.h"
 
 /* Connections accepted per iteration and listening socket. */
@@ -97,17 +98,34 @@ void hub_count(struct hub *hub, const struct server_listener *listener, unsigned
     server_listener_count(listener, hub->shard->worker, metric, len);
 }
 
+/* Who only lingers makes way. */
+static bool take_of_all(struct hub *hub)
+{
+    _Atomic uint32_t *len = server_connection_len(hub->server);
+    int32_t max = hub->settings->limits.global_max_connections;
+
+    return take_one(len, max) || (linger_make_way(hub, NULL) && take_one(len, max));
+}
+
+static bool take_of_listener(const struct hub_listener *listener)
+{
+    const struct server_listener *shared = listener->shared;
+    int32_t max = shared->settings->max_connections;
+
+    return take_one(&shared->places->len, max) ||
+           (linger_make_way(listener->hub, shared) && take_one(&shared->places->len, max));
+}
+
 /* One of max_connections and of global_max_connections. */
 static bool take_place(const struct hub_listener *listener)
 {
     struct hub *hub = listener->hub;
 
-    if (!take_one(server_connection_len(hub->server),
-                  hub->settings->limits.global_max_connections)) {
+    if (!take_of_all(hub)) {
         hub_count(hub, listener->shared, METRIC_BROKER_FULL, 1);
         return false;
     }
-    if (!take_one(&listener->shared->places->len, listener->shared->settings->max_connections)) {
+    if (!take_of_listener(listener)) {
         give_one(server_connection_len(hub->server));
         hub_count(hub, listener->shared, METRIC_LISTENER_FULL, 1);
         return false;
@@ -135,9 +153,13 @@ void hub_give_place(struct hub *hub, const struct server_listener *listener)
     give_one(server_connection_len(hub->server));
 }
 
-/* There was nothing left for the next connection. */
+/* There was nothing left for the next connection. Descriptors that only linger are free at the end
+ * of the iteration, and the poller tells again who waits. */
 static void on_shortage(struct hub_listener *listener, enum shortage_kind kind)
 {
+    if (kind == SHORTAGE_DESCRIPTORS && linger_give_descriptors(listener->hub)) {
+        return;
+    }
     if (!reserve_refuse(listener, kind)) {
         pause_accept(listener);
     }
@@ -398,6 +420,18 @@ static void flush(void *context)
     }
 }
 
+/* The last words. Whether it lingers now. */
+static bool end_connection(struct client *client)
+{
+    if (client_has_output(client) && !client->is_blocked) {
+        client_flush(client);
+    }
+    if (client->is_staged) {
+        client_end_stream(client);
+    }
+    return linger_begin(client);
+}
+
 static void bury(void *context)
 {
     struct hub *hub = context;
@@ -406,13 +440,9 @@ static void bury(void *context)
     while ((link = list_pop(&hub->closing)) != NULL) {
         struct client *client = CONTAINER_OF(link, struct client, link);
 
-        if (client_has_output(client) && !client->is_blocked) {
-            client_flush(client);
+        if (client->state == CLIENT_LINGERING || !end_connection(client)) {
+            client_free(client);
         }
-        if (client->is_staged) {
-            client_end_stream(client);
-        }
-        client_free(client);
     }
     count_waiting(hub);
 }
@@ -440,6 +470,7 @@ static void on_stop(void *context)
         wheel_disarm(&listener->timer);
     }
     wheel_disarm(&hub->refusing.timer);
+    linger_stop(hub);
     /* Each goes over to those that have ended. */
     while (!list_is_empty(&hub->pending)) {
         client_stop(CONTAINER_OF(hub->pending.next, struct client, in_hub));
@@ -453,7 +484,8 @@ static bool is_empty(void *context)
 {
     struct hub *hub = context;
 
-    return list_is_empty(&hub->clients) && list_is_empty(&hub->pending);
+    return list_is_empty(&hub->clients) && list_is_empty(&hub->pending) &&
+           list_is_empty(&hub->lingering);
 }
 
 static const struct worker_ops worker_ops = {
@@ -547,6 +579,7 @@ int hub_new(struct server *server, struct worker_group *group, struct core *core
     hub->owed = (number + 0.5) / core->worker_len;
     list_init(&hub->clients);
     list_init(&hub->pending);
+    list_init(&hub->lingering);
     wheel_timer_init(&hub->refusing.timer, HUB_TIMER_RESERVE);
     list_init(&hub->listeners);
     list_init(&hub->put_off);

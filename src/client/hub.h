@@ -56,8 +56,10 @@ struct hub {
     struct metrics *metrics; /* the worker's */
     struct worker *worker;
     struct list_link clients;
-    struct list_link pending; /* those without a CONNECT, oldest first: in no other list of all */
+    struct list_link pending;   /* those without a CONNECT, oldest first: in no other list of all */
+    struct list_link lingering; /* those that linger, oldest first: in no other list of all */
     uint32_t pending_len;
+    uint32_t lingering_len;
     uint32_t pending_closed;     /* since it last began to accept, to make way for others */
     struct list_link *listed;    /* where a survey goes on in them; NULL: none is under way */
     struct list_link *rechecked; /* where a reload looks at them again; NULL: nowhere */

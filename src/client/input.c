@@ -304,6 +304,7 @@ static bool check_read(struct client *client, ssize_t size)
     if (size == -EAGAIN || size == -EINTR) {
         return false;
     }
+    client->is_cut = true;
     if (client->is_web && client->state == CLIENT_FRESH && size == 0) {
         web_on_end(client);
         return false;
@@ -568,19 +569,6 @@ void client_go_on(struct client *client)
     memory_free(input);
 }
 
-/* Until the peer has closed, too. */
-static void drop_read(struct client *client)
-{
-    struct hub *hub = client->hub;
-    ssize_t size = socket_receive(client->fd, hub->buffer, sizeof(hub->buffer));
-
-    if (size > 0) {
-        metrics_add(hub->metrics, METRIC_BYTES_RECEIVED, (uint64_t)size);
-    } else if (size != -EAGAIN) {
-        client_close(client);
-    }
-}
-
 void client_hear_out(struct client *client)
 {
     while (client->state == CLIENT_READY && client_is_put_off(client) && !client->is_searching) {
@@ -600,9 +588,7 @@ void client_on_readable(struct client *client)
 
 void client_read(struct client *client)
 {
-    if (client->state == CLIENT_LEAVING) {
-        drop_read(client);
-    } else if (client->input && client->input->total && !client->is_staged) {
+    if (client->input && client->input->total && !client->is_staged) {
         read_large(client);
     } else if (client->large_pages && client->state == CLIENT_READY && !client->input) {
         read_expected(client);

@@ -135,11 +135,13 @@ static bool write_once(struct client *client, struct output *output)
     }
     if (size < 0 && size != -EAGAIN && size != -EINTR) {
         /* The read side tells the end, in order with what the peer has still sent. */
+        client->is_cut = true;
         drop_output(client);
         set_blocked(client, false);
         return false;
     }
     if (size > 0) {
+        client->is_told = true;
         metrics_add(client->hub->metrics, METRIC_BYTES_SENT, (uint64_t)size);
         output_consume(output, &client->hub->pool, (size_t)size);
     }
@@ -178,23 +180,6 @@ static bool write_some(struct client *client)
     return !client->is_unwelcome && write_once(client, &client->output);
 }
 
-/* All that it was to be told has left: what remains is the end, of the stages and then of our side.
- */
-static void finish(struct client *client)
-{
-    const struct stream *stream = client->facts->stream;
-
-    if (client->is_staged && stream && !stream->has_ended) {
-        client_end_stream(client);
-        return;
-    }
-    socket_finish(client->fd);
-    if (client->is_held) {
-        client->is_held = false;
-        client_update_interest(client);
-    }
-}
-
 void client_flush(struct client *client)
 {
     if (client->state != CLIENT_CLOSING && !client->has_failed) {
@@ -211,9 +196,6 @@ void client_flush(struct client *client)
     }
     if (client->session && client->state == CLIENT_READY && !client->is_blocked) {
         session_on_room(client->hub->shard, client->session);
-    }
-    if (client->state == CLIENT_LEAVING && !client_has_output(client)) {
-        finish(client);
     }
 }
 

@@ -26,6 +26,7 @@ static void close_oldest(struct hub *hub)
     hub_count(hub, client->facts->listener, METRIC_PENDING_FULL, 1);
     hub->pending_closed++;
     client_set_reason(client, MQTT_SERVER_BUSY);
+    client->is_cut = true; /* its descriptor is wanted */
     client_lose(client, "too many connections without CONNECT");
 }
 

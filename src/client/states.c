@@ -23,7 +23,8 @@ static const struct client_state_row rows[] = {
                       .next = TO(CLIENT_LEAVING) | TO(CLIENT_CLOSING),
                       .packets = PACKETS_OF_A_CLIENT},
     [CLIENT_LEAVING] = {.name = "leaving",                                                  .next = TO(CLIENT_CLOSING)},
-    [CLIENT_CLOSING] = {.name = "closing"                                                                },
+    [CLIENT_CLOSING] = {.name = "closing",                                                                 .next = TO(CLIENT_LINGERING)},
+    [CLIENT_LINGERING] = {.name = "lingering"                  },
 };
 
 static_assert(ARRAY_LEN(rows) == CLIENT_STATE_LEN, "every state has its row");

@@ -15,8 +15,9 @@ enum client_state {
     CLIENT_LOGIN,   /* its password is looked at, or what it asked for by HTTP is put together */
     CLIENT_MOVING,  /* CONNECT was accepted: on the way to its home, nobody's while in a mailbox */
     CLIENT_READY,   /* CONNACK stands in the output */
-    CLIENT_LEAVING, /* was told to go: what it still sends is dropped, until it closes */
-    CLIENT_CLOSING, /* over: closed and freed at the end of the iteration */
+    CLIENT_LEAVING, /* was told to go: not read, and over when that has left */
+    CLIENT_CLOSING, /* over: at the end of the iteration it lingers, or is freed */
+    CLIENT_LINGERING, /* but a connection, until its peer closes as well: client/linger.h */
     CLIENT_STATE_LEN
 };
 

@@ -12,7 +12,7 @@ struct expected {
     const char *packets;
 };
 
-#define LETTERS "pflmrvc"
+#define LETTERS "pflmrvcg"
 
 /* clang-format off */
 static const struct expected table[] = {
@@ -23,7 +23,8 @@ static const struct expected table[] = {
     {CLIENT_READY,   "ready",   "vc",
      "PUBLISH PUBACK PUBREC PUBREL PUBCOMP SUBSCRIBE UNSUBSCRIBE PINGREQ DISCONNECT"},
     {CLIENT_LEAVING, "leaving", "c",  ""},
-    {CLIENT_CLOSING, "closing", "",   ""},
+    {CLIENT_CLOSING, "closing", "g",  ""},
+    {CLIENT_LINGERING, "lingering", "", ""},
 };
 /* clang-format on */
 

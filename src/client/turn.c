@@ -59,5 +59,6 @@ void client_leave_turn(struct client *client)
     if (client->is_searching) {
         client->facts->turn->client = NULL;
         client->facts->turn = NULL;
+        client->is_searching = false;
     }
 }

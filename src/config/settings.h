@@ -60,6 +60,7 @@ struct settings_limits {
     int32_t global_max_clients;             /* sessions; -1: no limit */
     int32_t global_max_connections;         /* -1: no limit */
     int32_t max_pending_connections;        /* 0: no limit; -1: as many as the files allow */
+    int32_t max_lingering_connections;      /* the same */
     uint32_t max_connections_per_address;   /* 0: no limit */
     uint32_t connect_rate_per_address;      /* a minute; 0: no limit */
     uint32_t max_failed_logins_per_address; /* within the window; 0: no limit */
@@ -77,6 +78,8 @@ struct settings_limits {
     enum settings_receive_excess receive_maximum_exceeded;
     uint16_t max_keepalive_s; /* 0: no limit */
     uint16_t connect_timeout_s;
+    uint16_t linger_timeout_s; /* 0: nobody lingers */
+    uint32_t max_linger_bytes;
     uint32_t packet_buffer_size; /* of which only the head of a request of HTTP needs one */
     uint16_t max_http_headers;
     uint64_t persistent_client_expiration_s; /* 0: never */

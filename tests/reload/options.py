@@ -136,6 +136,48 @@ def max_pending_connections(broker):
     broker.connect("x", 5).ping()
 
 
+def is_cut(client):
+    """Whether the broker has closed a connection that lingered, and not only its own side."""
+    try:
+        client.socket.send(b"x")
+    except OSError:
+        return True
+    return False
+
+
+def offend(broker, name="x"):
+    client = broker.connect(name, 5)
+    client.send(b"\x00\x00")
+    client.expect_end(0x81)
+    return client
+
+
+@case("linger_timeout 600", "linger_timeout 1")
+def linger_timeout(broker):
+    """Who lingers already keeps its time."""
+    before = offend(broker)
+    yield
+    after = offend(broker)
+    wait_until(lambda: is_cut(after))
+    assert not is_cut(before)
+
+
+@case("linger_timeout 600", "linger_timeout 600\nmax_linger_bytes 1")
+def max_linger_bytes(broker):
+    client = offend(broker)
+    yield
+    wait_until(lambda: is_cut(client))
+
+
+@case("linger_timeout 600", "linger_timeout 600\nmax_lingering_connections 1")
+def max_lingering_connections(broker):
+    """Each worker keeps one."""
+    clients = [offend(broker, f"x-{n}") for n in range(4)]
+    yield
+    clients += [offend(broker, f"y-{n}") for n in range(8)]
+    wait_until(lambda: sum(map(is_cut, clients)) >= 4)
+
+
 @case("", "max_connections_per_address 1")
 def max_connections_per_address(broker):
     """Those from before the first limit are not counted."""
