@@ -111,7 +111,6 @@ struct client {
     bool is_held : 1;       /* not read: it does not read our answers */
     bool is_searching : 1;  /* not read: see client_await_turn() */
     bool is_listing : 1;    /* of one that is_web: what it asked for is made, see client/roster.h */
-    bool is_to_go : 1;      /* the drain waits for that search */
     bool is_told : 1;       /* something was written to it */
     bool is_cut : 1;        /* its end is not waited for: it has come, or needs no last words */
     union {
@@ -243,6 +242,10 @@ void client_input_free(struct client *client);
 
 /* What it has published is a long search: nothing more is taken from it before that is over. */
 void client_await_turn(struct client *client);
+
+/* Of one that is_searching: it is the drain's turn when that is over. */
+void client_go_after_turn(struct client *client);
+bool client_goes_after_turn(const struct client *client);
 
 /* It is about to be freed. */
 void client_leave_turn(struct client *client);

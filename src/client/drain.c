@@ -47,7 +47,7 @@ enum mqtt_reason drain_reason(const struct client *client)
 static bool may_go(const struct client *client, bool insists)
 {
     return client->state == CLIENT_READY && !client->has_failed && !client->is_unwelcome &&
-           !client->is_to_go && (insists || !is_unfinished(client));
+           !client_goes_after_turn(client) && (insists || !is_unfinished(client));
 }
 
 /* The list goes round: who was passed over comes again. */
@@ -78,8 +78,9 @@ static unsigned send_away(struct hub *hub, unsigned len, unsigned looks, bool in
         if (!may_go(client, insists)) {
             continue;
         }
-        client->is_to_go = client_is_put_off(client);
-        if (!client->is_to_go) {
+        if (client_is_put_off(client)) {
+            client_go_after_turn(client);
+        } else {
             client_send_away(client, drain_reason(client));
         }
         gone++;
@@ -89,7 +90,6 @@ static unsigned send_away(struct hub *hub, unsigned len, unsigned looks, bool in
 
 void drain_on_turn(struct client *client)
 {
-    client->is_to_go = false;
     if (may_go(client, true)) {
         client_hear_out(client);
     }

@@ -14,12 +14,14 @@
 struct client_turn {
     struct post_call call;
     struct client *client; /* NULL: it has gone */
+    bool is_to_go;
 };
 
 static void on_turn(void *context, struct post_call *call)
 {
     struct client_turn *turn = CONTAINER_OF(call, struct client_turn, call);
     struct client *client = turn->client;
+    bool is_to_go = turn->is_to_go;
 
     (void)context;
     memory_free(turn);
@@ -28,7 +30,7 @@ static void on_turn(void *context, struct post_call *call)
         client->is_searching = false;
         client->last_seen = shard_now(client->hub->shard);
         client_update_interest(client);
-        if (client->is_to_go) {
+        if (is_to_go) {
             drain_on_turn(client);
         }
     }
@@ -52,6 +54,17 @@ void client_await_turn(struct client *client)
     client->facts->turn = turn;
     client->is_searching = true;
     client_update_interest(client);
+}
+
+void client_go_after_turn(struct client *client)
+{
+    assert(client->is_searching);
+    client->facts->turn->is_to_go = true;
+}
+
+bool client_goes_after_turn(const struct client *client)
+{
+    return client->is_searching && client->facts->turn->is_to_go;
 }
 
 void client_leave_turn(struct client *client)
