@@ -9,6 +9,8 @@
 #include "fuzz.h"
 #include "mqtt/topics.h"
 
+#define NAME_LEN 4
+
 static void on_line(void *context, enum log_type type, const char *text)
 {
     unsigned *errors = context;
@@ -31,20 +33,51 @@ static void ask(const struct acl *acl, const struct acl_who *who, struct slice t
     }
 }
 
+static void look_up(const struct acl *acl, size_t number, const struct acl_tls *tls,
+                    struct acl_who *who_out)
+{
+    static const char *const names[NAME_LEN] = {NULL, "u", "#", "a/b"};
+    struct slice name = slice_of_text(names[number] ? names[number] : "");
+
+    acl_look_up(acl, slice_of_text(number % 2 ? "c" : "c/d"), names[number] ? &name : NULL, tls,
+                who_out);
+}
+
+/* What can't stand in a pattern is as good as nothing; a host name has no case. */
+static void ask_with_tls(const struct acl *acl, size_t number, struct slice text)
+{
+    static const char *const unfit[] = {"", "#", "+", "a/b", "/", "a#", "a+"};
+    struct acl_tls tls = {slice_of_text("a.B"), slice_of_text("m")};
+    struct acl_tls small = {slice_of_text("a.b"), slice_of_text("m")};
+    struct acl_who who;
+    struct acl_who other;
+
+    look_up(acl, number, &tls, &who);
+    look_up(acl, number, &small, &other);
+    ask(acl, &who, text);
+    assert(acl_rights(acl, &who, text) == acl_rights(acl, &other, text));
+    look_up(acl, number, NULL, &who);
+    for (size_t i = 0; i < ARRAY_LEN(unfit); i++) {
+        tls = (struct acl_tls){slice_of_text(unfit[i]), slice_of_text(unfit[i])};
+        look_up(acl, number, &tls, &other);
+        assert(acl_rights(acl, &who, text) == acl_rights(acl, &other, text));
+    }
+}
+
 static void ask_all(const struct acl *acl, struct slice topics)
 {
-    static const char *const names[] = {NULL, "u", "#", "a/b"};
-
     while (topics.len > 0) {
         const uint8_t *end = memchr(topics.data, '\n', topics.len);
         struct slice line = slice_of(topics.data, end ? (size_t)(end - topics.data) : topics.len);
 
-        for (size_t i = 0; i < ARRAY_LEN(names) && line.len > 0; i++) {
-            struct slice name = slice_of_text(names[i] ? names[i] : "");
+        for (size_t i = 0; i < NAME_LEN && line.len > 0; i++) {
             struct acl_who who;
 
-            acl_look_up(acl, slice_of_text(i % 2 ? "c" : "c/d"), names[i] ? &name : NULL, &who);
+            look_up(acl, i, NULL, &who);
             ask(acl, &who, line);
+            if (mqtt_topic_is_valid(line)) {
+                ask_with_tls(acl, i, line);
+            }
         }
         topics = slice_skip(topics, line.len + (end ? 1 : 0));
     }

@@ -55,9 +55,23 @@ struct acl {
     struct hash_key key;
     uint64_t root_len; /* trees, to tell their nodes apart */
     bool has_patterns;
-    bool denies_client; /* a pattern that denies names it */
-    bool denies_user;
+    uint8_t denied; /* names, as bits 1 << enum acl_name, in patterns that deny */
 };
+
+/* How a pattern names somebody. */
+struct marker {
+    enum acl_name name;
+    const char *text;
+};
+
+static const struct marker markers[] = {
+    {ACL_CLIENT_ID, "%c"          },
+    {ACL_USERNAME,  "%u"          },
+    {ACL_AUTHORITY, "%{authority}"},
+    {ACL_ALPN,      "%{alpn}"     }
+};
+
+static_assert(ARRAY_LEN(markers) == ACL_NAME_LEN, "each has its marker");
 
 /* Reading */
 
@@ -111,19 +125,36 @@ static struct acl_node *find_named(const struct acl_node *parent, struct slice l
     return node;
 }
 
-static bool names(struct slice level, char letter)
+static bool begins_with(struct slice text, struct slice front)
 {
-    for (size_t i = 0; i + 1 < level.len; i++) {
-        if (level.data[i] == '%' && level.data[i + 1] == (uint8_t)letter) {
-            return true;
-        }
-    }
-    return false;
+    return text.len >= front.len && slice_is_equal(slice_of(text.data, front.len), front);
 }
 
-static bool names_somebody(struct slice level)
+/* The one that the text begins with; NULL: none. */
+static const struct marker *find_marker(struct slice text)
 {
-    return names(level, 'c') || names(level, 'u');
+    if (text.len == 0 || text.data[0] != '%') {
+        return NULL;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(markers); i++) {
+        if (begins_with(text, slice_of_text(markers[i].text))) {
+            return &markers[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whom a level or a whole pattern names, as bits. */
+static unsigned names_in(struct slice pattern)
+{
+    unsigned names = 0;
+
+    for (; pattern.len > 0; pattern = slice_skip(pattern, 1)) {
+        const struct marker *marker = find_marker(pattern);
+
+        names |= marker ? 1u << marker->name : 0;
+    }
+    return names;
 }
 
 static bool is_plus(struct slice level)
@@ -148,7 +179,7 @@ static struct acl_node *node_new(struct acl *acl, const struct acl_node *parent,
 static struct acl_node *find_or_add(struct acl *acl, struct acl_node *parent, struct slice level,
                                     bool is_pattern)
 {
-    bool is_named = is_pattern && names_somebody(level);
+    bool is_named = is_pattern && names_in(level) != 0;
     struct acl_node *node = is_plus(level) ? parent->plus
                             : is_named     ? find_named(parent, level)
                                            : find_child(acl, parent, level);
@@ -265,20 +296,56 @@ static bool is_valid(struct slice filter, bool is_pattern)
     if (!is_pattern) {
         return mqtt_filter_is_valid(filter);
     }
-    for (size_t i = 0; i < filter.len && len < sizeof(copy); i++) {
-        bool is_name = filter.data[i] == '%' && i + 1 < filter.len &&
-                       (filter.data[i + 1] == 'c' || filter.data[i + 1] == 'u');
+    while (filter.len > 0 && len < sizeof(copy)) {
+        const struct marker *marker = find_marker(filter);
 
-        copy[len++] = is_name ? (uint8_t)'x' : filter.data[i];
-        i += is_name;
+        copy[len++] = marker ? (uint8_t)'x' : filter.data[0];
+        filter = slice_skip(filter, marker ? strlen(marker->text) : 1);
     }
-    return mqtt_filter_is_valid(slice_of(copy, len));
+    return filter.len == 0 && mqtt_filter_is_valid(slice_of(copy, len));
+}
+
+/* What looks like the name of somebody and is none of ours, as far as its end; empty: nothing does.
+ */
+static struct slice find_unknown_name(struct slice pattern)
+{
+    struct slice front = slice_of_text("%{");
+
+    for (; pattern.len > 0; pattern = slice_skip(pattern, 1)) {
+        if (begins_with(pattern, front) && !find_marker(pattern)) {
+            const uint8_t *end = memchr(pattern.data, '}', pattern.len);
+
+            return slice_of(pattern.data, end ? (size_t)(end - pattern.data) + 1 : pattern.len);
+        }
+    }
+    return slice_of(NULL, 0);
+}
+
+static int read_pattern(struct reading *reading, struct slice filter, unsigned rights)
+{
+    struct acl *acl = reading->acl;
+    unsigned names = names_in(filter);
+    struct slice unknown = find_unknown_name(filter);
+
+    if (unknown.len > 0) {
+        return access_lines_complain(
+            &reading->lines, ACL_WRONG,
+            "No name in an ACL pattern: \"%s\". There are %%c, %%u, %%{authority} and %%{alpn}.",
+            excerpt(unknown).text);
+    }
+    if (names == 0) {
+        report_warning(reading->lines.report, &reading->lines.place,
+                       "The ACL pattern '%s' has neither %%c nor %%u: it is for everybody.",
+                       excerpt(filter).text);
+    }
+    acl->has_patterns = true;
+    acl->denied |= rights == DENY ? (uint8_t)names : 0;
+    return add_rule(reading, &acl->patterns, filter, rights);
 }
 
 /* "topic [read|write|readwrite|deny] FILTER"; a filter with spaces needs the word before it. */
 static int read_rule(struct reading *reading, struct slice text, bool is_pattern)
 {
-    struct acl *acl = reading->acl;
     struct slice rest = text;
     struct slice word = take_word(&rest);
     struct slice filter = rest.len > 0 ? rest : word;
@@ -296,18 +363,8 @@ static int read_rule(struct reading *reading, struct slice text, bool is_pattern
         return access_lines_complain(&reading->lines, ACL_WRONG, "Invalid ACL topic \"%s\".",
                                      excerpt(filter).text);
     }
-    if (!is_pattern) {
-        return add_rule(reading, reading->section, filter, rights);
-    }
-    if (!names_somebody(filter)) {
-        report_warning(reading->lines.report, &reading->lines.place,
-                       "The ACL pattern '%s' has neither %%c nor %%u: it is for everybody.",
-                       excerpt(filter).text);
-    }
-    acl->has_patterns = true;
-    acl->denies_client |= rights == DENY && names(filter, 'c');
-    acl->denies_user |= rights == DENY && names(filter, 'u');
-    return add_rule(reading, &acl->patterns, filter, rights);
+    return is_pattern ? read_pattern(reading, filter, rights)
+                      : add_rule(reading, reading->section, filter, rights);
 }
 
 static struct user *find_user(const struct acl *acl, struct slice name)
@@ -444,59 +501,106 @@ static bool has_any(struct slice text, const char *bytes)
     return false;
 }
 
+static struct slice name_of(const struct acl_who *who, enum acl_name name)
+{
+    switch (name) {
+    case ACL_CLIENT_ID: return who->client_id;
+    case ACL_USERNAME: return who->username;
+    case ACL_AUTHORITY: return who->tls ? who->tls->authority : slice_of(NULL, 0);
+    default: return who->tls ? who->tls->alpn : slice_of(NULL, 0);
+    }
+}
+
+/* A host name with a dot behind is another spelling of the one without, which nobody sends. */
+static bool is_plain(enum acl_name name, struct slice text)
+{
+    return text.len > 0 && !has_any(text, "#+/") &&
+           !(name == ACL_AUTHORITY && text.data[text.len - 1] == '.');
+}
+
+static uint8_t plain_names(const struct acl_who *who)
+{
+    unsigned plain = 0;
+
+    for (unsigned i = 0; i < ACL_NAME_LEN; i++) {
+        enum acl_name name = (enum acl_name)i;
+
+        plain |= is_plain(name, name_of(who, name)) ? 1u << i : 0;
+    }
+    return (uint8_t)plain;
+}
+
 /*
  * Whoever has a wildcard in its name gets nothing by patterns at all, as with Mosquitto. The same
- * for a name that a pattern would have to deny something for, and can't stand in it.
+ * for a name that a pattern would have to deny something for, and can't stand in it; also for one
+ * that is not there, but for clients without a user name, who are no user.
  */
 void acl_look_up(const struct acl *acl, struct slice client_id, const struct slice *username,
-                 struct acl_who *who_out)
+                 const struct acl_tls *tls, struct acl_who *who_out)
 {
     const struct user *user = username ? find_user(acl, *username) : NULL;
-    struct slice name = username ? *username : slice_of(NULL, 0);
+    unsigned exempt = username ? 0 : 1u << ACL_USERNAME;
 
     *who_out = (struct acl_who){
         .client_id = client_id,
-        .username = name,
+        .username = username ? *username : slice_of(NULL, 0),
+        .tls = tls,
         .own = !username ? &acl->anonymous
                : user    ? &user->root
                          : NULL,
-        .has_username = username != NULL,
-        .has_plain_id = client_id.len > 0 && !has_any(client_id, "#+/"),
-        .has_plain_name = name.len > 0 && !has_any(name, "#+/"),
     };
+    who_out->plain = plain_names(who_out);
     who_out->has_no_patterns = !acl->has_patterns || has_any(client_id, "#+") ||
-                               has_any(name, "#+") ||
-                               (acl->denies_client && !who_out->has_plain_id) ||
-                               (acl->denies_user && username && !who_out->has_plain_name);
+                               has_any(who_out->username, "#+") ||
+                               (acl->denied & ~(who_out->plain | exempt)) != 0;
+}
+
+static uint8_t small_letter(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+}
+
+static bool begins_with_host(struct slice level, struct slice host)
+{
+    size_t i = 0;
+
+    while (i < host.len && i < level.len && level.data[i] == small_letter(host.data[i])) {
+        i++;
+    }
+    return i == host.len;
+}
+
+/* Takes a name off the front of a level. False: it does not begin with that. */
+static bool take_name(const struct acl_who *who, enum acl_name name, struct slice *level)
+{
+    struct slice text = name_of(who, name);
+
+    if ((who->plain & 1u << name) == 0 ||
+        !(name == ACL_AUTHORITY ? begins_with_host(*level, text) : begins_with(*level, text))) {
+        return false;
+    }
+    *level = slice_skip(*level, text.len);
+    return true;
 }
 
 /* Whether a level of a pattern, with the names put in, is this one. */
 static bool is_named_level(const struct acl_who *who, struct slice pattern, struct slice level)
 {
-    size_t at = 0;
+    while (pattern.len > 0) {
+        const struct marker *marker = find_marker(pattern);
 
-    for (size_t i = 0; i < pattern.len; i++) {
-        struct slice part = slice_of(pattern.data + i, 1);
-
-        if (pattern.data[i] == '%' && i + 1 < pattern.len && pattern.data[i + 1] == 'c') {
-            if (!who->has_plain_id) {
+        if (marker) {
+            if (!take_name(who, marker->name, &level)) {
                 return false;
             }
-            part = who->client_id;
-            i++;
-        } else if (pattern.data[i] == '%' && i + 1 < pattern.len && pattern.data[i + 1] == 'u') {
-            if (!who->has_plain_name) {
-                return false;
-            }
-            part = who->username;
-            i++;
-        }
-        if (part.len > level.len - at || memcmp(part.data, level.data + at, part.len) != 0) {
+        } else if (level.len > 0 && level.data[0] == pattern.data[0]) {
+            level = slice_skip(level, 1);
+        } else {
             return false;
         }
-        at += part.len;
+        pattern = slice_skip(pattern, marker ? strlen(marker->text) : 1);
     }
-    return at == level.len;
+    return level.len == 0;
 }
 
 /* A place in a tree, and what is left of the topic behind it. */

@@ -5,7 +5,8 @@
  *
  * An ACL file in memory, compiled: what a user may read and write is found by a walk down the
  * levels of the topic, however many rules there are. Rules of users, of clients without a name, and
- * patterns, which are for everybody and name the user (%u) or the client (%c). One line that is
+ * patterns, which are for everybody and name the user (%u), the client (%c), the host name that it
+ * asked TLS for (%{authority}) or the protocol that TLS agreed on (%{alpn}). One line that is
  * wrong, and none of them holds. Immutable once it is read: any thread.
  *
  * As Mosquitto's: a user's `deny` before the user's grants, then, for what these do not grant, a
@@ -35,24 +36,35 @@ enum acl_verdict {
 int acl_parse(const struct acl_request *request, struct acl **acl_out) MUST_CHECK;
 struct acl *acl_free(struct acl *acl);
 
+/* What a pattern may name. */
+enum acl_name { ACL_CLIENT_ID, ACL_USERNAME, ACL_AUTHORITY, ACL_ALPN, ACL_NAME_LEN };
+
+/* What is known of a client's TLS, as it was told. Empty: nothing. */
+struct acl_tls {
+    struct slice authority;
+    struct slice alpn;
+};
+
 /*
- * Who asks, looked up once. The slices are borrowed, and so is the node, of the rules.
+ * Who asks, looked up once. The slices are borrowed, and so are the rest of its names, and the
+ * node, of the rules.
  *
  * A name becomes part of a pattern only if it is one level and no wildcard: with `#`, `+` or `/` in
- * it, or empty, it can't reach beyond what the pattern was written for.
+ * it, or empty, it can't reach beyond what the pattern was written for. A host name stands there in
+ * small letters, since it has no case, and without a dot behind.
  */
 struct acl_who {
     struct slice client_id;
     struct slice username;
+    const struct acl_tls *tls;  /* NULL: nothing is known */
     const struct acl_node *own; /* rules of the user, or of those without a name; NULL: none */
-    bool has_username;
-    bool has_plain_id;    /* fit to stand in a pattern */
-    bool has_plain_name;  /* the same */
-    bool has_no_patterns; /* a pattern must not be asked at all */
+    uint8_t plain;              /* bits 1 << enum acl_name: fit to stand in a pattern */
+    bool has_no_patterns;       /* a pattern must not be asked at all */
 };
 
+/* `username`, `tls`: NULL, there is none. */
 void acl_look_up(const struct acl *acl, struct slice client_id, const struct slice *username,
-                 struct acl_who *who_out);
+                 const struct acl_tls *tls, struct acl_who *who_out);
 
 /* What may be done with a topic: bits of enum acl_right. */
 unsigned acl_rights(const struct acl *acl, const struct acl_who *who, struct slice topic);

@@ -40,7 +40,7 @@ static struct acl_who who_of(const struct acl *acl, const char *id, const char *
     struct slice username = slice_of_text(name ? name : "");
     struct acl_who who;
 
-    acl_look_up(acl, slice_of_text(id), name ? &username : NULL, &who);
+    acl_look_up(acl, slice_of_text(id), name ? &username : NULL, NULL, &who);
     return who;
 }
 
@@ -194,6 +194,96 @@ static void test_rights(void **state)
     }
 }
 
+/* Of client c and user u. Columns: the rules, what TLS told, a topic, what may be done with it. */
+static const struct {
+    const char *rules;
+    const char *authority;
+    const char *alpn;
+    const char *topic;
+    unsigned rights;
+} tls_rows[] = {
+    {"pattern t/%{authority}/#",                             "a.example",        "",     "t/a.example/x",      RW},
+    {"pattern t/%{authority}/#",                             "a.example",        "",     "t/a.example",        RW},
+    {"pattern t/%{authority}/#",                             "a.example",        "",     "t/b.example/x",      0 },
+    {"pattern t/%{authority}/#",                             "a.example",        "",     "t/a.examples/x",     0 },
+    {"pattern t/%{authority}/#",                             "a.example",        "",     "t/a.exampl/x",       0 },
+    {"pattern t/%{authority}/#",                             "a.example",        "",     "t/%{authority}/x",   0 },
+    {"pattern read p/%{alpn}",                               "a.example",        "mqtt", "p/mqtt",             R },
+    {"pattern read p/%{alpn}",                               "a.example",        "mqtt", "p/a.example",        0 },
+    {"pattern read p/%{alpn}",                               "a.example",        "MQTT", "p/mqtt",             0 },
+    {"pattern read %{authority}/%u/%c/%{alpn}",              "a",                "m",    "a/u/c/m",            R },
+    {"pattern read x-%{authority}-%c%{alpn}-y",              "a",                "m",    "x-a-cm-y",           R },
+    {"pattern read x-%{authority}-%c%{alpn}-y",              "a",                "m",    "x-a-cm-yy",          0 },
+    {"pattern read x-%{authority}-%c%{alpn}-y",              "a",                "m",    "x-a-cm-",            0 },
+    {"pattern read %{authority}%{authority}",                "a",                "",     "aa",                 R },
+    {"pattern read %%{authority}",                           "a",                "",     "%a",                 R },
+    {"topic read t/%{authority}",                            "a",                "",     "t/a",                0 },
+    {"pattern read t/%{authority}",                          "$SYS",             "",     "t/$sys",             R },
+    {"pattern read %{authority}/#",                          "$sys",             "",     "$sys/a",             0 },
+    {"user u\ntopic read t/a\npattern write t/%{authority}", "a",                "",     "t/a",                RW},
+ /* A host name has no case: it is written in small letters. */
+    {"pattern t/%{authority}",                               "A.Example",        "",     "t/a.example",        RW},
+    {"pattern t/%{authority}",                               "A.Example",        "",     "t/A.Example",        0 },
+    {"pattern t/%{authority}",                               "a.example",        "",     "t/A.example",        0 },
+    {"pattern t/%{authority}",                               "\xC3\x84.example", "",     "t/\xC3\x84.example", RW},
+ /* What is not there, or can't stand in a pattern, is nobody, and widens none. */
+    {"pattern t/%{authority}/#",                             "",                 "",     "t//x",               0 },
+    {"pattern t%{authority}/#",                              "",                 "",     "t/x",                0 },
+    {"pattern %{authority}/#",                               "",                 "",     "/x",                 0 },
+    {"pattern t/%{authority}/#",                             "#",                "",     "t/x",                0 },
+    {"pattern t/%{authority}/#",                             "#",                "",     "t/#",                0 },
+    {"pattern t/%{authority}/#",                             "+",                "",     "t/x",                0 },
+    {"pattern t/%{authority}/#",                             "a/b",              "",     "t/a/b",              0 },
+    {"pattern t/%{authority}/#",                             "a/b",              "",     "t/a/b/c",            0 },
+    {"pattern t/%{authority}/#",                             "a.example.",       "",     "t/a.example",        0 },
+    {"pattern t/%{authority}/#",                             "a.example.",       "",     "t/a.example./x",     0 },
+    {"pattern t/%{authority}/#",                             ".",                "",     "t/.",                0 },
+    {"pattern p/%{alpn}",                                    "a",                "",     "p/",                 0 },
+    {"pattern p/%{alpn}/#",                                  "a",                "x/y",  "p/x/y",              0 },
+    {"pattern p/%{alpn}",                                    "a",                "+",    "p/m",                0 },
+    {"pattern p/%{alpn}",                                    "a",                "m.",   "p/m.",               RW},
+    {"pattern t/%{authority}/#\npattern y/#",                "a/b",              "#",    "y/a",                RW},
+    {"pattern t/%{authority}/#\npattern y/#",                "",                 "",     "y/a",                RW},
+    {"user u\ntopic y/#\npattern deny t/%{authority}",       "",                 "",     "y/a",                RW},
+ /* But if something would have to be denied to it, it gets nothing by patterns. */
+    {"pattern #\npattern deny t/%{authority}",               "a",                "",     "t/a",                0 },
+    {"pattern #\npattern deny t/%{authority}",               "A",                "",     "t/a",                0 },
+    {"pattern #\npattern deny t/%{authority}",               "a",                "",     "t/b",                RW},
+    {"pattern #\npattern deny t/%{authority}",               "",                 "",     "t/b",                0 },
+    {"pattern #\npattern deny t/%{authority}",               "a/b",              "",     "y",                  0 },
+    {"pattern #\npattern deny t/%{authority}",               "a.",               "",     "t/a",                0 },
+    {"pattern #\npattern deny t/%{alpn}",                    "a",                "",     "y",                  0 },
+    {"pattern #\npattern deny t/%{alpn}",                    "",                 "m",    "y",                  RW},
+};
+
+static void test_tls_names(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(tls_rows); i++) {
+        struct acl *acl = parse_good(tls_rows[i].rules);
+        struct acl_tls tls = {bytes_copy(slice_of_text(tls_rows[i].authority)),
+                              bytes_copy(slice_of_text(tls_rows[i].alpn))};
+        struct slice topic = bytes_copy(slice_of_text(tls_rows[i].topic));
+        struct slice username = slice_of_text("u");
+        struct acl_who who;
+        unsigned rights;
+
+        acl_look_up(acl, slice_of_text("c"), &username, &tls, &who);
+        rights = acl_rights(acl, &who, topic);
+        if (rights != tls_rows[i].rights) {
+            fail_msg("row %zu, \"%s\", %s: %u", i, tls_rows[i].rules, tls_rows[i].topic, rights);
+        }
+        if (!*tls_rows[i].authority && !*tls_rows[i].alpn) {
+            acl_look_up(acl, slice_of_text("c"), &username, NULL, &who);
+            assert_int_equal(acl_rights(acl, &who, topic), rights);
+        }
+        bytes_free(topic);
+        bytes_free(tls.alpn);
+        bytes_free(tls.authority);
+        acl_free(acl);
+    }
+}
+
 /* Whether SUBSCRIBE lies within what may be read. */
 static void test_covers(void **state)
 {
@@ -249,6 +339,9 @@ static void test_covers(void **state)
     }
 }
 
+#define NO_NAME(text) \
+    "No name in an ACL pattern: \"" text "\". There are %c, %u, %{authority} and %{alpn}."
+
 static void test_refused(void **state)
 {
     /* clang-format off */
@@ -267,6 +360,11 @@ static void test_refused(void **state)
         ROW("topic read \xff", "Invalid ACL topic \"\\xff\".", 1),
         ROW("pattern read +%c", "Invalid ACL topic \"+%c\".", 1),
         ROW("pattern read %u#", "Invalid ACL topic \"%u#\".", 1),
+        ROW("pattern read +%{alpn}", "Invalid ACL topic \"+%{alpn}\".", 1),
+        ROW("pattern read %c\npattern t/%{authorty}/x", NO_NAME("%{authorty}"), 2),
+        ROW("pattern t/%{alpn}/%{", NO_NAME("%{"), 1),
+        ROW("pattern t/%{Alpn}", NO_NAME("%{Alpn}"), 1),
+        ROW("pattern t/%{/x", NO_NAME("%{/x"), 1),
         ROW("Topic a", "Invalid line in the ACL file: Topic.", 1),
         ROW("topic a\n # b", "Invalid line in the ACL file: #.", 2),
         ROW("\ttopic a", "Invalid line in the ACL file: \\x09topic.", 1),
@@ -525,6 +623,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_tls_names),
         cmocka_unit_test(test_covers),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_pattern_without_a_name),

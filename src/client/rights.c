@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/trust.h"
 
 #include <string.h>
 
@@ -35,7 +36,7 @@ static_assert((unsigned)PEER_READ == ACL_READ && (unsigned)PEER_WRITE == ACL_WRI
 struct rights {
     struct server_places *places; /* counted */
     struct access *access;        /* counted; what the following two are about; NULL: nothing */
-    struct acl_who who;           /* its id is the session's */
+    struct acl_who who;           /* its id is the session's; its `tls` is ours, and stays */
     struct decision *decisions;   /* NULL: none yet */
     struct slice author;          /* empty: not asked for yet */
     bool has_username;
@@ -43,15 +44,48 @@ struct rights {
     char username[];
 };
 
+static uint8_t *put(uint8_t *at, struct slice bytes)
+{
+    return bytes.len > 0 ? mempcpy(at, bytes.data, bytes.len) : at;
+}
+
+/* What is known of the client's TLS: it may go before its session does. NULL, with 0: nothing. */
+static int copy_tls(const struct client *client, struct acl_tls **tls_out)
+{
+    struct trust_facts facts;
+    struct acl_tls *tls;
+    uint8_t *bytes;
+
+    *tls_out = NULL;
+    trust_describe(client, &facts);
+    if (facts.authority.len + facts.alpn.len == 0) {
+        return 0;
+    }
+    tls = memory_alloc(sizeof(*tls) + facts.authority.len + facts.alpn.len);
+    if (!tls) {
+        return -ENOMEM;
+    }
+    bytes = (uint8_t *)(tls + 1);
+    *tls = (struct acl_tls){
+        .authority = slice_of(bytes, facts.authority.len),
+        .alpn = slice_of(bytes + facts.authority.len, facts.alpn.len),
+    };
+    put(put(bytes, facts.authority), facts.alpn);
+    *tls_out = tls;
+    return 0;
+}
+
 struct rights *rights_new(const struct client *client)
 {
     const char *username = client->facts->username;
     size_t len = username ? strlen(username) : 0;
     struct rights *rights = memory_alloc_zero(1, sizeof(*rights) + len);
+    struct acl_tls *tls;
 
-    if (!rights) {
-        return NULL;
+    if (!rights || copy_tls(client, &tls) < 0) {
+        return memory_free(rights);
     }
+    rights->who.tls = tls;
     rights->places = server_places_ref(client->facts->listener->places);
     rights->has_username = username != NULL;
     rights->username_len = (uint16_t)len;
@@ -67,6 +101,7 @@ struct rights *rights_free(struct rights *rights)
         access_unref(rights->access);
         server_places_unref(rights->places);
         memory_free(rights->decisions);
+        memory_free((void *)(uintptr_t)rights->who.tls);
         memory_free((void *)(uintptr_t)rights->author.data);
         memory_free(rights);
     }
@@ -80,7 +115,8 @@ static void turn(struct rights *rights, struct access *access, struct slice id)
 
     access_unref(rights->access);
     rights->access = access_ref(access);
-    acl_look_up(access_acl(access), id, rights->has_username ? &username : NULL, &rights->who);
+    acl_look_up(access_acl(access), id, rights->has_username ? &username : NULL, rights->who.tls,
+                &rights->who);
     rights->decisions = memory_free(rights->decisions);
 }
 
@@ -209,7 +245,10 @@ void rights_ensure(struct client *client)
  */
 struct author {
     uint64_t listener;
-    uint16_t id_len;
+    uint16_t id_len; /* behind it, and then the others */
+    uint16_t username_len;
+    uint8_t authority_len;
+    uint8_t alpn_len;
     bool has_username;
 };
 
@@ -229,22 +268,29 @@ static uint64_t listener_hash(const struct listener_settings *listener)
 struct slice rights_new_author(const struct client *client)
 {
     const char *name = client->facts->username;
+    struct slice username = slice_of_text(name ? name : "");
     struct slice id = client_id(client);
-    size_t name_len = name ? strlen(name) : 0;
-    size_t size = sizeof(struct author) + id.len + name_len;
-    uint8_t *bytes = size <= UINT16_MAX ? memory_alloc_zero(1, size) : NULL;
-    struct author author = {.listener = listener_hash(client->facts->listener->settings),
-                            .id_len = (uint16_t)id.len,
-                            .has_username = name != NULL};
+    struct trust_facts facts;
+    struct author author;
+    uint8_t *bytes;
+    uint8_t *at;
+    size_t size;
 
+    trust_describe(client, &facts);
+    size = sizeof(author) + id.len + username.len + facts.authority.len + facts.alpn.len;
+    bytes = size <= UINT16_MAX ? memory_alloc_zero(1, size) : NULL;
     if (!bytes) {
         return slice_of(NULL, 0);
     }
-    memcpy(bytes, &author, sizeof(author));
-    memcpy(bytes + sizeof(author), id.data, id.len);
-    if (name_len > 0) {
-        memcpy(bytes + sizeof(author) + id.len, name, name_len);
-    }
+    assert(facts.authority.len <= UINT8_MAX && facts.alpn.len <= UINT8_MAX);
+    author = (struct author){.listener = listener_hash(client->facts->listener->settings),
+                             .id_len = (uint16_t)id.len,
+                             .username_len = (uint16_t)username.len,
+                             .authority_len = (uint8_t)facts.authority.len,
+                             .alpn_len = (uint8_t)facts.alpn.len,
+                             .has_username = name != NULL};
+    at = mempcpy(bytes, &author, sizeof(author));
+    put(put(put(put(at, id), username), facts.authority), facts.alpn);
     return slice_of(bytes, size);
 }
 
@@ -277,12 +323,22 @@ static const struct acl *rules_of(const struct hub *hub, uint64_t listener)
     return NULL;
 }
 
+static struct slice take(struct slice *bytes, size_t len)
+{
+    struct slice front = slice_of(bytes->data, len);
+
+    *bytes = slice_skip(*bytes, len);
+    return front;
+}
+
 bool rights_author_may(struct shard *shard, const struct message *message)
 {
     struct slice bytes = message_author(message);
+    struct slice id;
     struct slice username;
     struct author author;
     const struct acl *acl;
+    struct acl_tls tls;
     struct acl_who who;
 
     assert(bytes.len >= sizeof(author));
@@ -292,9 +348,11 @@ bool rights_author_may(struct shard *shard, const struct message *message)
         return true;
     }
     bytes = slice_skip(bytes, sizeof(author));
-    username = slice_skip(bytes, author.id_len);
-    acl_look_up(acl, slice_of(bytes.data, author.id_len), author.has_username ? &username : NULL,
-                &who);
+    id = take(&bytes, author.id_len);
+    username = take(&bytes, author.username_len);
+    tls.authority = take(&bytes, author.authority_len);
+    tls.alpn = take(&bytes, author.alpn_len);
+    acl_look_up(acl, id, author.has_username ? &username : NULL, &tls, &who);
     return (acl_rights(acl, &who, message_topic(message)) & ACL_WRITE) != 0;
 }
 

@@ -23,8 +23,8 @@ bool trust_header(const struct client *client);
 enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *connect);
 
 /*
- * What is known of a client that is ready. All of it is the client's, and lasts as long; what a
- * proxy told is raw. Empty: nothing is known.
+ * What is known of a client whose handshakes are over. All of it is the client's, and lasts as
+ * long; what a proxy told is raw. Empty: nothing is known.
  */
 struct trust_facts {
     bool is_tls;

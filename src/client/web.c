@@ -10,6 +10,7 @@
 #include "client/drain.h"
 #include "client/hub.h"
 #include "client/login.h"
+#include "client/trust.h"
 #include "loop/clock.h"
 #include "net/http_answer.h"
 #include "net/http_file.h"
@@ -196,13 +197,17 @@ static bool may_read(const struct client *client, const struct http_request *req
 {
     const struct access *access = listener_of(client)->access;
     const struct acl *acl = access ? access_acl(access) : NULL;
+    struct trust_facts facts;
+    struct acl_tls tls;
     struct acl_who who;
 
     if (!acl) {
         return true;
     }
+    trust_describe(client, &facts);
+    tls = (struct acl_tls){facts.authority, facts.alpn};
     acl_look_up(acl, slice_of_text(CLIENT_ID), secret->has_username ? &secret->username : NULL,
-                &who);
+                &tls, &who);
     return acl_rights(acl, &who, request->path) & ACL_READ;
 }
 

@@ -408,7 +408,7 @@ const struct option options[] = {
       .doc = "The most memory that a stored password may ask for: a file that has more is refused." },
     { "acl_file", TEXT(OPTION_PATH, global, access.acl_file), BUILT(OPTION_LIVE), .replaces = true,
       .per_listener = "listener_acl_file",
-      .better = "as fast with 10,000 rules as with ten; a bad file refuses a reload instead of ending the broker; a name with `/` widens no pattern",
+      .better = "as fast with 10,000 rules as with ten; a bad file refuses a reload instead of ending the broker; a name with `/` widens no pattern; patterns can also name the host that TLS was asked for and its protocol",
       .doc = "The file that says who may publish and read what." },
     { "listener_acl_file", TEXT(OPTION_PATH, listener, acl_file), BUILT(OPTION_LIVE),
       .replaces = true, .is_ours = true,

@@ -322,6 +322,7 @@ def test_memory_is_bounded(start_broker, workers):
         for n, each in enumerate(askers):
             each.reset() if n % 2 else each.close()
     wait_until(lambda: used() - before < 1024 * 1024)
+    wait_until(lambda: web.get(PATH)[0] == 200)  # the last of those who left were still served
     assert len(everybody(web)) == 300
 
 
