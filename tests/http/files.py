@@ -193,9 +193,10 @@ def test_idle_connections_end(start_broker):
 
 
 def test_the_oldest_make_way(start_broker):
-    """They are connections without a CONNECT."""
+    """They are connections without a CONNECT. Of two workers one may hold all that may be, and the
+    other keeps its share, 2, beside that."""
     site = serve(start_broker, "max_pending_connections 4\n")
     clients = [site.open_web(address=("127.0.0.1", site.places["port2"])) for _ in range(12)]
     clients[-1].send_raw(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
     assert clients[-1].read_answer()[0] == 200
-    assert sum(each.ended(0.05) for each in clients[:-1]) >= 7
+    assert sum(each.ended(0.05) for each in clients[:-1]) >= 12 - (4 + 2)
