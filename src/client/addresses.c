@@ -115,9 +115,9 @@ struct addresses *addresses_free(struct addresses *addresses)
 static struct place place_of(const struct addresses *addresses, const struct address *address)
 {
     struct place place = {.family = address->family};
-    size_t size = address->family == ADDRESS_IPV4 ? 4 : PREFIX_SIZE;
-
-    assert(address->family == ADDRESS_IPV4 || address->family == ADDRESS_IPV6);
+    size_t size = address->family == ADDRESS_IPV4   ? 4
+                  : address->family == ADDRESS_IPV6 ? PREFIX_SIZE
+                                                    : 0;
 
     memcpy(&place.prefix, address->ip, size);
     place.hash = hash_chain(hash_bytes(&addresses->key, slice_of(address->ip, size)), place.family);
