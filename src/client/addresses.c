@@ -115,9 +115,9 @@ struct addresses *addresses_free(struct addresses *addresses)
 static struct place place_of(const struct addresses *addresses, const struct address *address)
 {
     struct place place = {.family = address->family};
-    size_t size = address->family == ADDRESS_IPV4 ? 4 : PREFIX_SIZE;
-
-    assert(address->family == ADDRESS_IPV4 || address->family == ADDRESS_IPV6);
+    size_t size = address->family == ADDRESS_IPV4   ? 4
+                  : address->family == ADDRESS_IPV6 ? PREFIX_SIZE
+                                                    : 0;
 
     memcpy(&place.prefix, address->ip, size);
     place.hash = hash_chain(hash_bytes(&addresses->key, slice_of(address->ip, size)), place.family);
@@ -197,8 +197,7 @@ static bool take_token(struct entry *entry, uint32_t rate, uint64_t now_ns)
     return true;
 }
 
-static int enter(struct stripe *stripe, struct entry *entry, const struct addresses_limits *limits,
-                 uint64_t now_ns)
+static int enter(struct entry *entry, const struct addresses_limits *limits, uint64_t now_ns)
 {
     if (limits->failures > 0 && entry->ban_ns > now_ns) {
         return ADDRESSES_BANNED;
@@ -209,62 +208,8 @@ static int enter(struct stripe *stripe, struct entry *entry, const struct addres
     if (limits->rate > 0 && !take_token(entry, limits->rate, now_ns)) {
         return ADDRESSES_TOO_FAST;
     }
-    if (list_is_linked(&entry->idle)) {
-        list_remove(&entry->idle);
-        stripe->idle_len--;
-    }
     entry->len++;
     return ADDRESSES_OK;
-}
-
-int addresses_enter(struct addresses *addresses, const struct address *address,
-                    const struct addresses_limits *limits, uint64_t now_ms)
-{
-    struct place place = place_of(addresses, address);
-    struct stripe *stripe = stripe_of(addresses, &place);
-    struct entry *entry;
-    int r = -ENOMEM;
-
-    lock_take(&stripe->lock);
-    expire(stripe, now_ms * NS_OF_MS);
-    entry = find_or_add(stripe, &place);
-    if (entry) {
-        r = enter(stripe, entry, limits, now_ms * NS_OF_MS);
-    }
-    lock_release(&stripe->lock);
-    return r;
-}
-
-/* Nothing is connected from there. */
-static void rest(struct stripe *stripe, struct entry *entry, uint64_t now_ns)
-{
-    if (is_blank(entry, now_ns)) {
-        forget(stripe, entry);
-        return;
-    }
-    if (list_is_linked(&entry->idle)) {
-        return;
-    }
-    list_push(&stripe->idle, &entry->idle);
-    if (++stripe->idle_len > IDLE_CAP) {
-        forget_oldest(stripe);
-    }
-}
-
-void addresses_leave(struct addresses *addresses, const struct address *address, uint64_t now_ms)
-{
-    struct place place = place_of(addresses, address);
-    struct stripe *stripe = stripe_of(addresses, &place);
-    struct entry *entry;
-
-    lock_take(&stripe->lock);
-    entry = find(stripe, &place);
-    assert(entry && entry->len > 0);
-    entry->len--;
-    if (entry->len == 0) {
-        rest(stripe, entry, now_ms * NS_OF_MS);
-    }
-    lock_release(&stripe->lock);
 }
 
 /* Failures are counted from the first one on; a ban forgets them. */
@@ -282,25 +227,71 @@ static int fail(struct entry *entry, const struct addresses_limits *limits, uint
     return ADDRESSES_BANNED;
 }
 
-int addresses_fail(struct addresses *addresses, const struct address *address,
-                   const struct addresses_limits *limits, uint64_t now_ms)
+/* Where it belongs by what it has become: in the list or not, or forgotten. */
+static void settle(struct stripe *stripe, struct entry *entry, uint64_t now_ns)
+{
+    bool is_idle = list_is_linked(&entry->idle);
+
+    if (entry->len > 0 && is_idle) {
+        list_remove(&entry->idle);
+        stripe->idle_len--;
+    } else if (entry->len == 0 && is_blank(entry, now_ns)) {
+        forget(stripe, entry);
+    } else if (entry->len == 0 && !is_idle) {
+        list_push(&stripe->idle, &entry->idle);
+        if (++stripe->idle_len > IDLE_CAP) {
+            forget_oldest(stripe);
+        }
+    }
+}
+
+typedef int (*change_fn)(struct entry *entry, const struct addresses_limits *limits,
+                         uint64_t now_ns);
+
+static int change(struct addresses *addresses, const struct address *address, change_fn function,
+                  const struct addresses_limits *limits, uint64_t now_ms)
 {
     struct place place = place_of(addresses, address);
     struct stripe *stripe = stripe_of(addresses, &place);
+    uint64_t now_ns = now_ms * NS_OF_MS;
     struct entry *entry;
     int r = -ENOMEM;
 
     lock_take(&stripe->lock);
-    expire(stripe, now_ms * NS_OF_MS);
+    expire(stripe, now_ns);
     entry = find_or_add(stripe, &place);
     if (entry) {
-        r = fail(entry, limits, now_ms * NS_OF_MS);
-    }
-    if (entry && entry->len == 0) {
-        rest(stripe, entry, now_ms * NS_OF_MS);
+        r = function(entry, limits, now_ns);
+        settle(stripe, entry, now_ns);
     }
     lock_release(&stripe->lock);
     return r;
+}
+
+int addresses_enter(struct addresses *addresses, const struct address *address,
+                    const struct addresses_limits *limits, uint64_t now_ms)
+{
+    return change(addresses, address, enter, limits, now_ms);
+}
+
+void addresses_leave(struct addresses *addresses, const struct address *address, uint64_t now_ms)
+{
+    struct place place = place_of(addresses, address);
+    struct stripe *stripe = stripe_of(addresses, &place);
+    struct entry *entry;
+
+    lock_take(&stripe->lock);
+    entry = find(stripe, &place);
+    assert(entry && entry->len > 0);
+    entry->len--;
+    settle(stripe, entry, now_ms * NS_OF_MS);
+    lock_release(&stripe->lock);
+}
+
+int addresses_fail(struct addresses *addresses, const struct address *address,
+                   const struct addresses_limits *limits, uint64_t now_ms)
+{
+    return change(addresses, address, fail, limits, now_ms);
 }
 
 bool addresses_is_banned(struct addresses *addresses, const struct address *address,

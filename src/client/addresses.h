@@ -5,7 +5,8 @@
  *
  * How many connections each address has, how fast it opens new ones, and how many of its logins
  * have failed. For all workers together; touched when a connection begins and when it ends, never
- * for a packet. An IPv6 address stands for its /64, since that is what one subscriber has.
+ * for a packet. An IPv6 address stands for its /64, since that is what one subscriber has; the
+ * other ends of Unix sockets, which can't be told from each other, are one.
  */
 
 #include "base/address.h"
@@ -37,7 +38,7 @@ struct addresses *addresses_free(struct addresses *addresses);
 
 DEFINE_CLEANUP(struct addresses *, addresses_free)
 
-/* An address of IPv4 or IPv6. The verdict; -ENOMEM, and it is not counted. Any worker. */
+/* The verdict; -ENOMEM, and it is not counted. Any worker. */
 int addresses_enter(struct addresses *addresses, const struct address *address,
                     const struct addresses_limits *limits, uint64_t now_ms) MUST_CHECK;
 

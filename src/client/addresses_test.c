@@ -100,6 +100,29 @@ static void test_a_place_comes_back(void **state)
     assert_int_equal(addresses_len(addresses), 0);
 }
 
+/* One for all of them, and nobody else's. */
+static void test_unix_sockets(void **state)
+{
+    CLEANUP(addresses_free) struct addresses *addresses = new_addresses();
+    const struct addresses_limits limits = {.connections = 2};
+    const struct address unix_socket = {.family = ADDRESS_UNIX};
+
+    (void)state;
+    assert_int_equal(enter(addresses, "0.0.0.0", 0, 2, 1), ADDRESSES_OK);
+    assert_int_equal(enter(addresses, "::", 0, 2, 1), ADDRESSES_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(addresses_enter(addresses, &unix_socket, &limits, 1), ADDRESSES_OK);
+    }
+    assert_int_equal(addresses_enter(addresses, &unix_socket, &limits, 1), ADDRESSES_TOO_MANY);
+    leave(addresses, "0.0.0.0", 1);
+    leave(addresses, "::", 1);
+    addresses_leave(addresses, &unix_socket, 1);
+    assert_int_equal(addresses_enter(addresses, &unix_socket, &limits, 1), ADDRESSES_OK);
+    addresses_leave(addresses, &unix_socket, 1);
+    addresses_leave(addresses, &unix_socket, 1);
+    assert_int_equal(addresses_len(addresses), 0);
+}
+
 /* Rates */
 
 /* As many as come in at this moment; each leaves at once. */
@@ -350,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_one_address),
         cmocka_unit_test(test_a_place_comes_back),
+        cmocka_unit_test(test_unix_sockets),
         cmocka_unit_test(test_a_minutes_worth),
         cmocka_unit_test(test_a_clock_behind),
         cmocka_unit_test(test_memory_is_bounded),

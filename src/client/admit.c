@@ -2,33 +2,102 @@
 #include "client/client.h"
 #include "client/hub.h"
 
-/*
- * Refused before CONNECT, since a version is not known yet that an answer could be in: it is just
- * closed. The line is for people and for programs that ban addresses, so its words are those of
- * packaging/fail2ban.
+struct refusal {
+    const char *reason;
+    unsigned metric;
+    enum log_event event;
+};
+
+/* What fail2ban looks for: the words are those of packaging/fail2ban. */
+/* clang-format off */
+static const struct refusal refusals[] = {
+    [ADDRESSES_TOO_FAST] = {"connect rate exceeded",  METRIC_ADDRESS_RATE,   LOG_EVENT_ADDRESS_REFUSED},
+    [ADDRESSES_TOO_MANY] = {"too many connections",   METRIC_ADDRESS_FULL,   LOG_EVENT_ADDRESS_REFUSED},
+    [ADDRESSES_BANNED]   = {"too many failed logins", METRIC_ADDRESS_BANNED, LOG_EVENT_ADDRESS_REFUSED},
+};
+
+/* Of a proxy, which nobody shall ban. */
+static const struct refusal header_refusal = {
+    "too many have not sent their PROXY header yet", METRIC_HEADERS_FULL, LOG_EVENT_HEADERS_REFUSED
+};
+/* clang-format on */
+
+/* Before CONNECT, since a version is not known yet that an answer could be in: it is just closed.
  */
-static void refuse(struct client *client, enum addresses_verdict verdict)
+static void refuse(struct client *client, const struct refusal *refusal)
 {
-    static const struct {
-        const char *reason;
-        unsigned metric;
-    } rows[] = {
-        [ADDRESSES_TOO_FAST] = {"connect rate exceeded",  METRIC_ADDRESS_RATE  },
-        [ADDRESSES_TOO_MANY] = {"too many connections",   METRIC_ADDRESS_FULL  },
-        [ADDRESSES_BANNED] = {"too many failed logins", METRIC_ADDRESS_BANNED},
-    };
-    const char *reason = rows[verdict].reason;
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    hub_count(client->hub, client->facts->listener, rows[verdict].metric, 1);
-    client_log(client, LOG_NOTICE, LOG_EVENT_ADDRESS_REFUSED, reason,
+    hub_count(client->hub, client->facts->listener, refusal->metric, 1);
+    client_log(client, LOG_NOTICE, refusal->event, refusal->reason,
                "Connection from %s on port %u%s refused: %s.", client_address(client, address),
-               client->facts->listener->settings->port, client_via(client, via), reason);
+               client->facts->listener->settings->port, client_via(client, via), refusal->reason);
     client_set_reason(client, MQTT_BANNED);
     client->is_cut = true;
     client_close(client);
 }
+
+/* PROXY headers */
+
+/*
+ * A proxy sends its header at once, so what is at it is few, however many clients come. One that
+ * does not get on, or whoever may speak from its address, holds its own part of the connections
+ * without a CONNECT and not that of others. But it is no part so small that a worker may not take
+ * what waits at two listening sockets before it reads from them.
+ */
+#define HEADERS_PART       4
+#define HEADERS_PER_WORKER 128
+
+static uint32_t header_limit(const struct hub *hub)
+{
+    int32_t set = hub->settings->limits.max_pending_headers_per_proxy;
+    uint32_t pending = pending_limit(hub);
+
+    if (set >= 0) {
+        return (uint32_t)set;
+    }
+    return pending == 0 ? 0
+                        : MAX(pending / HEADERS_PART,
+                              HEADERS_PER_WORKER * server_door(hub->server)->worker_len);
+}
+
+static void count_header(const struct client *client, int64_t change)
+{
+    struct hub *hub = client->hub;
+
+    metrics_add(hub->metrics, METRIC_HEADERS, (uint64_t)change);
+    server_listener_count(client->facts->listener, hub->shard->worker, METRIC_HEADERS, change);
+}
+
+bool admit_header(struct client *client)
+{
+    struct hub *hub = client->hub;
+    const struct addresses_limits limits = {.connections = header_limit(hub)};
+    int r = addresses_enter(server_door(hub->server)->proxies, &client->facts->socket, &limits,
+                            hub->shard->now_ms);
+
+    if (r < 0) {
+        client_lose(client, "out of memory");
+    } else if (r != ADDRESSES_OK) {
+        refuse(client, &header_refusal);
+    } else {
+        count_header(client, 1);
+        client->state = CLIENT_PROXY;
+    }
+    return r == ADDRESSES_OK;
+}
+
+void admit_header_end(const struct client *client)
+{
+    if (client->state == CLIENT_PROXY) {
+        count_header(client, -1);
+        addresses_leave(server_door(client->hub->server)->proxies, &client->facts->socket,
+                        client->hub->shard->now_ms);
+    }
+}
+
+/* Addresses of clients */
 
 /* Whether it is the client's own, and one that is told from others. */
 static bool has_address(const struct client *client)
@@ -65,7 +134,7 @@ bool admit_client(struct client *client)
     if (r < 0) {
         client_lose(client, "out of memory");
     } else if (r != ADDRESSES_OK) {
-        refuse(client, (enum addresses_verdict)r);
+        refuse(client, &refusals[r]);
     } else {
         client->is_counted = true;
     }
@@ -79,7 +148,7 @@ bool admit_login(struct client *client)
                              client->hub->shard->now_ms)) {
         return true;
     }
-    refuse(client, ADDRESSES_BANNED);
+    refuse(client, &refusals[ADDRESSES_BANNED]);
     return false;
 }
 

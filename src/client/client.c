@@ -144,9 +144,8 @@ static struct client *client_new(struct hub *hub, struct server_listener *listen
     return client;
 }
 
-/* Whether a PROXY header must come first. MQTT_NOT_AUTHORIZED: the source may not connect at all.
- */
-static enum mqtt_reason begin_proxy(struct client *client)
+/* Where a PROXY header must come first, it is CLIENT_PROXY then. False: it is closed. */
+static bool begin_proxy(struct client *client)
 {
     const struct listener_settings *listener = client->facts->listener->settings;
     struct proxy_demands demands = {
@@ -160,17 +159,23 @@ static enum mqtt_reason begin_proxy(struct client *client)
     };
 
     if (listener->proxy.version == SETTINGS_PROXY_OFF) {
-        return MQTT_SUCCESS;
+        return true;
     }
     if (!server_listener_trusts(client->facts->listener, &client->facts->socket)) {
-        return listener->proxy.untrusted == SETTINGS_PROXY_DIRECT ? MQTT_SUCCESS
-                                                                  : MQTT_NOT_AUTHORIZED;
+        if (listener->proxy.untrusted == SETTINGS_PROXY_DIRECT) {
+            return true;
+        }
+        client_refuse_header(client, PROXY_REFUSAL_UNTRUSTED);
+        return false;
+    }
+    if (!admit_header(client)) {
+        return false;
     }
     if (proxy_parser_new(&demands, &client->facts->parser) < 0) {
-        return MQTT_SERVER_BUSY;
+        client_lose(client, "out of memory");
+        return false;
     }
-    client->state = CLIENT_PROXY;
-    return MQTT_SUCCESS;
+    return true;
 }
 
 void client_say_new(struct client *client)
@@ -231,24 +236,18 @@ bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
                    const struct address *peer)
 {
     struct client *client = client_new(hub, listener, fd, peer);
-    enum mqtt_reason reason;
 
     if (!client) {
         socket_close(fd);
         hub_give_place(hub, listener);
         return false;
     }
-    reason = begin_proxy(client);
     client->facts->deadline_ms =
         hub->shard->now_ms + (uint64_t)hub->settings->limits.connect_timeout_s * 1000;
-    if (reason == MQTT_NOT_AUTHORIZED) {
-        client_refuse_header(client, PROXY_REFUSAL_UNTRUSTED);
+    if (!begin_proxy(client) || (client->state == CLIENT_FRESH && !meet_unless_forwarder(client))) {
         return true;
     }
-    if (client->state == CLIENT_FRESH && !meet_unless_forwarder(client)) {
-        return true;
-    }
-    if (reason != MQTT_SUCCESS || start(client) < 0) {
+    if (start(client) < 0) {
         client_lose(client, "out of memory");
         return true;
     }
@@ -323,6 +322,7 @@ void client_on_header(struct client *client)
         client_refuse_header(client, PROXY_REFUSAL_POLICY);
         return;
     }
+    admit_header_end(client);
     client_state_change(&client->state, CLIENT_FRESH);
     arm_deadline(client);
     /* Without an address it may be a health check: told of only when CONNECT comes. */

@@ -20,11 +20,18 @@ int door_init(struct door *door, const struct hash_key *key, unsigned worker_len
         .file_limit = file_limit,
     };
     r = reserve_new(worker_len, &door->reserve);
-    return r < 0 ? r : addresses_new(key, &door->addresses);
+    if (r == 0) {
+        r = addresses_new(key, &door->addresses);
+    }
+    if (r == 0) {
+        r = addresses_new(key, &door->proxies);
+    }
+    return r;
 }
 
 void door_deinit(struct door *door)
 {
+    door->proxies = addresses_free(door->proxies);
     door->addresses = addresses_free(door->addresses);
     door->reserve = reserve_free(door->reserve);
     assert(door->pending_len == 0);

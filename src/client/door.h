@@ -32,6 +32,7 @@ struct door {
     struct shortage shortages[SHORTAGE_LEN];
     struct reserve *reserve;
     struct addresses *addresses;
+    struct addresses *proxies;      /* connections whose PROXY header is not complete */
     _Atomic uint32_t pending_len;   /* connections without a CONNECT */
     uint32_t pending_default;       /* max_pending_connections where it is not set; 0: no limit */
     _Atomic uint32_t lingering_len; /* connections that linger */
@@ -82,7 +83,20 @@ void pending_begin(struct client *client);
 /* CONNECT was accepted, or the connection is over. Nothing for one that is not pending. */
 void pending_end(struct client *client);
 
+/* How many may be; 0: no limit. */
+uint32_t pending_limit(const struct hub *hub);
+
 /* admit.c */
+
+/*
+ * A PROXY header must come first: counts the connection among those of its proxy that are at that
+ * and makes it one, or refuses and closes it. False: it is closed.
+ */
+bool admit_header(struct client *client) MUST_CHECK;
+
+/* The header is complete, or the connection is over: before its state changes. Nothing for one that
+ * is not at its header. */
+void admit_header_end(const struct client *client);
 
 /*
  * The address is known: counts the connection, or refuses and closes it. False: it is closed. An

@@ -12,13 +12,6 @@
  * others hold more, and close theirs with the next connection that they take.
  */
 
-static uint32_t limit_of(const struct hub *hub)
-{
-    int32_t set = hub->settings->limits.max_pending_connections;
-
-    return set >= 0 ? (uint32_t)set : server_door(hub->server)->pending_default;
-}
-
 static void close_oldest(struct hub *hub)
 {
     struct client *client = CONTAINER_OF(hub->pending.next, struct client, in_hub);
@@ -43,7 +36,7 @@ void pending_begin(struct client *client)
 {
     struct hub *hub = client->hub;
     struct door *door = server_door(hub->server);
-    uint32_t limit = limit_of(hub);
+    uint32_t limit = pending_limit(hub);
     uint32_t len = atomic_fetch_add_explicit(&door->pending_len, 1, memory_order_relaxed) + 1;
 
     assert(client->state == CLIENT_PROXY || client->state == CLIENT_FRESH);
@@ -69,4 +62,11 @@ void pending_end(struct client *client)
     list_push(&hub->clients, &client->in_hub);
     count(client, -1);
     atomic_fetch_sub_explicit(&server_door(hub->server)->pending_len, 1, memory_order_relaxed);
+}
+
+uint32_t pending_limit(const struct hub *hub)
+{
+    int32_t set = hub->settings->limits.max_pending_connections;
+
+    return set >= 0 ? (uint32_t)set : server_door(hub->server)->pending_default;
 }

@@ -17,6 +17,7 @@ int settings_new(struct settings **settings_out)
     settings->log.facility = -1;
     settings->limits.max_pending_connections = -1;
     settings->limits.max_lingering_connections = -1;
+    settings->limits.max_pending_headers_per_proxy = -1;
     target.settings = settings;
     target.arena = &settings->arena;
     r = value_parse_fallbacks(&target, OPTION_GLOBAL);

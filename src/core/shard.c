@@ -74,7 +74,9 @@ void core_sum(const struct core *core, uint64_t values_out[METRIC_LEN])
 
 unsigned core_home(const struct core *core, struct slice client_id)
 {
-    return core->homes[hash_bytes(&core->key, client_id) % CORE_HOME_LEN];
+    /* Not by the bits that the tables of sessions go by, at both ends: else a worker of two would
+     * use half of its buckets. */
+    return core->homes[(hash_bytes(&core->key, client_id) >> 32) % CORE_HOME_LEN];
 }
 
 struct shard *shard_new(struct core *core, unsigned worker, const struct peer_ops *peer)

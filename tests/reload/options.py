@@ -178,6 +178,27 @@ def max_lingering_connections(broker):
     wait_until(lambda: sum(map(is_cut, clients)) >= 4)
 
 
+HALF = OPEN + "enable_proxy_protocol 2\nproxy_protocol_timeout 100\n"
+
+
+def max_pending_headers_per_proxy(broker):
+    """Those from before are counted; and it goes up again."""
+    waiting = [broker.open() for _ in range(3)]
+    assert not any(each.ended(0.2) for each in waiting)
+    yield
+    broker.open().expect_close()
+    waiting[0].send(proxy.client("192.0.2.7", 1111))
+    broker.expect_line("New connection from 192.0.2.7.*")
+    broker.open().expect_close()
+    broker.reload(HALF + "max_pending_headers_per_proxy 3\n")
+    assert not broker.open().ended(0.2)
+    broker.open().expect_close()
+
+
+CASES["max_pending_headers_per_proxy"] = (
+    HALF, HALF + "max_pending_headers_per_proxy 2\n", max_pending_headers_per_proxy)
+
+
 @case("", "max_connections_per_address 1")
 def max_connections_per_address(broker):
     """Those from before the first limit are not counted."""
