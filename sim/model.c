@@ -260,7 +260,9 @@ static struct model_session *session_new(struct model *model, unsigned actor)
     return session;
 }
 
-int model_is_expired(const struct model *model, const struct model_session *session)
+/* 1: yes, 0: no, -1: perhaps, at a moment that is not known any better. */
+static int is_expired_between(const struct model *model, const struct model_session *session,
+                              uint64_t first_ms, uint64_t last_ms)
 {
     uint64_t over_ms = session->left_ms + (uint64_t)session->expiry * 1000;
 
@@ -268,10 +270,15 @@ int model_is_expired(const struct model *model, const struct model_session *sess
         return 0;
     }
     /* Of a client that was sent away the time begins when it is told, though it may close later. */
-    if (model->now_ms + TIME_SLACK_MS + (model->params.drains ? LEAVING_MS : 0) < over_ms) {
+    if (last_ms + TIME_SLACK_MS + (model->params.drains ? LEAVING_MS : 0) < over_ms) {
         return 0;
     }
-    return model->now_ms > over_ms + TIME_SLACK_MS ? 1 : -1;
+    return first_ms > over_ms + TIME_SLACK_MS ? 1 : -1;
+}
+
+int model_is_expired(const struct model *model, const struct model_session *session)
+{
+    return is_expired_between(model, session, model->now_ms, model->now_ms);
 }
 
 /*
@@ -315,7 +322,8 @@ static bool is_changing(const struct model *model, const struct model_session *o
 static void check_present(struct model *model, const struct model_connection *it,
                           const struct model_session *old, bool is_present)
 {
-    int expired = old ? model_is_expired(model, old) : 1;
+    /* A CONNACK may wait long for the store. */
+    int expired = old ? is_expired_between(model, old, it->connect_read_ms, model->now_ms) : 1;
     bool is_gone = !old || old->is_over;
     unsigned connection = (unsigned)(it - model->connections);
 
@@ -673,6 +681,7 @@ void model_on_read(struct model *model, unsigned connection, const struct wire_p
     switch (packet->type) {
     case MQTT_CONNECT:
         it->connect_read = model->stamp;
+        it->connect_read_ms = model->now_ms;
         await(model, it, MQTT_CONNACK, packet);
         if (it->will != WIRE_NO_MESSAGE) {
             model->messages[it->will].read_len = 1;

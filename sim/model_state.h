@@ -71,6 +71,7 @@ struct model_connection {
     uint64_t replaced; /* CONNACK written to another one with this id */
     uint64_t opened_ms;
     uint64_t connack_ms;
+    uint64_t connect_read_ms;
     uint64_t last_read_ms;
     uint64_t closed_ms;
     uint64_t
