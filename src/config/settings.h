@@ -61,7 +61,7 @@ struct settings_limits {
     int32_t global_max_connections;         /* -1: no limit */
     int32_t max_pending_connections;        /* 0: no limit; -1: as many as the files allow */
     int32_t max_pending_headers_per_proxy;  /* 0: no limit; -1: by the one above */
-    int32_t max_lingering_connections;      /* the same */
+    int32_t max_lingering_connections;      /* 0: no limit; -1: a part of what the files allow */
     uint32_t max_connections_per_address;   /* 0: no limit */
     uint32_t connect_rate_per_address;      /* a minute; 0: no limit */
     uint32_t max_failed_logins_per_address; /* within the window; 0: no limit */
