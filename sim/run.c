@@ -562,6 +562,26 @@ static void drain(struct run *run)
 
 /* The busy part */
 
+/* Nobody sleeps on what a client has sent, unless that client does not listen. */
+static void check_read(void)
+{
+    for (unsigned i = 0; i < network_len(); i++) {
+        const struct connection *connection = network_connection(i);
+
+        if (connection_is_open(connection) && connection->is_accepted && !connection->is_closed &&
+            !connection->is_left && network_waiting(connection) == 0 &&
+            bytes_waiting(&connection->to_server) > 0) {
+            sim_fail("all sleep, and connection %u is not read", i);
+        }
+    }
+}
+
+static void check_sleep(struct run *run)
+{
+    check_read();
+    model_check_quiet(model_with_drops(), is_eager, run);
+}
+
 /* A worker knows the time of its iteration's beginning: little passes while one is under way. */
 static void pass_time(struct run *run)
 {
@@ -576,7 +596,7 @@ static void check_quiet(struct run *run)
 {
     if (run->quiet_checks < 100 && !scheduler_can_step() && !sim_store_step()) {
         run->quiet_checks++;
-        model_check_quiet(model_with_drops(), is_eager, run);
+        check_sleep(run);
     }
 }
 
@@ -662,12 +682,13 @@ static void finish(struct run *run, bool settles)
 static void settle(struct run *run)
 {
     finish(run, true);
-    model_check_quiet(model_with_drops(), is_eager, run);
+    check_sleep(run);
     for (unsigned i = 0; i < LAST_ROUNDS; i++) {
         scheduler_advance(choice_between(run->choice, 3000, 12000));
         finish(run, true);
+        check_read();
     }
-    model_check_quiet(model_with_drops(), is_eager, run);
+    check_sleep(run);
 }
 
 /* A client that subscribes to everything, when it was let in. NULL: as many connections as there
