@@ -178,6 +178,8 @@ void run_draw(struct choice *choice, struct run_params *params)
     params->linger_s = PICK(choice, 0, 1, 3, 3, 4, 4);
     params->linger_size = PICK(choice, 10, 300, 1000000, 1000000);
     params->lingering = PICK(choice, 0, 0, 0, 1, 2);
+    /* What is no TLS has ways of its own through the stages. */
+    params->has_bad_clients |= params->tls_permille > 0 && choice_chance(choice, 300);
 }
 
 void run_print(const struct run_params *params)
