@@ -450,6 +450,13 @@ static void step_client(struct run *run)
     }
 }
 
+static void come_as_herd(struct run *run)
+{
+    for (unsigned i = 0; i < run->params->herd; i++) {
+        step_client(run);
+    }
+}
+
 static void be_busy(struct run *run)
 {
     const struct run_params *params = run->params;
@@ -510,6 +517,10 @@ static void finish(struct run *run, bool settles)
                 work_all(run, settles);
             }
         }
+        /* What waits for the store is not read until then. */
+        if (settles && run->params->store_permille == 0) {
+            check_read();
+        }
     } while (work_all(run, settles) || sim_store_step() || scheduler_can_step());
 }
 
@@ -520,7 +531,6 @@ static void settle(struct run *run)
     for (unsigned i = 0; i < LAST_ROUNDS; i++) {
         scheduler_advance(choice_between(run->choice, 3000, 12000));
         finish(run, true);
-        check_read();
     }
     check_sleep(run);
 }
@@ -603,6 +613,7 @@ struct run_result run(struct choice *choice, const struct run_params *params)
     start_clients(&run);
     run.settings = make_settings(params);
     start_server(&run);
+    come_as_herd(&run);
     be_busy(&run);
     if (!params->stops_early && !sim_store_is_dead()) {
         settle(&run);

@@ -127,6 +127,7 @@ void run_draw(struct choice *choice, struct run_params *params)
     params->lingering = PICK(choice, 0, 0, 0, 1, 2);
     /* What is no TLS has ways of its own through the stages. */
     params->has_bad_clients |= params->tls_permille > 0 && choice_chance(choice, 300);
+    params->herd = PICK(choice, 0, 0, 50);
 }
 
 void run_print(const struct run_params *params)
@@ -154,10 +155,10 @@ void run_print(const struct run_params *params)
            params->reclaims, params->events, params->has_observer ? ", observer" : "",
            params->has_bad_clients ? ", bad clients" : "",
            params->stops_early ? ", stops early" : "");
-    printf("store %u, death %u, reload %u, drain %u, web %u, TLS %u, PROXY %u\n",
+    printf("store %u, death %u, reload %u, drain %u, web %u, TLS %u, PROXY %u, herd %u\n",
            params->store_permille, params->death_permille, params->reload_permille,
            params->drain_permille, params->web_permille, params->tls_permille,
-           params->proxy_permille);
+           params->proxy_permille, params->herd);
     printf("linger %u s, %u bytes, %u at once\n", params->linger_s, params->linger_size,
            params->lingering);
 }
