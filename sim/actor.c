@@ -293,7 +293,7 @@ static void stir_ghost(struct actor *actor)
     }
 }
 
-/* No packet, or a SUBSCRIBE to a group with No Local [MQTT-3.8.3-4]: neither has an effect. */
+/* No TLS, no packet, or a SUBSCRIBE to a group with No Local [MQTT-3.8.3-4]: none has an effect. */
 static void send_garbage(struct actor *actor)
 {
     static const uint8_t garbage[] = {0xF3, 0x7F, 0xFF, 0x00};
@@ -302,8 +302,12 @@ static void send_garbage(struct actor *actor)
     bool joins = actor->params.version == MQTT_5_0 && choice_chance(actor->world->choice, 500);
 
     model_on_garbage(actor->world->model, actor->connection->number);
-    network_send_bytes(actor->connection, joins ? no_local : garbage,
-                       joins ? sizeof(no_local) : sizeof(garbage));
+    if (actor->connection->port & NETWORK_TLS && choice_chance(actor->world->choice, 500)) {
+        network_spoil(actor->connection);
+    } else {
+        network_send_bytes(actor->connection, joins ? no_local : garbage,
+                           joins ? sizeof(no_local) : sizeof(garbage));
+    }
     abandon(actor);
 }
 

@@ -83,6 +83,12 @@ bool choice_chance(struct choice *choice, unsigned permille)
     return permille > 0 && choice_below(choice, 1000) < permille;
 }
 
+unsigned choice_pick(struct choice *choice, const unsigned *values, unsigned len)
+{
+    assert(len > 0);
+    return values[choice_below(choice, len)];
+}
+
 unsigned choice_weighted(struct choice *choice, const unsigned *weights, unsigned len)
 {
     unsigned sum = 0;

@@ -31,5 +31,12 @@ unsigned choice_between(struct choice *choice, unsigned low, unsigned high);
 /* True `permille` times of 1,000. */
 bool choice_chance(struct choice *choice, unsigned permille);
 
+/* One of `values`. */
+unsigned choice_pick(struct choice *choice, const unsigned *values, unsigned len);
+
+#define PICK(choice, ...)                                  \
+    choice_pick((choice), (const unsigned[]){__VA_ARGS__}, \
+                (unsigned)(sizeof((const unsigned[]){__VA_ARGS__}) / sizeof(unsigned)))
+
 /* An index of `weights`, each as often as its weight says; one must be above 0. */
 unsigned choice_weighted(struct choice *choice, const unsigned *weights, unsigned len);

@@ -193,6 +193,13 @@ void network_send_bytes(struct connection *connection, const void *bytes, size_t
     say(connection, bytes, len);
 }
 
+void network_spoil(struct connection *connection)
+{
+    assert(connection->port & NETWORK_TLS);
+    sim_trace("%u/%u > no TLS", connection->actor, connection->number);
+    stage_spoil(connection);
+}
+
 bool network_push(struct connection *connection)
 {
     return connection->port != NETWORK_PLAIN && connection_is_open(connection) &&

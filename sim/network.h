@@ -130,6 +130,9 @@ void network_send(struct connection *connection, struct wire_packet *packet,
 /* Bytes that are no packet. */
 void network_send_bytes(struct connection *connection, const void *bytes, size_t len);
 
+/* Through TLS that has stood: what can't be opened, behind all that waits, and nothing any more. */
+void network_spoil(struct connection *connection);
+
 /*
  * What a client has said to a listener that is not plain may wait, to go out with more: sends it
  * on, as far as it may. False: nothing waits, or it must.
@@ -168,13 +171,15 @@ void network_on_closed(struct connection *connection);
 /*
  * network_stage.c: the client's side of what is between MQTT and a connection. A connection begins;
  * `said` goes on; bytes from `from` on came and their MQTT goes to `heard`, each part told with its
- * end in to_client; the client ends properly; whether nothing waits that is not MQTT.
+ * end in to_client; the client ends properly, or with what is no TLS; whether nothing waits that is
+ * not MQTT.
  */
 typedef void (*stage_heard_fn)(struct connection *connection, size_t wire_end);
 void stage_begin(struct connection *connection);
 bool stage_push(struct connection *connection);
 void stage_hear(struct connection *connection, size_t from, stage_heard_fn on_heard);
 void stage_finish(struct connection *connection);
+void stage_spoil(struct connection *connection);
 bool stage_is_done(const struct connection *connection);
 
 /* replace/poller.c: a descriptor is gone; somebody stands in the listener's queue. */

@@ -98,7 +98,7 @@ static void note_sealed(struct connection *connection)
  * which it answers, or which ends the handshake. */
 static bool may_seal(const struct connection *connection)
 {
-    return (connection->port & NETWORK_TLS) != 0 &&
+    return (connection->port & NETWORK_TLS) != 0 && !connection->tls.is_spoilt &&
            connection->to_client.read >= connection->asked_end;
 }
 
@@ -206,4 +206,10 @@ void stage_finish(struct connection *connection)
     if (may_seal(connection) && connection->tls.is_ready && choice_chance(choice, 500)) {
         sim_tls_put_close(&connection->tls, &connection->to_server);
     }
+}
+
+void stage_spoil(struct connection *connection)
+{
+    stage_push(connection);
+    sim_tls_put_garbage(&connection->tls, scheduler_choice(), &connection->to_server);
 }

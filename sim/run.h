@@ -40,6 +40,7 @@ struct run_params {
     unsigned web_permille;   /* of connections: inside WebSocket; 0: nobody listens for it */
     unsigned tls_permille;   /* of connections: inside TLS; 0: nobody listens for it */
     unsigned proxy_permille; /* of connections: behind a PROXY header; 0: nobody listens for it */
+    unsigned herd;           /* steps of clients that the first of a worker's comes behind */
     unsigned topics;
     unsigned filters;
     unsigned groups;

@@ -189,6 +189,22 @@ size_t sim_tls_put(struct sim_tls *tls, struct choice *choice, struct slice payl
     return (size_t)result;
 }
 
+void sim_tls_put_garbage(struct sim_tls *tls, struct choice *choice, struct bytes *to)
+{
+    static const char text[] = "GET / HTTP/1.1\r\n\r\n";
+    uint8_t record[HEAD_SIZE + 40] = {RECORD_APPLICATION_DATA, 3, 3, 0, 40};
+
+    tls->is_spoilt = true;
+    for (unsigned i = HEAD_SIZE; i < sizeof(record); i++) {
+        record[i] = (uint8_t)choice_below(choice, 256);
+    }
+    if (choice_chance(choice, 700)) {
+        bytes_write(to, record, sizeof(record));
+    } else {
+        bytes_write(to, text, sizeof(text) - 1);
+    }
+}
+
 void sim_tls_put_close(struct sim_tls *tls, struct bytes *to)
 {
     ERR_clear_error();
@@ -243,7 +259,11 @@ static void open_record(struct sim_tls *tls)
     switch (SSL_get_error(tls->ssl, len)) {
     case SSL_ERROR_WANT_READ: break;
     case SSL_ERROR_ZERO_RETURN: tls->is_closed = true; break;
-    default: fail("what the server sends is no TLS");
+    default:
+        if (!tls->is_spoilt) {
+            fail("what the server sends is no TLS");
+        }
+        tls->is_closed = true;
     }
     tls->is_ready |= SSL_is_init_finished(tls->ssl) != 0;
     tls->is_reused = SSL_session_reused(tls->ssl) != 0;

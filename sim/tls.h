@@ -15,6 +15,7 @@ struct sim_tls {
     struct ssl_st *ssl;
     bool is_ready;       /* the handshake is over at this end */
     bool is_closed;      /* the server has said that nothing more comes */
+    bool is_spoilt;      /* we sent what is no TLS: the server may say that it was the last */
     bool is_reused;      /* it went on from an earlier one */
     struct bytes record; /* of the server; not whole */
     struct bytes plain;  /* what the last record held */
@@ -35,6 +36,9 @@ void sim_tls_put_answer(struct sim_tls *tls, struct bytes *to);
  * Only when ready, and behind every answer. */
 size_t sim_tls_put(struct sim_tls *tls, struct choice *choice, struct slice payload,
                    struct bytes *to);
+
+/* Bytes that the server can't open, or that are no record at all: the client's last. */
+void sim_tls_put_garbage(struct sim_tls *tls, struct choice *choice, struct bytes *to);
 
 /* The client's last record. */
 void sim_tls_put_close(struct sim_tls *tls, struct bytes *to);

@@ -174,6 +174,24 @@ static void test_both_ways(void **state)
     assert_in_range(reused, 20, 90);
 }
 
+/* The server says what it thinks of it, and then nothing. */
+static void test_garbage(void **state)
+{
+    struct bytes none = {0};
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        begin(seed);
+        shake_hands();
+        sim_tls_put_garbage(&tls, &choice, &to_server);
+        assert_int_equal(read_some(&none), STAGE_FAILED);
+        write_all(&none);
+        assert_true(tls.is_closed);
+        end();
+    }
+    assert_int_equal(none.written, 0);
+}
+
 /* A record comes out when it is whole, and no byte of the next with it. */
 static void test_whole_records(void **state)
 {
@@ -228,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_ways),
+        cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_whole_records),
         cmocka_unit_test(test_follows_from_seed),
     };
