@@ -21,20 +21,18 @@ static void refuse(struct client *client, enum addresses_verdict verdict)
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    hub_count(client->hub, client->facts->listener, rows[verdict].metric, 1);
+    hub_count(client->hub, client->listener, rows[verdict].metric, 1);
     client_log(client, LOG_NOTICE, LOG_EVENT_ADDRESS_REFUSED, reason,
                "Connection from %s on port %u%s refused: %s.", client_address(client, address),
-               client->facts->listener->settings->port, client_via(client, via), reason);
+               client->listener->settings->port, client_via(client, via), reason);
     client_set_reason(client, MQTT_BANNED);
     client->is_cut = true;
     client_close(client);
 }
 
 /* Whether it is the client's own, and one that is told from others. */
-static bool has_address(const struct client *client)
+static bool has_address(const struct address *peer)
 {
-    const struct address *peer = &client->facts->peer;
-
     return peer->family == ADDRESS_IPV4 || peer->family == ADDRESS_IPV6;
 }
 
@@ -54,13 +52,14 @@ static struct addresses_limits limits_of(const struct client *client)
 bool admit_client(struct client *client)
 {
     struct addresses_limits limits = limits_of(client);
+    struct address peer = client_peer(client);
     int r;
 
     if ((limits.rate == 0 && limits.connections == 0 && limits.failures == 0) ||
-        !has_address(client)) {
+        !has_address(&peer)) {
         return true;
     }
-    r = addresses_enter(server_door(client->hub->server)->addresses, &client->facts->peer, &limits,
+    r = addresses_enter(server_door(client->hub->server)->addresses, &peer, &limits,
                         client->hub->shard->now_ms);
     if (r < 0) {
         client_lose(client, "out of memory");
@@ -74,8 +73,10 @@ bool admit_client(struct client *client)
 
 bool admit_login(struct client *client)
 {
-    if (client->hub->settings->limits.max_failed_logins_per_address == 0 || !has_address(client) ||
-        !addresses_is_banned(server_door(client->hub->server)->addresses, &client->facts->peer,
+    struct address peer = client_peer(client);
+
+    if (client->hub->settings->limits.max_failed_logins_per_address == 0 || !has_address(&peer) ||
+        !addresses_is_banned(server_door(client->hub->server)->addresses, &peer,
                              client->hub->shard->now_ms)) {
         return true;
     }
@@ -87,26 +88,29 @@ bool admit_login(struct client *client)
 void admit_failed(struct client *client)
 {
     struct addresses_limits limits = limits_of(client);
+    struct address peer = client_peer(client);
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    if (limits.failures == 0 || !has_address(client) ||
-        addresses_fail(server_door(client->hub->server)->addresses, &client->facts->peer, &limits,
+    if (limits.failures == 0 || !has_address(&peer) ||
+        addresses_fail(server_door(client->hub->server)->addresses, &peer, &limits,
                        client->hub->shard->now_ms) != ADDRESSES_BANNED) {
         return;
     }
-    hub_count(client->hub, client->facts->listener, METRIC_BANS, 1);
+    hub_count(client->hub, client->listener, METRIC_BANS, 1);
     client_log(client, LOG_NOTICE, LOG_EVENT_ADDRESS_BANNED, "too many failed logins",
                "Connections from %s on port %u%s are refused for %u seconds: too many failed "
                "logins.",
-               client_address(client, address), client->facts->listener->settings->port,
+               client_address(client, address), client->listener->settings->port,
                client_via(client, via), limits.ban_s);
 }
 
 void admit_end(const struct client *client)
 {
+    struct address peer = client_peer(client);
+
     if (client->is_counted) {
-        addresses_leave(server_door(client->hub->server)->addresses, &client->facts->peer,
+        addresses_leave(server_door(client->hub->server)->addresses, &peer,
                         client->hub->shard->now_ms);
     }
 }
