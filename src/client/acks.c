@@ -45,6 +45,7 @@ struct ticket *ack_ticket(struct ack *ack)
     return ack ? &ack->ticket : NULL;
 }
 
+/* The client has facts. */
 static void ring_push(struct client *client, struct ack *ack)
 {
     struct ack *oldest = client->facts->acks;
@@ -62,7 +63,7 @@ static void ring_remove(struct client *client, struct ack *ack)
 {
     struct list_link *next = ack->link.next;
 
-    if (ack == client->facts->acks) {
+    if (ack == client_acks(client)) {
         client->facts->acks = next == &ack->link ? NULL : CONTAINER_OF(next, struct ack, link);
     }
     list_remove(&ack->link);
@@ -73,16 +74,20 @@ static void ring_remove(struct client *client, struct ack *ack)
 /* The oldest one is taken out. */
 static struct ack *ring_pop(struct client *client)
 {
-    struct ack *oldest = client->facts->acks;
+    struct ack *oldest = client_acks(client);
 
     ring_remove(client, oldest);
     return oldest;
 }
 
+static uint32_t ack_weight(const struct client *client)
+{
+    return client->facts ? client->facts->ack_weight : 0;
+}
+
 void client_pause_if_unkept(struct client *client)
 {
-    if (client->state == CLIENT_READY && !client->is_unkept &&
-        client->facts->ack_weight >= WEIGHT_MAX) {
+    if (client->state == CLIENT_READY && !client->is_unkept && ack_weight(client) >= WEIGHT_MAX) {
         client->is_unkept = true;
         client_update_interest(client);
     }
@@ -91,7 +96,7 @@ void client_pause_if_unkept(struct client *client)
 /* The time in which it was not read does not count as silence. */
 static void go_on_if_kept(struct client *client)
 {
-    if (client->is_unkept && client->facts->ack_weight < WEIGHT_MAX / 2) {
+    if (client->is_unkept && ack_weight(client) < WEIGHT_MAX / 2) {
         client->is_unkept = false;
         client->last_seen = shard_now(client->hub->shard);
         client_update_interest(client);
@@ -116,7 +121,7 @@ static void send_one(struct client *client, const struct ack *ack)
 
 static void send_ready(struct client *client)
 {
-    while (client->facts->acks && client->facts->acks->is_over) {
+    while (client_acks(client) && client_acks(client)->is_over) {
         struct ack *ack = ring_pop(client);
 
         send_one(client, ack);
@@ -148,7 +153,7 @@ static void on_kept(struct store_wait *wait)
 
 void client_drop_acks(struct client *client)
 {
-    while (client->facts->acks) {
+    while (client_acks(client)) {
         struct ack *ack = ring_pop(client);
 
         if (ack->is_over) {
@@ -160,7 +165,8 @@ void client_drop_acks(struct client *client)
 static struct ack *ack_new(struct client *client, enum mqtt_packet_type type, uint16_t packet_id,
                            struct slice codes)
 {
-    struct ack *ack = memory_alloc_zero(1, sizeof(*ack) + codes.len);
+    struct ack *ack =
+        client_need_facts(client) ? memory_alloc_zero(1, sizeof(*ack) + codes.len) : NULL;
 
     if (!ack) {
         return NULL;
@@ -253,8 +259,10 @@ bool client_has_ack(struct client *client, uint16_t packet_id)
         if (ack->packet_id != packet_id || ack->session != client->session) {
             continue;
         }
-        if (!ack->client) {
+        if (!ack->client && client_need_facts(client)) {
             ring_push(client, ack);
+        } else if (!ack->client) {
+            client_set_failed(client);
         }
         return true;
     }
@@ -265,7 +273,7 @@ bool client_has_ack(struct client *client, uint16_t packet_id)
 static bool must_wait(const struct client *client)
 {
     return store_keeps(&client->hub->shard->store) &&
-           (client->facts->acks || client->session->expiry_interval != 0);
+           (client_acks(client) || client->session->expiry_interval != 0);
 }
 
 /* Of a session that is not kept there is nothing to wait for but the others' turn. */

@@ -29,10 +29,10 @@ static void refuse(struct client *client, const struct refusal *refusal)
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    hub_count(client->hub, client->facts->listener, refusal->metric, 1);
+    hub_count(client->hub, client->listener, refusal->metric, 1);
     client_log(client, LOG_NOTICE, refusal->event, refusal->reason,
                "Connection from %s on port %u%s refused: %s.", client_address(client, address),
-               client->facts->listener->settings->port, client_via(client, via), refusal->reason);
+               client->listener->settings->port, client_via(client, via), refusal->reason);
     client_set_reason(client, MQTT_BANNED);
     client->is_cut = true;
     client_close(client);
@@ -67,14 +67,15 @@ static void count_header(const struct client *client, int64_t change)
     struct hub *hub = client->hub;
 
     metrics_add(hub->metrics, METRIC_HEADERS, (uint64_t)change);
-    server_listener_count(client->facts->listener, hub->shard->worker, METRIC_HEADERS, change);
+    server_listener_count(client->listener, hub->shard->worker, METRIC_HEADERS, change);
 }
 
 bool admit_header(struct client *client)
 {
     struct hub *hub = client->hub;
     const struct addresses_limits limits = {.connections = header_limit(hub)};
-    int r = addresses_enter(server_door(hub->server)->proxies, &client->facts->socket, &limits,
+    struct address socket = client_socket(client);
+    int r = addresses_enter(server_door(hub->server)->proxies, &socket, &limits,
                             hub->shard->now_ms);
 
     if (r < 0) {
@@ -90,9 +91,11 @@ bool admit_header(struct client *client)
 
 void admit_header_end(const struct client *client)
 {
+    struct address socket = client_socket(client);
+
     if (client->state == CLIENT_PROXY) {
         count_header(client, -1);
-        addresses_leave(server_door(client->hub->server)->proxies, &client->facts->socket,
+        addresses_leave(server_door(client->hub->server)->proxies, &socket,
                         client->hub->shard->now_ms);
     }
 }
@@ -100,10 +103,8 @@ void admit_header_end(const struct client *client)
 /* Addresses of clients */
 
 /* Whether it is the client's own, and one that is told from others. */
-static bool has_address(const struct client *client)
+static bool has_address(const struct address *peer)
 {
-    const struct address *peer = &client->facts->peer;
-
     return peer->family == ADDRESS_IPV4 || peer->family == ADDRESS_IPV6;
 }
 
@@ -123,13 +124,14 @@ static struct addresses_limits limits_of(const struct client *client)
 bool admit_client(struct client *client)
 {
     struct addresses_limits limits = limits_of(client);
+    struct address peer = client_peer(client);
     int r;
 
     if ((limits.rate == 0 && limits.connections == 0 && limits.failures == 0) ||
-        !has_address(client)) {
+        !has_address(&peer)) {
         return true;
     }
-    r = addresses_enter(server_door(client->hub->server)->addresses, &client->facts->peer, &limits,
+    r = addresses_enter(server_door(client->hub->server)->addresses, &peer, &limits,
                         client->hub->shard->now_ms);
     if (r < 0) {
         client_lose(client, "out of memory");
@@ -143,8 +145,10 @@ bool admit_client(struct client *client)
 
 bool admit_login(struct client *client)
 {
-    if (client->hub->settings->limits.max_failed_logins_per_address == 0 || !has_address(client) ||
-        !addresses_is_banned(server_door(client->hub->server)->addresses, &client->facts->peer,
+    struct address peer = client_peer(client);
+
+    if (client->hub->settings->limits.max_failed_logins_per_address == 0 || !has_address(&peer) ||
+        !addresses_is_banned(server_door(client->hub->server)->addresses, &peer,
                              client->hub->shard->now_ms)) {
         return true;
     }
@@ -156,26 +160,29 @@ bool admit_login(struct client *client)
 void admit_failed(struct client *client)
 {
     struct addresses_limits limits = limits_of(client);
+    struct address peer = client_peer(client);
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    if (limits.failures == 0 || !has_address(client) ||
-        addresses_fail(server_door(client->hub->server)->addresses, &client->facts->peer, &limits,
+    if (limits.failures == 0 || !has_address(&peer) ||
+        addresses_fail(server_door(client->hub->server)->addresses, &peer, &limits,
                        client->hub->shard->now_ms) != ADDRESSES_BANNED) {
         return;
     }
-    hub_count(client->hub, client->facts->listener, METRIC_BANS, 1);
+    hub_count(client->hub, client->listener, METRIC_BANS, 1);
     client_log(client, LOG_NOTICE, LOG_EVENT_ADDRESS_BANNED, "too many failed logins",
                "Connections from %s on port %u%s are refused for %u seconds: too many failed "
                "logins.",
-               client_address(client, address), client->facts->listener->settings->port,
+               client_address(client, address), client->listener->settings->port,
                client_via(client, via), limits.ban_s);
 }
 
 void admit_end(const struct client *client)
 {
+    struct address peer = client_peer(client);
+
     if (client->is_counted) {
-        addresses_leave(server_door(client->hub->server)->addresses, &client->facts->peer,
+        addresses_leave(server_door(client->hub->server)->addresses, &peer,
                         client->hub->shard->now_ms);
     }
 }

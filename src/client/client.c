@@ -22,7 +22,7 @@ static void put_address(const struct client *client, const struct address *from,
     char ip[ADDRESS_TEXT_CAP];
 
     if (from->family == ADDRESS_UNIX || from->family == ADDRESS_NONE) {
-        const char *path = client->facts->listener->settings->unix_path;
+        const char *path = client->listener->settings->unix_path;
 
         snprintf(text, CLIENT_ADDRESS_CAP, "%s:0", path ? path : "");
         return;
@@ -33,19 +33,22 @@ static void put_address(const struct client *client, const struct address *from,
 
 const char *client_address(const struct client *client, char text[CLIENT_ADDRESS_CAP])
 {
-    put_address(client, &client->facts->peer, text);
+    struct address peer = client_peer(client);
+
+    put_address(client, &peer, text);
     return text;
 }
 
 const char *client_via(const struct client *client, char text[CLIENT_ADDRESS_CAP])
 {
-    const struct client_facts *facts = client->facts;
+    struct address peer = client_peer(client);
+    struct address socket = client_socket(client);
     char proxy[CLIENT_ADDRESS_CAP];
 
-    if (address_is_equal(&facts->peer, &facts->socket)) {
+    if (address_is_equal(&peer, &socket)) {
         return "";
     }
-    put_address(client, &facts->socket, proxy);
+    put_address(client, &socket, proxy);
     snprintf(text, CLIENT_ADDRESS_CAP, " via %.*s", CLIENT_ADDRESS_CAP - 8, proxy);
     return text;
 }
@@ -55,7 +58,7 @@ struct slice client_id(const struct client *client)
     if (client->session) {
         return session_id(client->session);
     }
-    if (client->facts->login) {
+    if (client->facts && client->facts->login) {
         return slice_of(client->facts->login->id, client->facts->login->id_len);
     }
     return slice_of(NULL, 0);
@@ -91,7 +94,7 @@ const char *client_label(const struct client *client, char label[CLIENT_LABEL_CA
  */
 static void arm_deadline(struct client *client)
 {
-    const struct listener_settings *listener = client->facts->listener->settings;
+    const struct listener_settings *listener = client->listener->settings;
     struct shard *shard = client->hub->shard;
     uint64_t due_ms = client->facts->deadline_ms;
 
@@ -113,26 +116,137 @@ static int start(struct client *client)
     return 0;
 }
 
+struct client_facts *client_need_facts(struct client *client)
+{
+    if (!client->facts) {
+        client->facts = memory_alloc_zero(1, sizeof(*client->facts));
+        if (client->facts) {
+            client->facts->max_packet_size = UINT32_MAX;
+        }
+    }
+    return client->facts;
+}
+
+static bool is_empty(const struct client_facts *facts)
+{
+    bool has_part = facts->input || facts->pause || facts->parser || facts->stream ||
+                    facts->login || facts->acks || facts->username || facts->aliases ||
+                    facts->sent_aliases;
+
+    return !has_part && facts->max_packet_size == UINT32_MAX && facts->credential == 0 &&
+           facts->alias_max == 0 && facts->told.family == ADDRESS_NONE;
+}
+
+void client_drop_facts(struct client *client)
+{
+    if (client->facts && is_empty(client->facts)) {
+        client->facts = memory_free(client->facts);
+    }
+}
+
+struct client_pause *client_pause_new(struct client *client)
+{
+    struct client_facts *facts = client_need_facts(client);
+    struct client_pause *pause = facts ? memory_alloc(sizeof(*pause)) : NULL;
+
+    if (!pause) {
+        return NULL;
+    }
+    assert(!facts->pause);
+    pause->client = client;
+    list_init(&pause->link);
+    facts->pause = pause;
+    client->is_paused = true;
+    return pause;
+}
+
+void client_pause_end(struct client_pause *pause)
+{
+    struct client *client = pause->client;
+
+    list_remove(&pause->link);
+    client->facts->pause = memory_free(pause);
+    client->is_paused = false;
+}
+
+/* Addresses */
+
+struct address client_socket(const struct client *client)
+{
+    switch (client->from) {
+    case CLIENT_FROM_IPV4: return address_of_ipv4(client->ipv4.ip, client->ipv4.port);
+    case CLIENT_FROM_PROXY: return client->proxy->via;
+    default: return *client->other;
+    }
+}
+
+struct address client_peer(const struct client *client)
+{
+    const struct proxy_info *proxy = client_proxy(client);
+
+    if (client->facts && client->facts->told.family != ADDRESS_NONE) {
+        return client->facts->told;
+    }
+    if (proxy && proxy->has_address && proxy->source.family != ADDRESS_UNIX) {
+        return proxy->source;
+    }
+    return client_socket(client);
+}
+
+static int set_socket(struct client *client, const struct address *socket)
+{
+    if (socket->family == ADDRESS_IPV4) {
+        client->from = CLIENT_FROM_IPV4;
+        memcpy(client->ipv4.ip, socket->ip, sizeof(client->ipv4.ip));
+        client->ipv4.port = socket->port;
+        return 0;
+    }
+    client->from = CLIENT_FROM_OTHER;
+    client->other = memory_alloc(sizeof(*client->other));
+    if (!client->other) {
+        return -ENOMEM;
+    }
+    *client->other = *socket;
+    return 0;
+}
+
+static void forget_socket(struct client *client)
+{
+    if (client->from == CLIENT_FROM_OTHER) {
+        memory_free(client->other);
+    } else if (client->from == CLIENT_FROM_PROXY) {
+        proxy_info_free(client->proxy);
+    }
+}
+
+void client_set_proxy(struct client *client, struct proxy_info *proxy)
+{
+    proxy->via = client_socket(client);
+    forget_socket(client);
+    client->from = CLIENT_FROM_PROXY;
+    client->proxy = proxy;
+}
+
+/* Coming */
+
 static struct client *client_new(struct hub *hub, struct server_listener *listener, int fd,
                                  const struct address *peer)
 {
     struct client *client = memory_alloc_zero(1, sizeof(*client));
-    struct client_facts *facts = memory_alloc_zero(1, sizeof(*facts));
 
-    if (!client || !facts) {
-        memory_free(client);
-        memory_free(facts);
+    if (!client) {
         return NULL;
     }
-    facts->peer = *peer;
-    facts->socket = *peer;
-    facts->listener = server_listener_ref(listener);
+    if (set_socket(client, peer) < 0 || !client_need_facts(client)) {
+        forget_socket(client);
+        memory_free(client);
+        return NULL;
+    }
+    client->listener = server_listener_ref(listener);
     client->source = SOURCE_CLIENT;
     client->state = CLIENT_FRESH;
     client->fd = fd;
     client->hub = hub;
-    client->facts = facts;
-    client->max_packet_size = UINT32_MAX;
     client->is_staged =
         listener->tls || listener->settings->protocol == SETTINGS_PROTOCOL_WEBSOCKETS;
     client->is_web = listener->settings->protocol == SETTINGS_PROTOCOL_HTTP_API;
@@ -147,7 +261,8 @@ static struct client *client_new(struct hub *hub, struct server_listener *listen
 /* Where a PROXY header must come first, it is CLIENT_PROXY then. False: it is closed. */
 static bool begin_proxy(struct client *client)
 {
-    const struct listener_settings *listener = client->facts->listener->settings;
+    const struct listener_settings *listener = client->listener->settings;
+    struct address socket = client_socket(client);
     struct proxy_demands demands = {
         .accept = listener->proxy.version == SETTINGS_PROXY_V1   ? PROXY_V1
                   : listener->proxy.version == SETTINGS_PROXY_V2 ? PROXY_V2
@@ -161,7 +276,7 @@ static bool begin_proxy(struct client *client)
     if (listener->proxy.version == SETTINGS_PROXY_OFF) {
         return true;
     }
-    if (!server_listener_trusts(client->facts->listener, &client->facts->socket)) {
+    if (!server_listener_trusts(client->listener, &socket)) {
         if (listener->proxy.untrusted == SETTINGS_PROXY_DIRECT) {
             return true;
         }
@@ -190,16 +305,16 @@ void client_say_new(struct client *client)
     client->is_known = true;
     client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_OPENED, NULL,
                "New connection from %s on port %u%s%s.", client_address(client, address),
-               client->facts->listener->settings->port, client_via(client, via),
-               trust_told(client, told));
+               client->listener->settings->port, client_via(client, via), trust_told(client, told));
 }
 
 /* Whether who it is comes with its request, and not before. */
 static bool is_forwarder(const struct client *client)
 {
     struct forwarded_trust trust = client_forwarders(client);
+    struct address peer = client_peer(client);
 
-    return forwarded_trusts(&trust, &client->facts->peer);
+    return forwarded_trusts(&trust, &peer);
 }
 
 /* False: it may not come in. */
@@ -220,14 +335,14 @@ static bool meet_unless_forwarder(struct client *client)
 
 bool client_on_upgrade(struct client *client, const struct stage_io *io)
 {
-    hub_count(client->hub, client->facts->listener,
+    hub_count(client->hub, client->listener,
               io->upgrade == STAGE_UPGRADED ? METRIC_WEBSOCKET_UPGRADED : METRIC_WEBSOCKET_REFUSED,
               1);
     if (!is_forwarder(client)) {
         return true;
     }
     if (io->has_peer) {
-        client->facts->peer = io->peer;
+        client->facts->told = io->peer;
     }
     return meet(client);
 }
@@ -258,38 +373,42 @@ bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
     return true;
 }
 
+/* The address is needed once more, when its place is given back. */
 void client_strip(struct client *client)
 {
     struct client_facts *facts = client->facts;
     struct output_pool *pool = &client->hub->pool;
 
-    if (client->pause) {
-        list_remove(&client->pause->link);
-        client->pause = memory_free(client->pause);
+    output_deinit(&client->output, pool);
+    if (!facts) {
+        return;
+    }
+    if (facts->pause) {
+        client_pause_end(facts->pause);
     }
     client_leave_turn(client);
     roster_leave(client);
     client_input_free(client);
-    output_deinit(&client->output, pool);
     facts->stream = stream_free(facts->stream, pool);
     facts->parser = proxy_parser_free(facts->parser);
-    facts->proxy = proxy_info_free(facts->proxy);
     facts->login = login_free(facts->login);
     client_aliases_free(client);
-    client->aliases = aliases_free(client->aliases);
+    facts->sent_aliases = aliases_free(facts->sent_aliases);
     facts->username = memory_free(facts->username);
+    if (facts->told.family == ADDRESS_NONE) {
+        client->facts = memory_free(facts);
+    }
 }
 
 void client_give_place(struct client *client)
 {
     admit_end(client);
-    hub_give_place(client->hub, client->facts->listener);
+    hub_give_place(client->hub, client->listener);
 }
 
 void client_free(struct client *client)
 {
     struct hub *hub = client->hub;
-    struct client_facts *facts = client->facts;
 
     assert(!client->session);
     if (client->is_polled) {
@@ -304,20 +423,18 @@ void client_free(struct client *client)
     hub_unlist(hub, client);
     wheel_disarm(&client->timer);
     client_strip(client);
-    server_listener_unref(facts->listener);
-    memory_free(facts);
+    memory_free(client->facts);
+    forget_socket(client);
+    server_listener_unref(client->listener);
     memory_free(client);
     hub_on_descriptor(hub);
 }
 
 void client_on_header(struct client *client)
 {
-    const struct proxy_info *proxy = client->facts->proxy;
+    const struct proxy_info *proxy = client_proxy(client);
     bool has_peer = proxy->has_address && proxy->source.family != ADDRESS_UNIX;
 
-    if (has_peer) {
-        client->facts->peer = proxy->source;
-    }
     if (!trust_header(client)) {
         client_refuse_header(client, PROXY_REFUSAL_POLICY);
         return;
@@ -371,7 +488,8 @@ static void check_keep_alive(struct client *client)
 {
     struct wheel *wheel = &client->hub->shard->wheel;
 
-    if (client->pause || client->is_unkept || client->is_searching || client_is_put_off(client)) {
+    if (client->is_paused || client->is_unkept || client->is_searching ||
+        client_is_put_off(client)) {
         client->last_seen = wheel->now;
     }
     /* After a long stop of this process what the peer has sent may still lie in the socket. */
@@ -384,6 +502,7 @@ static void check_keep_alive(struct client *client)
     if (silence_ends(client) <= wheel->now) {
         client_fail(client, MQTT_KEEP_ALIVE_TIMEOUT);
     } else {
+        client_drop_facts(client);
         wheel_arm(wheel, &client->timer, silence_ends(client));
     }
 }
@@ -396,7 +515,7 @@ static void check_deadline(struct client *client)
     enum client_state before = (enum client_state)client->state;
 
     if (client->is_queued) {
-        client_take_turn(client->pause);
+        client_take_turn(client->facts->pause);
     } else {
         client_read(client);
     }
@@ -434,7 +553,7 @@ void client_resume(struct client_pause *pause)
     struct client *client = pause->client;
     struct hub *hub = client->hub;
 
-    client->pause = memory_free(pause);
+    client_pause_end(pause);
     client->last_seen = shard_now(hub->shard);
     if (client->state != CLIENT_CLOSING && poller_change(worker_poller(hub->worker), client->fd,
                                                          client_interest(client), client) < 0) {

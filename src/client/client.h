@@ -50,28 +50,37 @@ struct client_input {
     uint32_t total; /* of the packet; 0 while that is not known */
 };
 
-/* What is known of a peer and seldom looked at. Owner: its client. */
+/*
+ * What a client has from accept to CONNACK, and later only now and then: on the heap as long as
+ * there is any of it, since a million idle ones would pay for the room. See client_need_facts().
+ */
 struct client_facts {
-    struct address peer;              /* the real one: of the PROXY header, if there was one */
-    struct address socket;            /* of the socket's other end: the proxy's */
-    struct server_listener *listener; /* counted */
+    struct client_input *input;
+    struct client_pause *pause; /* of one that is_paused */
     union {
         struct proxy_parser *parser; /* while the header arrives */
         struct client_turn *turn;    /* of one that is_searching; else NULL */
         struct roster *roster;       /* of one that is_listing */
     };
-    struct proxy_info *proxy; /* of the header; NULL without one */
     struct stream *stream;    /* of one that is_staged, from its first byte on */
     struct login *login;      /* from CONNECT until CONNACK */
     struct ack *acks;         /* the oldest of those that wait; NULL: none does */
     uint32_t ack_weight;      /* of all that wait, see client_pause_if_unkept() */
+    uint32_t max_packet_size; /* that the peer accepts; UINT32_MAX: any */
     char *username;
     struct slice *aliases; /* topics by alias - 1, each on the heap; NULL until one is used */
-    union {
-        uint64_t deadline_ms;  /* for the header, CONNECT and the look at its password */
-        uint64_t connected_ms; /* of one that is ready: since then, by the system's clock */
-    };
-    uint64_t credential; /* that it was let in by: see access_still_may() */
+    struct aliases *sent_aliases; /* those that it was sent; NULL until one is */
+    uint64_t deadline_ms;         /* for the header, CONNECT and the look at its password */
+    uint64_t credential;          /* that it was let in by: see access_still_may() */
+    uint16_t alias_max;           /* topic aliases that it may be sent */
+    struct address told;          /* its own, if that is known, but from no PROXY header */
+};
+
+/* What struct client has of the socket's other end. */
+enum client_from {
+    CLIENT_FROM_IPV4,
+    CLIENT_FROM_OTHER, /* `other` */
+    CLIENT_FROM_PROXY  /* `proxy`, which has it, too */
 };
 
 /* Stands in the worker's list of those that wait for a mailbox, or in the hub's for handshakes.
@@ -90,12 +99,18 @@ struct client {
     int fd;
     struct session *session;
     struct output output;
-    struct list_link link;  /* in the hub's list of dirty or closing ones */
-    uint32_t last_seen;     /* second in which something was last read */
+    struct list_link link; /* in the hub's list of dirty or closing ones */
+    uint32_t last_seen;    /* second in which something was last read */
+    uint32_t connected_at; /* of one that is ready: since then, by the system's clock */
+    union {
+        uint32_t answer_size;   /* bytes of answers since the output was last empty */
+        uint32_t lingered_size; /* of one that is CLIENT_LINGERING: bytes thrown away */
+    };
     uint16_t keep_alive;    /* seconds; 0 = none */
-    bool is_polled;         /* the descriptor is in the hub's poller */
-    bool is_bridge;         /* another broker: hears nothing of its own, sees retain as published */
-    bool is_known;          /* the log has told of the connection */
+    uint8_t large_pages;    /* of its latest packet, if that was large: see client/input.c */
+    bool is_polled : 1;     /* the descriptor is in the hub's poller */
+    bool is_bridge : 1;     /* another broker: hears nothing of its own, sees retain as published */
+    bool is_known : 1;      /* the log has told of the connection */
     bool has_failed : 1;    /* no memory for output: closed when the iteration writes */
     bool is_over_quota : 1; /* the same, because too much waits for it */
     bool is_unwelcome : 1;  /* its CONNACK waits for the store: nothing is written */
@@ -113,26 +128,80 @@ struct client {
     bool is_listing : 1;    /* of one that is_web: what it asked for is made, see client/roster.h */
     bool is_told : 1;       /* something was written to it */
     bool is_cut : 1;        /* its end is not waited for: it has come, or needs no last words */
-    union {
-        uint32_t answer_size;   /* bytes of answers since the output was last empty */
-        uint32_t lingered_size; /* of one that is CLIENT_LINGERING: bytes thrown away */
-    };
+    bool is_paused : 1;     /* not read: a mailbox is over its mark, or is_queued */
+    bool wants_reasons : 1; /* asked for texts beside reason codes */
+    uint8_t from : 2;       /* enum client_from */
 
     struct wheel_timer timer;
     struct list_link in_hub;
     struct hub *hub;
-    struct client_input *input;
-    struct client_facts *facts;
-    uint32_t max_packet_size;   /* that the peer accepts */
-    uint16_t alias_max;         /* topic aliases that it may be sent */
-    bool wants_reasons;         /* asked for texts beside reason codes */
-    uint8_t large_pages;        /* of its latest packet, if that was large: see client/input.c */
-    struct aliases *aliases;    /* those that it was sent; NULL until one is */
-    struct client_pause *pause; /* not read: a mailbox is over its mark, or is_queued */
+    struct server_listener *listener; /* counted */
+    struct client_facts *facts;       /* NULL: none. Always there until CONNACK */
+    union {
+        struct {
+            uint8_t ip[4];
+            uint16_t port;
+        } ipv4;
+        struct address *other;
+        struct proxy_info *proxy;
+    };
 };
 
-static_assert(sizeof(struct client) <= 160, "an idle connection is paid for a million times");
-static_assert(sizeof(struct client_facts) <= 128, "an idle connection is paid for a million times");
+static_assert(sizeof(struct client) <= 152, "an idle connection is paid for a million times");
+static_assert(sizeof(struct client_facts) <= 120, "what malloc has in 128 bytes");
+
+/* NULL: no memory. */
+struct client_facts *client_need_facts(struct client *client) MUST_CHECK;
+
+/* Frees them if there are none any more. Not under somebody who looks at them: at the end of a
+ * login, and when a keep alive is looked at. */
+void client_drop_facts(struct client *client);
+
+static inline struct client_input *client_input(const struct client *client)
+{
+    return client->facts ? client->facts->input : NULL;
+}
+
+static inline struct stream *client_stream(const struct client *client)
+{
+    return client->facts ? client->facts->stream : NULL;
+}
+
+/* The oldest of the acknowledgements that wait. */
+static inline struct ack *client_acks(const struct client *client)
+{
+    return client->facts ? client->facts->acks : NULL;
+}
+
+static inline char *client_username(const struct client *client)
+{
+    return client->facts ? client->facts->username : NULL;
+}
+
+/* The size of the largest packet that the peer accepts. */
+static inline uint32_t client_packet_max(const struct client *client)
+{
+    return client->facts ? client->facts->max_packet_size : UINT32_MAX;
+}
+
+/* Of the PROXY header; NULL without one. */
+static inline const struct proxy_info *client_proxy(const struct client *client)
+{
+    return client->from == CLIENT_FROM_PROXY ? client->proxy : NULL;
+}
+
+/* It is_paused, and its place is in no list yet. NULL: no memory. */
+struct client_pause *client_pause_new(struct client *client);
+
+/* It is not paused any more. */
+void client_pause_end(struct client_pause *pause);
+
+/* The real address, as far as it is known, and that of the socket's other end: the proxy's. */
+struct address client_peer(const struct client *client);
+struct address client_socket(const struct client *client);
+
+/* The header, which is taken over. */
+void client_set_proxy(struct client *client, struct proxy_info *proxy);
 
 /* Takes a descriptor that was accepted, and its place at the listener. False: no memory, closed. */
 bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
@@ -305,7 +374,7 @@ void client_mark_dirty(struct client *client);
 /* Whether nothing is read from it for now. */
 static inline bool client_is_stopped(const struct client *client)
 {
-    return client->pause || client->is_held || client->is_unkept || client->is_searching ||
+    return client->is_paused || client->is_held || client->is_unkept || client->is_searching ||
            client->state == CLIENT_LOGIN;
 }
 

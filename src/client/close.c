@@ -53,7 +53,7 @@ static void say_disconnected(const struct client *client, const char *text)
 /* A health check comes and goes, of the proxy or of whoever asks by HTTP: not worth a line. */
 static bool is_silent(const struct client *client)
 {
-    const struct proxy_info *proxy = client->facts->proxy;
+    const struct proxy_info *proxy = client_proxy(client);
 
     return client->is_web || (client->state != CLIENT_READY && proxy && !proxy->has_address);
 }
@@ -82,14 +82,13 @@ static_assert(METRIC_PROXY_REFUSED + PROXY_REFUSAL_LEN <= METRIC_PROXY_REFUSED_L
 
 void client_refuse_header(struct client *client, enum proxy_refusal refusal)
 {
-    const struct client_facts *facts = client->facts;
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
 
-    hub_count(client->hub, facts->listener, METRIC_PROXY_REFUSED + refusal, 1);
+    hub_count(client->hub, client->listener, METRIC_PROXY_REFUSED + refusal, 1);
     client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_REFUSED, proxy_refusal_word(refusal),
                "Connection from %s on port %u%s refused: PROXY header: %s.",
-               client_address(client, address), facts->listener->settings->port,
+               client_address(client, address), client->listener->settings->port,
                client_via(client, via), proxy_refusal_word(refusal));
     client_close(client);
 }
@@ -203,9 +202,8 @@ void client_end(struct client *client, enum mqtt_reason reason)
 /* Not read, and over when it has been told all. */
 static void stop_reading(struct client *client)
 {
-    if (client->pause) {
-        list_remove(&client->pause->link);
-        client->pause = memory_free(client->pause);
+    if (client->is_paused) {
+        client_pause_end(client->facts->pause);
     }
     client->is_held = true;
     client->is_finishing = true;
@@ -260,15 +258,15 @@ static void refuse(struct client *client, enum mqtt_reason reason, const char *t
     size_t size = client->version ? mqtt_connack_size(&connack) : 0;
     uint8_t *at = NULL;
 
-    hub_count(client->hub, client->facts->listener, METRIC_CONNECT_REFUSED + reason, 1);
+    hub_count(client->hub, client->listener, METRIC_CONNECT_REFUSED + reason, 1);
     client_set_reason(client, reason);
-    if (size > client->max_packet_size) {
+    if (size > client_packet_max(client)) {
         connack.reason_string = slice_of(NULL, 0);
         connack.server_reference = slice_of(NULL, 0);
         size = mqtt_connack_size(&connack);
     }
     /* [MQTT-3.1.2-24] */
-    if (size > 0 && size <= client->max_packet_size) {
+    if (size > 0 && size <= client_packet_max(client)) {
         at = client_reserve(client, size);
     }
     if (at) {

@@ -53,7 +53,7 @@ static void put_digits(char *at, uint64_t high, uint64_t low)
 static struct slice assign_id(struct client *client, char id[PREFIX_CAP + ASSIGNED_LEN])
 {
     struct hub *hub = client->hub;
-    const char *prefix = client->facts->listener->settings->auto_id_prefix;
+    const char *prefix = client->listener->settings->auto_id_prefix;
     size_t prefix_len = prefix ? MIN(strlen(prefix), (size_t)PREFIX_CAP) : 0;
     struct slice drawn = slice_of(id, prefix_len + ASSIGNED_LEN);
 
@@ -74,7 +74,7 @@ static struct slice assign_id(struct client *client, char id[PREFIX_CAP + ASSIGN
 static enum mqtt_reason check_version(const struct client *client,
                                       const struct mqtt_connect *connect)
 {
-    unsigned accepted = client->facts->listener->settings->accept_versions;
+    unsigned accepted = client->listener->settings->accept_versions;
 
     return (accepted >> connect->version & 1) != 0 ? MQTT_SUCCESS
                                                    : MQTT_UNSUPPORTED_PROTOCOL_VERSION;
@@ -91,12 +91,12 @@ static bool has_prefix(struct slice id, const char *prefix)
  * of it. */
 static enum mqtt_reason check_id(const struct client *client, const struct mqtt_connect *connect)
 {
-    const struct settings_clients *clients = &client->facts->listener->terms->clients;
+    const struct settings_clients *clients = &client->listener->terms->clients;
     struct slice id = connect->client_id;
 
     if (id.len == 0 && (connect->version == MQTT_3_1 ||
                         (connect->version == MQTT_3_1_1 && !connect->clean_start) ||
-                        !client->facts->listener->settings->allow_zero_length_clientid)) {
+                        !client->listener->settings->allow_zero_length_clientid)) {
         return MQTT_CLIENT_ID_NOT_VALID;
     }
     if (id.len == 0) {
@@ -105,7 +105,7 @@ static enum mqtt_reason check_id(const struct client *client, const struct mqtt_
     if (clients->clientid_prefixes && !has_prefix(id, clients->clientid_prefixes)) {
         return MQTT_NOT_AUTHORIZED;
     }
-    if (client->facts->listener->settings->use_username_as_clientid && connect->username.len == 0) {
+    if (client->listener->settings->use_username_as_clientid && connect->username.len == 0) {
         return MQTT_NOT_AUTHORIZED;
     }
     return MQTT_SUCCESS;
@@ -133,10 +133,10 @@ static enum mqtt_reason check_will(const struct client *client, const struct mqt
     if (size_max && connect->will.payload.len > size_max) {
         return MQTT_PACKET_TOO_LARGE;
     }
-    if (connect->will.qos > client->facts->listener->settings->max_qos) {
+    if (connect->will.qos > client->listener->settings->max_qos) {
         return MQTT_QOS_NOT_SUPPORTED;
     }
-    if (connect->will.retain && !client->facts->listener->terms->clients.retain_available) {
+    if (connect->will.retain && !client->listener->terms->clients.retain_available) {
         return MQTT_RETAIN_NOT_SUPPORTED;
     }
     if (is_text_wrong(client, &connect->will)) {
@@ -154,16 +154,16 @@ static bool is_over(uint16_t keep_alive, uint16_t max)
 /* The operator's bound; 0: none. */
 static uint16_t max_keep_alive(const struct client *client)
 {
-    return client->facts->listener->terms->limits.max_keepalive_s;
+    return client->listener->terms->limits.max_keepalive_s;
 }
 
 /* What the proxy in front bears: three quarters of its patience, for a packet may be late. 0: it
  * bears everything, or this client came without one. */
 static uint16_t max_keep_alive_of_proxy(const struct client *client)
 {
-    const struct listener_settings *listener = client->facts->listener->settings;
+    const struct listener_settings *listener = client->listener->settings;
     unsigned idle_s = listener->proxy_idle_timeout_s;
-    bool is_direct = listener->proxy.version != SETTINGS_PROXY_OFF && !client->facts->proxy;
+    bool is_direct = listener->proxy.version != SETTINGS_PROXY_OFF && !client_proxy(client);
 
     return idle_s == 0 || is_direct ? 0 : (uint16_t)MAX(idle_s * 3 / 4, 1u);
 }
@@ -189,15 +189,15 @@ static void warn_of_keep_alive(const struct client *client, uint16_t keep_alive)
             "Warning: Client %s%s has a keep-alive of %u seconds, and the proxy ends what is "
             "silent for %u (proxy_idle_timeout).",
             client_label(client, label), client_via(client, via), keep_alive,
-            client->facts->listener->settings->proxy_idle_timeout_s);
+            client->listener->settings->proxy_idle_timeout_s);
     }
 }
 
 bool client_is_allowed(const struct client *client)
 {
-    const struct server_listener *listener = client->facts->listener;
+    const struct server_listener *listener = client->listener;
     const struct server_listener *now = hub_find_listener(client->hub, listener);
-    const char *username = client->facts->username;
+    const char *username = client_username(client);
     struct access_request request = {
         .username = slice_of_text(username ? username : ""),
         .has_username = username != NULL,
@@ -209,7 +209,7 @@ bool client_is_allowed(const struct client *client)
     }
     request.access = now->access;
     request.listener = now->settings;
-    return access_still_may(&request, client->facts->credential);
+    return access_still_may(&request, client->facts ? client->facts->credential : 0);
 }
 
 /* Who gives no name is no login. */
@@ -233,7 +233,7 @@ static enum mqtt_reason check_connect(const struct client *client,
     if (reason == MQTT_SUCCESS && connect->version < MQTT_5_0 &&
         is_over(connect->keep_alive, max_keep_alive(client))) {
         /* Version 3 can't be told another keep alive; the code is Mosquitto's. */
-        hub_count(client->hub, client->facts->listener, METRIC_KEEP_ALIVE_REFUSED, 1);
+        hub_count(client->hub, client->listener, METRIC_KEEP_ALIVE_REFUSED, 1);
         reason = MQTT_CLIENT_ID_NOT_VALID;
     }
     return reason == MQTT_SUCCESS ? check_will(client, connect) : reason;
@@ -295,7 +295,7 @@ static int take_username(struct client *client, const struct mqtt_connect *conne
 static struct slice choose_id(struct client *client, const struct mqtt_connect *connect,
                               char assigned[PREFIX_CAP + ASSIGNED_LEN])
 {
-    if (client->facts->listener->settings->use_username_as_clientid && connect->username.len > 0) {
+    if (client->listener->settings->use_username_as_clientid && connect->username.len > 0) {
         return connect->username;
     }
     return connect->client_id.len > 0 ? connect->client_id : assign_id(client, assigned);
@@ -321,12 +321,11 @@ static void take_peer(struct client *client, const struct mqtt_connect *connect)
 
     client->version = connect->version;
     if (mqtt_properties_has(properties, MQTT_MAXIMUM_PACKET_SIZE)) {
-        client->max_packet_size = properties->maximum_packet_size;
+        client->facts->max_packet_size = properties->maximum_packet_size;
     }
     if (mqtt_properties_has(properties, MQTT_TOPIC_ALIAS_MAXIMUM)) {
-        client->alias_max =
-            (uint16_t)MIN(properties->topic_alias_maximum,
-                          client->facts->listener->settings->max_topic_alias_broker);
+        client->facts->alias_max = (uint16_t)MIN(
+            properties->topic_alias_maximum, client->listener->settings->max_topic_alias_broker);
     }
     client->wants_reasons = mqtt_properties_has(properties, MQTT_REQUEST_PROBLEM_INFORMATION) &&
                             properties->request_problem_information == 1;
@@ -350,27 +349,27 @@ static int take_connect(struct client *client, const struct mqtt_connect *connec
 
 uint32_t client_cap_expiry(const struct client *client, uint32_t asked)
 {
-    uint64_t max = client->facts->listener->terms->limits.persistent_client_expiration_s;
+    uint64_t max = client->listener->terms->limits.persistent_client_expiration_s;
 
     return max && asked > max ? (uint32_t)max : asked;
 }
 
 static struct mqtt_connack_out connack_of(const struct client *client, bool session_present)
 {
-    const struct settings_limits *limits = &client->facts->listener->terms->limits;
+    const struct settings_limits *limits = &client->listener->terms->limits;
     const struct login *login = client->facts->login;
     uint32_t expiry_interval = client_cap_expiry(client, login->expiry_interval);
     struct mqtt_connack_out connack = {
         .version = client->version,
         .reason = MQTT_SUCCESS,
         .session_present = session_present && client->version > MQTT_3_1,
-        .has_maximum_qos = client->facts->listener->settings->max_qos < 2,
-        .maximum_qos = client->facts->listener->settings->max_qos,
-        .retain_unavailable = !client->facts->listener->terms->clients.retain_available,
+        .has_maximum_qos = client->listener->settings->max_qos < 2,
+        .maximum_qos = client->listener->settings->max_qos,
+        .retain_unavailable = !client->listener->terms->clients.retain_available,
         .server_keep_alive = login->server_keep_alive,
         .has_session_expiry = expiry_interval != login->expiry_interval,
         .session_expiry_interval = expiry_interval,
-        .topic_alias_maximum = client->facts->listener->settings->max_topic_alias,
+        .topic_alias_maximum = client->listener->settings->max_topic_alias,
         .receive_maximum = limits->max_inflight_messages,
         .maximum_packet_size = limits->max_packet_size,
     };
@@ -386,7 +385,7 @@ static bool connack_fits(const struct client *client)
 {
     struct mqtt_connack_out connack = connack_of(client, false);
 
-    return mqtt_connack_size(&connack) <= client->max_packet_size;
+    return mqtt_connack_size(&connack) <= client_packet_max(client);
 }
 
 /* Moving */
@@ -411,7 +410,7 @@ static int move(struct client *client, unsigned home)
 {
     struct hub *hub = client->hub;
     struct list_link *in_hub = &client->in_hub;
-    struct stream *stream = client->facts->stream;
+    struct stream *stream = client_stream(client);
     int r;
 
     if (client->is_polled) {
@@ -467,13 +466,12 @@ static void refuse_version(struct client *client)
 /* A reload may have come while there was only a connection. */
 static void renew_terms(struct client *client)
 {
-    struct client_facts *facts = client->facts;
-    struct server_listener *now = hub_find_listener(client->hub, facts->listener);
+    struct server_listener *now = hub_find_listener(client->hub, client->listener);
 
-    if (now && now != facts->listener) {
+    if (now && now != client->listener) {
         server_listener_ref(now);
-        server_listener_unref(facts->listener);
-        facts->listener = now;
+        server_listener_unref(client->listener);
+        client->listener = now;
     }
 }
 
@@ -481,7 +479,7 @@ static void renew_terms(struct client *client)
 
 static enum access_verdict ask(const struct client *client, const struct mqtt_connect *connect)
 {
-    const struct server_listener *listener = client->facts->listener;
+    const struct server_listener *listener = client->listener;
     struct access_request request = {
         .access = listener->access,
         .listener = listener->settings,
@@ -509,7 +507,7 @@ static void let_in(struct client *client, struct slice rest)
 {
     const struct message *will = client->facts->login->will;
 
-    count_login(client, client->facts->username != NULL, true);
+    count_login(client, client_username(client) != NULL, true);
     if (will && access_publish(message_topic(will)) != MQTT_SUCCESS) {
         client_refuse(client, MQTT_NOT_AUTHORIZED);
         return;
@@ -524,7 +522,7 @@ static void have_verified(struct client *client, const struct mqtt_connect *conn
     int r = login_keep_rest(client->facts->login, rest);
 
     if (r == 0) {
-        r = verify_begin(client, client->facts->listener->access, connect->password);
+        r = verify_begin(client, client->listener->access, connect->password);
     }
     if (r < 0) {
         refuse_without_memory(client);
@@ -593,9 +591,9 @@ void client_on_connect(struct client *client, struct slice body, struct slice re
 /* What holds of its listener now; of one that has closed, what held. */
 static const struct server_listener *listener_now(const struct client *client)
 {
-    const struct server_listener *now = hub_find_listener(client->hub, client->facts->listener);
+    const struct server_listener *now = hub_find_listener(client->hub, client->listener);
 
-    return now ? now : client->facts->listener;
+    return now ? now : client->listener;
 }
 
 /* It is watched for its end alone, and then by its home: from the beginning. */
@@ -692,7 +690,7 @@ static void say_connected(const struct client *client)
 
 static uint32_t window_of(const struct client *client)
 {
-    uint32_t ours = client->facts->listener->terms->limits.max_inflight_messages;
+    uint32_t ours = client->listener->terms->limits.max_inflight_messages;
     uint32_t theirs = client->facts->login->receive_maximum;
 
     return ours ? MIN(ours, theirs) : theirs;
@@ -716,11 +714,11 @@ static int open_session(struct client *client)
         .clean_start = login->clean_start,
         .expiry_interval = client_cap_expiry(client, login->expiry_interval),
         .window = window_of(client),
-        .queue_policy = client->facts->listener->settings->queue_policy,
+        .queue_policy = client->listener->settings->queue_policy,
         .will = login->will,
         .will_delay = login->will_delay,
         .will_expiry = login->will_expiry,
-        .mount_len = (uint16_t)client->facts->listener->mount.len,
+        .mount_len = (uint16_t)client->listener->mount.len,
     };
     int r = make_rights(client, &request);
 
@@ -844,7 +842,7 @@ void client_arrive(struct client *client, struct slice rest)
     client->last_seen = MAX(client->last_seen, shard_now(client->hub->shard));
     client->is_bridge = login->is_bridge;
     client_state_change(&client->state, CLIENT_READY);
-    client->facts->connected_ms = clock_wall_ms();
+    client->connected_at = (uint32_t)(clock_wall_ms() / 1000);
     metrics_count(client->hub->metrics, METRIC_CLIENTS_CONNECTED);
     send_connack(client, r == SESSION_RESUMED);
     arm_keep_alive(client);
@@ -855,4 +853,5 @@ void client_arrive(struct client *client, struct slice rest)
         client_take(client, slice_of(login->rest, login->rest_len));
     }
     login_free(login);
+    client_drop_facts(client);
 }

@@ -32,9 +32,8 @@
 
 static bool is_unfinished(const struct client *client)
 {
-    return client->facts->acks || client->pause || client_is_stopped(client) ||
-           client->is_blocked || client_is_put_off(client) ||
-           outbound_queued(&client->session->outbound) > 0;
+    return client_acks(client) || client_is_stopped(client) || client->is_blocked ||
+           client_is_put_off(client) || outbound_queued(&client->session->outbound) > 0;
 }
 
 enum mqtt_reason drain_reason(const struct client *client)
@@ -165,7 +164,7 @@ int server_drain_step(struct server *server, struct drain_step *step)
  */
 bool drain_refuses(const struct client *client)
 {
-    const struct proxy_info *proxy = client->facts->proxy;
+    const struct proxy_info *proxy = client_proxy(client);
     enum drain_state state = server_drain(client->hub->server);
 
     return state >= DRAIN_LAST || (state == DRAIN_SENDING && !(proxy && !proxy->has_address));

@@ -249,7 +249,7 @@ static void on_client(void *context, struct client *client)
     client->hub = hub;
     list_push(&hub->clients, &client->in_hub);
     if (client->is_staged) {
-        stream_enter(client->facts->stream, &hub->pool);
+        stream_enter(client_stream(client), &hub->pool);
     }
     if (worker_group_is_stopping(server_group(hub->server))) {
         client_stop(client);

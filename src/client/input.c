@@ -34,17 +34,20 @@ static_assert(LARGE_PACKET <= HUB_TAIL_MAX, "the front of a smaller one is put i
 
 void client_input_free(struct client *client)
 {
-    if (client->input) {
-        list_remove(&client->input->put_off);
-        message_room_free(client->input->room);
-        client->input = memory_free(client->input);
+    struct client_input *input = client_input(client);
+
+    if (input) {
+        list_remove(&input->put_off);
+        message_room_free(input->room);
+        client->facts->input = memory_free(input);
     }
 }
 
 /* False: the client is lost. The room is taken over; NULL: there was no memory for it. */
 static bool keep_room(struct client *client, struct message *room, uint32_t len, uint32_t cap)
 {
-    struct client_input *input = room ? memory_alloc_zero(1, sizeof(*input)) : NULL;
+    struct client_facts *facts = client_need_facts(client);
+    struct client_input *input = facts && room ? memory_alloc_zero(1, sizeof(*input)) : NULL;
 
     if (!input) {
         message_room_free(room);
@@ -56,7 +59,7 @@ static bool keep_room(struct client *client, struct message *room, uint32_t len,
     input->room = room;
     input->len = len;
     input->cap = cap;
-    client->input = input;
+    facts->input = input;
     return true;
 }
 
@@ -69,8 +72,8 @@ static void keep(struct client *client, struct slice bytes, uint32_t total)
         cap = MIN(total, MAX(cap * GROWTH, LARGE_PACKET));
     }
     if (keep_room(client, message_room_new(cap), (uint32_t)bytes.len, cap)) {
-        client->input->total = total > LARGE_PACKET ? total : 0;
-        memcpy(client->input->room->data, bytes.data, bytes.len);
+        client->facts->input->total = total > LARGE_PACKET ? total : 0;
+        memcpy(client->facts->input->room->data, bytes.data, bytes.len);
     }
 }
 
@@ -78,7 +81,7 @@ static void keep(struct client *client, struct slice bytes, uint32_t total)
 
 static uint32_t packet_max(const struct client *client, enum mqtt_packet_type type)
 {
-    uint32_t max = client->facts->listener->terms->limits.max_packet_size;
+    uint32_t max = client->listener->terms->limits.max_packet_size;
 
     switch (type) {
     case MQTT_PUBLISH: return max;
@@ -192,18 +195,17 @@ static void pause_if_pressed(struct client *client)
 {
     struct hub *hub = client->hub;
     unsigned on = worker_take_pressure(hub->worker);
+    struct client_pause *pause;
 
-    if (on == WORKER_CAP || client->state != CLIENT_READY || client->pause) {
+    if (on == WORKER_CAP || client->state != CLIENT_READY || client->is_paused) {
         return;
     }
-    client->pause = memory_alloc(sizeof(*client->pause));
-    if (!client->pause) {
+    pause = client_pause_new(client);
+    if (!pause) {
         return;
     }
-    client->pause->client = client;
-    list_init(&client->pause->link);
-    if (!worker_pause(hub->worker, on, &client->pause->link)) {
-        client->pause = memory_free(client->pause);
+    if (!worker_pause(hub->worker, on, &pause->link)) {
+        client_pause_end(pause);
         return;
     }
     if (poller_change(worker_poller(hub->worker), client->fd, client_interest(client), client) <
@@ -229,15 +231,15 @@ static void take_header(struct client *client, struct slice *bytes)
         const struct address *source = proxy_refused_source(facts->parser);
 
         if (source) {
-            facts->peer = *source;
+            facts->told = *source;
         }
         client_refuse_header(client, proxy_refusal(facts->parser));
         return;
     }
     /* The header is no part of what the client sent. */
     metrics_add(client->hub->metrics, METRIC_BYTES_RECEIVED, bytes->len);
-    facts->proxy = proxy_take(facts->parser);
-    hub_count(client->hub, facts->listener, METRIC_PROXY_LOCAL + facts->proxy->command, 1);
+    client_set_proxy(client, proxy_take(facts->parser));
+    hub_count(client->hub, client->listener, METRIC_PROXY_LOCAL + client->proxy->command, 1);
     facts->parser = proxy_parser_free(facts->parser);
     client_on_header(client);
 }
@@ -257,14 +259,16 @@ void client_keep(struct client *client, struct slice bytes)
 void client_put_off(struct client *client, struct slice bytes)
 {
     keep(client, bytes, 0);
-    if (client->input) {
-        list_push(&client->hub->put_off, &client->input->put_off);
+    if (client_input(client)) {
+        list_push(&client->hub->put_off, &client->facts->input->put_off);
     }
 }
 
 bool client_is_put_off(const struct client *client)
 {
-    return client->input && list_is_linked(&client->input->put_off);
+    const struct client_input *input = client_input(client);
+
+    return input && list_is_linked(&input->put_off);
 }
 
 void client_take(struct client *client, struct slice bytes)
@@ -278,7 +282,7 @@ void client_take(struct client *client, struct slice bytes)
     while (bytes.len > 0 && may_go_on(client) && !client->is_searching &&
            take_packet(client, &bytes, none) && likely(!must_put_off(client))) {
     }
-    if (bytes.len > 0 && must_put_off(client) && !client->input) {
+    if (bytes.len > 0 && must_put_off(client) && !client_input(client)) {
         client_put_off(client, bytes);
     }
     pause_if_pressed(client);
@@ -345,8 +349,8 @@ static int grow(struct client_input *input)
 /* The packet has all arrived: its memory may become the message. */
 static void handle_large(struct client *client, struct slice behind)
 {
-    struct slice bytes = slice_of(client->input->room->data, client->input->len);
-    uint32_t pages = (client->input->total + LARGE_PAGE - 1) / LARGE_PAGE;
+    struct slice bytes = slice_of(client->facts->input->room->data, client->facts->input->len);
+    uint32_t pages = (client->facts->input->total + LARGE_PAGE - 1) / LARGE_PAGE;
 
     take_packet(client, &bytes, behind);
     client_input_free(client);
@@ -359,7 +363,7 @@ static void handle_large(struct client *client, struct slice behind)
  */
 static void read_large(struct client *client)
 {
-    struct client_input *input = client->input;
+    struct client_input *input = client_input(client);
     struct hub *hub = client->hub;
     struct iovec vector[2];
     unsigned len = 1;
@@ -392,7 +396,7 @@ static void read_large(struct client *client)
 /* From memory into the packet's own; what comes behind it is left. False: the client is lost. */
 static bool fill_large(struct client *client, struct slice *bytes)
 {
-    struct client_input *input = client->input;
+    struct client_input *input = client_input(client);
 
     while (input->len < input->total && bytes->len > 0) {
         size_t size;
@@ -412,11 +416,11 @@ static bool fill_large(struct client *client, struct slice *bytes)
 /* The tail of what was read before comes in front of the bytes, where there is room for it. */
 static void prepend_tail(struct client *client, struct slice *bytes)
 {
-    size_t tail = client->input->len;
+    size_t tail = client->facts->input->len;
     uint8_t *front = (uint8_t *)(uintptr_t)bytes->data - tail;
 
     assert(tail <= HUB_TAIL_MAX);
-    memcpy(front, client->input->room->data, tail);
+    memcpy(front, client->facts->input->room->data, tail);
     *bytes = slice_of(front, tail + bytes->len);
     client_input_free(client);
 }
@@ -424,7 +428,7 @@ static void prepend_tail(struct client *client, struct slice *bytes)
 /* Bytes that are in memory already, but for those that `input` keeps. */
 static void feed(struct client *client, struct slice bytes)
 {
-    struct client_input *input = client->input;
+    struct client_input *input = client_input(client);
 
     assert(!client_is_put_off(client));
     if (input && input->total) {
@@ -461,7 +465,7 @@ static void take_wire(struct client *client, struct slice bytes)
 static void read_small(struct client *client)
 {
     struct hub *hub = client->hub;
-    struct client_input *input = client->input;
+    struct client_input *input = client_input(client);
     size_t tail = input && !input->total ? input->len : 0;
     ssize_t size;
 
@@ -504,7 +508,7 @@ static void take_expected(struct client *client, struct message *room, uint32_t 
     if (!keep_room(client, room, total, total)) {
         return;
     }
-    client->input->total = total;
+    client->facts->input->total = total;
     handle_large(client, behind);
     if (may_go_on(client)) {
         client_take(client, behind);
@@ -553,7 +557,7 @@ static void read_expected(struct client *client)
         take_expected(client, room, (uint32_t)size, total);
     } else if (total > size && cap / GROWTH <= size) {
         if (keep_room(client, room, (uint32_t)size, MIN(cap, total))) {
-            client->input->total = total;
+            client->facts->input->total = total;
         }
     } else {
         take_unexpected(client, room, slice_of(room->data, (size_t)size));
@@ -562,7 +566,7 @@ static void read_expected(struct client *client)
 
 void client_go_on(struct client *client)
 {
-    struct client_input *input = TAKE(client->input);
+    struct client_input *input = TAKE(client->facts->input);
 
     client_take(client, slice_of(input->room->data, input->len));
     message_room_free(input->room);
@@ -572,7 +576,7 @@ void client_go_on(struct client *client)
 void client_hear_out(struct client *client)
 {
     while (client->state == CLIENT_READY && client_is_put_off(client) && !client->is_searching) {
-        list_remove(&client->input->put_off);
+        list_remove(&client->facts->input->put_off);
         client_go_on(client);
     }
 }
@@ -588,9 +592,11 @@ void client_on_readable(struct client *client)
 
 void client_read(struct client *client)
 {
-    if (client->input && client->input->total && !client->is_staged) {
+    const struct client_input *input = client_input(client);
+
+    if (input && input->total && !client->is_staged) {
         read_large(client);
-    } else if (client->large_pages && client->state == CLIENT_READY && !client->input) {
+    } else if (client->large_pages && client->state == CLIENT_READY && !input) {
         read_expected(client);
     } else {
         read_small(client);

@@ -31,7 +31,7 @@
 /* Of stages that lie on each other only the lowest can tell that nothing more comes. */
 static bool has_peer_ended(const struct client *client)
 {
-    const struct stream *stream = client->is_staged ? client->facts->stream : NULL;
+    const struct stream *stream = client->is_staged ? client_stream(client) : NULL;
 
     return client->is_cut || (stream && stream->len == 1 && stream->verdict == STAGE_END);
 }
@@ -75,7 +75,7 @@ static void count(const struct client *client, int change)
 
     hub->lingering_len += (uint32_t)change;
     metrics_set(hub->metrics, METRIC_LINGERING, hub->lingering_len);
-    server_listener_count(client->facts->listener, hub->shard->worker, METRIC_LINGERING, change);
+    server_listener_count(client->listener, hub->shard->worker, METRIC_LINGERING, change);
 }
 
 /* As with those without a CONNECT, a worker keeps its share of the limit. */
@@ -185,7 +185,7 @@ bool linger_make_way(struct hub *hub, const struct server_listener *listener)
     for (unsigned i = 0; i < YIELD_LOOKS && link != &hub->lingering; i++) {
         struct client *client = CONTAINER_OF(link, struct client, in_hub);
 
-        if (!listener || client->facts->listener->places == listener->places) {
+        if (!listener || client->listener->places == listener->places) {
             hub->pending_closed++;
             linger_end(client);
             return true;

@@ -7,7 +7,7 @@
 
 static struct slice mount_of(const struct client *client)
 {
-    return client->facts->listener->mount;
+    return client->listener->mount;
 }
 
 /* `front`, the mount point and `rest` in one. False: no memory. */

@@ -7,7 +7,6 @@
 struct fixture {
     struct hub *hub;
     struct server_listener listener;
-    struct client_facts facts;
     struct client client;
 };
 
@@ -17,8 +16,7 @@ static struct fixture *fixture_new(const char *mount)
 
     fixture->hub = memory_must_alloc_zero(1, sizeof(*fixture->hub));
     fixture->listener.mount = slice_of_text(mount);
-    fixture->facts.listener = &fixture->listener;
-    fixture->client.facts = &fixture->facts;
+    fixture->client.listener = &fixture->listener;
     fixture->client.hub = fixture->hub;
     return fixture;
 }

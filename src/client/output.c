@@ -111,8 +111,8 @@ static void set_blocked(struct client *client, bool is_blocked)
 static void drop_output(struct client *client)
 {
     output_deinit(&client->output, &client->hub->pool);
-    if (client->is_staged && client->facts->stream) {
-        stream_drop(client->facts->stream, &client->hub->pool);
+    if (client->is_staged && client_stream(client)) {
+        stream_drop(client_stream(client), &client->hub->pool);
     }
 }
 
@@ -160,7 +160,7 @@ static bool write_once(struct client *client, struct output *output)
  * is no use in room in the socket. */
 static bool write_sealed(struct client *client)
 {
-    struct stream *stream = client->facts->stream;
+    struct stream *stream = client_stream(client);
 
     if (!stream || !client_seal(client)) {
         return false;
@@ -211,7 +211,7 @@ void client_send_ack(struct client *client, enum mqtt_packet_type type, uint16_t
                      enum mqtt_reason reason)
 {
     struct slice text = client_reason_text(client, reason);
-    bool is_told = text.len > 0 && mqtt_told_ack_size(reason, text) <= client->max_packet_size;
+    bool is_told = text.len > 0 && mqtt_told_ack_size(reason, text) <= client_packet_max(client);
     uint8_t *at =
         client_reserve(client, is_told ? mqtt_told_ack_size(reason, text) : MQTT_ACK_SIZE_MAX);
     size_t size;
@@ -243,7 +243,7 @@ void client_send_disconnect(struct client *client, enum mqtt_reason reason)
     if (client->version < MQTT_5_0) {
         return;
     }
-    if (mqtt_disconnect_size(reason, text, reference) > client->max_packet_size) {
+    if (mqtt_disconnect_size(reason, text, reference) > client_packet_max(client)) {
         text = none;
         reference = none;
     }
@@ -310,14 +310,20 @@ static void measure(const struct client *client, struct publish_form *form,
     }
 }
 
+/* Topic aliases that the peer may be sent. */
+static uint16_t alias_max(const struct client *client)
+{
+    return client->facts ? client->facts->alias_max : 0;
+}
+
 static struct publish_form form_of(const struct client *client, struct slice topic,
                                    const struct message_parts *parts,
                                    const struct delivery_head *head)
 {
     struct publish_form form = {.topic = topic};
 
-    if (client->alias_max > 0) {
-        form.alias = aliases_find(client->aliases, form.topic, parts->topic_hash);
+    if (alias_max(client) > 0) {
+        form.alias = aliases_find(client->facts->sent_aliases, form.topic, parts->topic_hash);
     }
     if (form.alias) {
         form.topic = slice_of(NULL, 0);
@@ -328,7 +334,7 @@ static struct publish_form form_of(const struct client *client, struct slice top
 
 static bool fits(const struct client *client, const struct publish_form *form)
 {
-    return mqtt_packet_size(form->body_size) <= client->max_packet_size &&
+    return mqtt_packet_size(form->body_size) <= client_packet_max(client) &&
            form->body_size <= MQTT_REMAINING_MAX;
 }
 
@@ -339,7 +345,7 @@ static void introduce_alias(struct client *client, struct publish_form *form,
 {
     struct publish_form longer = *form;
 
-    if (client->alias_max == 0 || form->alias || form->topic.len < ALIASES_TOPIC_MIN) {
+    if (alias_max(client) == 0 || form->alias || form->topic.len < ALIASES_TOPIC_MIN) {
         return;
     }
     longer.alias = 1;
@@ -347,7 +353,8 @@ static void introduce_alias(struct client *client, struct publish_form *form,
     if (!fits(client, &longer)) {
         return;
     }
-    longer.alias = aliases_add(&client->aliases, client->alias_max, form->topic, parts->topic_hash);
+    longer.alias = aliases_add(&client->facts->sent_aliases, alias_max(client), form->topic,
+                               parts->topic_hash);
     if (longer.alias) {
         *form = longer;
     }

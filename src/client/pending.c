@@ -16,7 +16,7 @@ static void close_oldest(struct hub *hub)
 {
     struct client *client = CONTAINER_OF(hub->pending.next, struct client, in_hub);
 
-    hub_count(hub, client->facts->listener, METRIC_PENDING_FULL, 1);
+    hub_count(hub, client->listener, METRIC_PENDING_FULL, 1);
     hub->pending_closed++;
     client_set_reason(client, MQTT_SERVER_BUSY);
     client->is_cut = true; /* its descriptor is wanted */
@@ -29,7 +29,7 @@ static void count(const struct client *client, int change)
 
     hub->pending_len += (uint32_t)change;
     metrics_set(hub->metrics, METRIC_PENDING, hub->pending_len);
-    server_listener_count(client->facts->listener, hub->shard->worker, METRIC_PENDING, change);
+    server_listener_count(client->listener, hub->shard->worker, METRIC_PENDING, change);
 }
 
 void pending_begin(struct client *client)

@@ -16,7 +16,7 @@
 void client_aliases_free(struct client *client)
 {
     struct slice *aliases = client->facts->aliases;
-    uint16_t max = client->facts->listener->settings->max_topic_alias;
+    uint16_t max = client->listener->settings->max_topic_alias;
 
     for (unsigned i = 0; aliases && i < max; i++) {
         memory_free((void *)(uintptr_t)aliases[i].data);
@@ -26,13 +26,16 @@ void client_aliases_free(struct client *client)
 
 static enum mqtt_reason set_alias(struct client *client, uint16_t alias, struct slice topic)
 {
-    struct client_facts *facts = client->facts;
+    struct client_facts *facts = client_need_facts(client);
     struct slice *place;
     uint8_t *copy;
 
+    if (!facts) {
+        return MQTT_QUOTA_EXCEEDED;
+    }
     if (!facts->aliases) {
         facts->aliases =
-            memory_alloc_zero(facts->listener->settings->max_topic_alias, sizeof(*facts->aliases));
+            memory_alloc_zero(client->listener->settings->max_topic_alias, sizeof(*facts->aliases));
     }
     copy = memory_alloc(topic.len);
     if (!facts->aliases || !copy) {
@@ -58,18 +61,18 @@ static enum mqtt_reason check_topic(struct slice topic)
 /* Puts the topic in place of its alias, or remembers it. */
 static enum mqtt_reason resolve_topic(struct client *client, struct mqtt_publish *publish)
 {
-    struct client_facts *facts = client->facts;
+    const struct client_facts *facts = client->facts;
     uint16_t alias = publish->properties.topic_alias;
     enum mqtt_reason reason;
 
     if (!mqtt_properties_has(&publish->properties, MQTT_TOPIC_ALIAS)) {
         return check_topic(publish->topic);
     }
-    if (alias == 0 || alias > facts->listener->settings->max_topic_alias) {
+    if (alias == 0 || alias > client->listener->settings->max_topic_alias) {
         return MQTT_TOPIC_ALIAS_INVALID;
     }
     if (publish->topic.len == 0) {
-        if (!facts->aliases || !facts->aliases[alias - 1].data) {
+        if (!facts || !facts->aliases || !facts->aliases[alias - 1].data) {
             return MQTT_PROTOCOL_ERROR;
         }
         publish->topic = facts->aliases[alias - 1];
@@ -82,7 +85,7 @@ static enum mqtt_reason resolve_topic(struct client *client, struct mqtt_publish
 /* Whether a new QoS 2 message is more than the Receive Maximum that version 5 was told. */
 static bool is_one_too_many(const struct client *client, const struct mqtt_publish *publish)
 {
-    uint16_t max = client->facts->listener->terms->limits.max_inflight_messages;
+    uint16_t max = client->listener->terms->limits.max_inflight_messages;
     const struct inbound *inbound = &client->session->inbound;
 
     return publish->qos == 2 && client->version >= MQTT_5_0 && max && inbound_len(inbound) >= max &&
@@ -95,10 +98,10 @@ static enum mqtt_reason check_publish(struct client *client, struct mqtt_publish
     const struct settings *settings = client->hub->settings;
     enum mqtt_reason reason;
 
-    if (publish->qos > client->facts->listener->settings->max_qos) {
+    if (publish->qos > client->listener->settings->max_qos) {
         return MQTT_QOS_NOT_SUPPORTED;
     }
-    if (publish->retain && !client->facts->listener->terms->clients.retain_available) {
+    if (publish->retain && !client->listener->terms->clients.retain_available) {
         return MQTT_RETAIN_NOT_SUPPORTED;
     }
     if (settings->limits.receive_maximum_exceeded == SETTINGS_RECEIVE_DISCONNECT &&
@@ -143,7 +146,7 @@ static enum mqtt_reason check_message(const struct client *client,
 /* The packet's own memory may become the message, when topic and payload lie in it. */
 static struct message *room_of(const struct client *client, const struct mqtt_publish *publish)
 {
-    const struct client_input *input = client->input;
+    const struct client_input *input = client_input(client);
     bool is_inside = input && input->total && publish->topic.data >= input->room->data &&
                      publish->topic.data < input->room->data + input->len;
 
@@ -193,7 +196,7 @@ static int publish_message(struct client *client, const struct mqtt_publish *pub
     r = shard_publish(hub->shard, &publication);
     if (has_room && !publication.room) {
         /* It is the message's now. */
-        client->input->room = NULL;
+        client->facts->input->room = NULL;
     }
     publication_deinit(&publication);
     return r;

@@ -77,7 +77,7 @@ static int copy_tls(const struct client *client, struct acl_tls **tls_out)
 
 struct rights *rights_new(const struct client *client)
 {
-    const char *username = client->facts->username;
+    const char *username = client_username(client);
     size_t len = username ? strlen(username) : 0;
     struct rights *rights = memory_alloc_zero(1, sizeof(*rights) + len);
     struct acl_tls *tls;
@@ -86,7 +86,7 @@ struct rights *rights_new(const struct client *client)
         return memory_free(rights);
     }
     rights->who.tls = tls;
-    rights->places = server_places_ref(client->facts->listener->places);
+    rights->places = server_places_ref(client->listener->places);
     rights->has_username = username != NULL;
     rights->username_len = (uint16_t)len;
     if (len > 0) {
@@ -267,7 +267,7 @@ static uint64_t listener_hash(const struct listener_settings *listener)
 
 struct slice rights_new_author(const struct client *client)
 {
-    const char *name = client->facts->username;
+    const char *name = client_username(client);
     struct slice username = slice_of_text(name ? name : "");
     struct slice id = client_id(client);
     struct trust_facts facts;
@@ -283,7 +283,7 @@ struct slice rights_new_author(const struct client *client)
         return slice_of(NULL, 0);
     }
     assert(facts.authority.len <= UINT8_MAX && facts.alpn.len <= UINT8_MAX);
-    author = (struct author){.listener = listener_hash(client->facts->listener->settings),
+    author = (struct author){.listener = listener_hash(client->listener->settings),
                              .id_len = (uint16_t)id.len,
                              .username_len = (uint16_t)username.len,
                              .authority_len = (uint8_t)facts.authority.len,

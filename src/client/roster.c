@@ -103,7 +103,7 @@ bool rosters_wait(const struct rosters *rosters)
 /* A client of a Unix socket has the path that it came by. */
 static void add_address(struct json *json, const struct client *client, const struct address *from)
 {
-    const char *path = client->facts->listener->settings->unix_path;
+    const char *path = client->listener->settings->unix_path;
     char ip[ADDRESS_TEXT_CAP];
 
     if (from->family == ADDRESS_UNIX || from->family == ADDRESS_NONE) {
@@ -117,14 +117,15 @@ static void add_address(struct json *json, const struct client *client, const st
 
 static void add_proxy(struct json *json, const struct client *client)
 {
-    const struct client_facts *facts = client->facts;
+    struct address peer = client_peer(client);
+    struct address socket = client_socket(client);
 
-    if (address_is_equal(&facts->peer, &facts->socket)) {
+    if (address_is_equal(&peer, &socket)) {
         json_add_null(json, "proxy");
         return;
     }
     json_open(json, "proxy", '{');
-    add_address(json, client, &facts->socket);
+    add_address(json, client, &socket);
     json_close(json, '}');
 }
 
@@ -139,9 +140,9 @@ static void add_listener(struct json *json, const struct listener_settings *list
     json_close(json, '}');
 }
 
-static void add_time(struct json *json, const char *name, uint64_t wall_ms)
+static void add_time(struct json *json, const char *name, uint32_t wall_s)
 {
-    time_t seconds = (time_t)(wall_ms / 1000);
+    time_t seconds = (time_t)wall_s;
     char text[32];
     struct tm tm;
 
@@ -186,26 +187,27 @@ static void add_tls(struct json *json, const struct client *client, const struct
 
 static void add_client(struct json *json, const struct client *client)
 {
-    const struct client_facts *facts = client->facts;
-    const struct listener_settings *listener = facts->listener->settings;
+    const char *username = client_username(client);
+    struct address peer = client_peer(client);
+    const struct listener_settings *listener = client->listener->settings;
     bool is_web = listener->protocol == SETTINGS_PROTOCOL_WEBSOCKETS;
     struct trust_facts trust;
 
     trust_describe(client, &trust);
     json_open(json, NULL, '{');
     json_add_text(json, "clientid", client_id(client));
-    if (facts->username) {
-        json_add_text(json, "username", slice_of_text(facts->username));
+    if (username) {
+        json_add_text(json, "username", slice_of_text(username));
     } else {
         json_add_null(json, "username");
     }
-    add_address(json, client, &facts->peer);
+    add_address(json, client, &peer);
     add_proxy(json, client);
     add_listener(json, listener);
     json_add_text(json, "protocol", slice_of_text(is_web ? "websockets" : "mqtt"));
     json_add_number(json, "protocol_version", client->version);
     json_add_number(json, "keepalive", client->keep_alive);
-    add_time(json, "connected_at", facts->connected_ms);
+    add_time(json, "connected_at", client->connected_at);
     add_tls(json, client, &trust);
     add_known(json, "authority", trust.authority);
     add_known(json, "alpn", trust.alpn);

@@ -28,18 +28,19 @@ static void add_number(struct facts *facts, const char *name, uint64_t number)
 
 static void add_address(struct facts *facts, const struct client *client)
 {
-    const struct client_facts *known = client->facts;
-    const char *path = known->listener->settings->unix_path;
+    const struct listener_settings *listener = client->listener->settings;
+    struct address peer = client_peer(client);
+    struct address socket = client_socket(client);
+    const char *path = listener->unix_path;
 
-    if (address_format(&known->peer, facts->address) > 0) {
+    if (address_format(&peer, facts->address) > 0) {
         add_text(facts, "address", slice_of_text(facts->address));
-        add_number(facts, "port", known->peer.port);
+        add_number(facts, "port", peer.port);
     } else if (path) {
         add_text(facts, "address", slice_of_text(path));
     }
-    add_number(facts, "listener", known->listener->settings->port);
-    if (!address_is_equal(&known->peer, &known->socket) &&
-        address_format(&known->socket, facts->proxy) > 0) {
+    add_number(facts, "listener", listener->port);
+    if (!address_is_equal(&peer, &socket) && address_format(&socket, facts->proxy) > 0) {
         add_text(facts, "proxy", slice_of_text(facts->proxy));
     }
 }
@@ -49,8 +50,8 @@ static void add_client(struct facts *facts, const struct client *client)
     if (client_id(client).len > 0) {
         add_text(facts, "client", client_id(client));
     }
-    if (client->facts->username) {
-        add_text(facts, "username", slice_of_text(client->facts->username));
+    if (client_username(client)) {
+        add_text(facts, "username", slice_of_text(client_username(client)));
     }
 }
 
@@ -77,8 +78,8 @@ static void add_told(struct facts *facts, const struct client *client)
         {"unique_id", PROXY_UNIQUE_ID  },
     };
 
-    for (size_t i = 0; client->facts->proxy && i < ARRAY_LEN(told); i++) {
-        struct slice value = proxy_find(client->facts->proxy, told[i].field);
+    for (size_t i = 0; client_proxy(client) && i < ARRAY_LEN(told); i++) {
+        struct slice value = proxy_find(client_proxy(client), told[i].field);
 
         if (value.len > 0) {
             add_text(facts, told[i].name, value);

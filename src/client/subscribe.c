@@ -128,7 +128,7 @@ static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
 static enum mqtt_reason check_answer(const struct client *client, enum mqtt_packet_type type,
                                      const struct mqtt_subscribe *packet)
 {
-    return mqtt_suback_size(client->version, type, packet->filter_count) > client->max_packet_size
+    return mqtt_suback_size(client->version, type, packet->filter_count) > client_packet_max(client)
                ? MQTT_PACKET_TOO_LARGE
                : MQTT_SUCCESS;
 }
@@ -173,7 +173,7 @@ static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter 
     if (reason != MQTT_SUCCESS) {
         return reason;
     }
-    filter->qos = (uint8_t)MIN(filter->qos, client->facts->listener->settings->max_qos);
+    filter->qos = (uint8_t)MIN(filter->qos, client->listener->settings->max_qos);
     row.options = options_of(client, filter, &target);
     r = target.group.len > 0 ? join(client, &target, &row) : subscribe(client, filter, &row);
     if (r < 0) {

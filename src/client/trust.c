@@ -15,11 +15,11 @@
  */
 static bool is_of_our_own(const struct client *client)
 {
-    const struct client_facts *facts = client->facts;
-    bool has_tls = facts->stream ? stream_knows_names(facts->stream)
-                                 : client->is_staged && facts->listener->tls;
+    const struct stream *stream = client_stream(client);
+    const struct proxy_info *proxy = client_proxy(client);
+    bool has_tls = stream ? stream_knows_names(stream) : client->is_staged && client->listener->tls;
 
-    return has_tls && !(facts->proxy && facts->proxy->is_tls);
+    return has_tls && !(proxy && proxy->is_tls);
 }
 
 /*
@@ -29,8 +29,8 @@ static bool is_of_our_own(const struct client *client)
  */
 static bool header_is_enough(const struct client *client)
 {
-    const struct listener_settings *listener = client->facts->listener->settings;
-    const struct proxy_info *info = client->facts->proxy;
+    const struct listener_settings *listener = client->listener->settings;
+    const struct proxy_info *info = client_proxy(client);
     bool wants_tls = listener->proxy.requires_tls || listener->certificates.is_required;
 
     if (listener->certificates.is_required && !(info && info->is_certificate_verified)) {
@@ -42,24 +42,24 @@ static bool header_is_enough(const struct client *client)
 /* Also of who came before a reload that asks for more. */
 static bool is_enough(const struct client *client)
 {
-    const struct listener_settings *listener = client->facts->listener->settings;
+    const struct listener_settings *listener = client->listener->settings;
     bool has_proxy = listener->proxy.version != SETTINGS_PROXY_OFF;
 
     if (is_of_our_own(client)) {
         return !(has_proxy && listener->proxy.requires_tls) &&
                (!listener->certificates.is_required ||
-                stream_has_certificate(client->facts->stream));
+                stream_has_certificate(client_stream(client)));
     }
-    return has_proxy ? header_is_enough(client) : !client->facts->listener->tls;
+    return has_proxy ? header_is_enough(client) : !client->listener->tls;
 }
 
 bool trust_header(const struct client *client)
 {
-    if (!client->facts->proxy->has_address) {
+    if (!client_proxy(client)->has_address) {
         return true;
     }
     /* What the handshake is to show, it shows later. */
-    return is_of_our_own(client) ? !client->facts->listener->settings->proxy.requires_tls
+    return is_of_our_own(client) ? !client->listener->settings->proxy.requires_tls
                                  : header_is_enough(client);
 }
 
@@ -74,8 +74,8 @@ static int copy_name(struct slice name, char **name_out)
 /* -ENOENT: there is none, or none that may be a user name. */
 static int find_common_name(const struct client *client, char **name_out)
 {
-    const struct proxy_info *info = client->facts->proxy;
-    bool allows_slash = client->facts->listener->settings->proxy.allows_slash;
+    const struct proxy_info *info = client_proxy(client);
+    bool allows_slash = client->listener->settings->proxy.allows_slash;
 
     if (info->common_name < (allows_slash ? PROXY_NAME_SLASHED : PROXY_NAME_FIT)) {
         return -ENOENT;
@@ -85,13 +85,13 @@ static int find_common_name(const struct client *client, char **name_out)
 
 static int find_subject(const struct client *client, char **name_out)
 {
-    const struct proxy_info *info = client->facts->proxy;
+    const struct proxy_info *info = client_proxy(client);
     struct slice subject = proxy_find(info, PROXY_SUBJECT);
 
     if (!info->is_certificate_verified) {
         return -ENOENT;
     }
-    if (client->facts->listener->settings->proxy.subject_tlv) {
+    if (client->listener->settings->proxy.subject_tlv) {
         return subject.len > 0 && utf8_is_valid(subject) ? copy_name(subject, name_out) : -ENOENT;
     }
     return certificate_subject(proxy_find(info, PROXY_CLIENT_CERTIFICATE), name_out);
@@ -100,16 +100,16 @@ static int find_subject(const struct client *client, char **name_out)
 static int find_name(const struct client *client, char **name_out)
 {
     if (is_of_our_own(client)) {
-        return stream_find_name(client->facts->stream,
-                                client->facts->listener->settings->certificates.gives_username
+        return stream_find_name(client_stream(client),
+                                client->listener->settings->certificates.gives_username
                                     ? STAGE_COMMON_NAME
                                     : STAGE_SUBJECT,
                                 name_out);
     }
-    if (!client->facts->proxy) {
+    if (!client_proxy(client)) {
         return -ENOENT;
     }
-    return client->facts->listener->settings->certificates.gives_username
+    return client->listener->settings->certificates.gives_username
                ? find_common_name(client, name_out)
                : find_subject(client, name_out);
 }
@@ -124,11 +124,11 @@ static const char *put_complaint(const struct client *client, char text[COMPLAIN
         [PROXY_NAME_UNFIT] = "a common name that can't be a user name",
         [PROXY_NAME_SLASHED] = "a common name with a slash",
     };
-    const struct proxy_info *info = client->facts->proxy;
+    const struct proxy_info *info = client_proxy(client);
     struct slice told = proxy_find(info, PROXY_COMMON_NAME);
     char name[256];
 
-    if (!client->facts->listener->settings->certificates.gives_username) {
+    if (!client->listener->settings->certificates.gives_username) {
         return "no subject of a certificate that the proxy has verified";
     }
     text_escape(name, sizeof(name), told);
@@ -141,34 +141,34 @@ static const char *put_complaint(const struct client *client, char text[COMPLAIN
  * header tells of nobody, is not worth another one. */
 static void note_missing_name(const struct client *client)
 {
-    const struct client_facts *facts = client->facts;
+    const struct proxy_info *proxy = client_proxy(client);
     const char *word = proxy_refusal_word(PROXY_REFUSAL_NAME);
     char address[CLIENT_ADDRESS_CAP];
     char via[CLIENT_ADDRESS_CAP];
     char complaint[COMPLAINT_CAP];
 
-    if (is_of_our_own(client) || !facts->proxy) {
+    if (is_of_our_own(client) || !proxy) {
         return;
     }
-    hub_count(client->hub, facts->listener, METRIC_PROXY_REFUSED + PROXY_REFUSAL_NAME, 1);
-    if (facts->proxy->has_address) {
+    hub_count(client->hub, client->listener, METRIC_PROXY_REFUSED + PROXY_REFUSAL_NAME, 1);
+    if (proxy->has_address) {
         client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_REFUSED, word,
                    "Connection from %s on port %u%s refused: PROXY header: %s: %s.",
-                   client_address(client, address), facts->listener->settings->port,
+                   client_address(client, address), client->listener->settings->port,
                    client_via(client, via), word, put_complaint(client, complaint));
     }
 }
 
 enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *connect)
 {
-    const struct listener_settings *listener = client->facts->listener->settings;
+    const struct listener_settings *listener = client->listener->settings;
     const struct settings_certificates *certificates = &listener->certificates;
     int r;
 
     if (!is_enough(client)) {
         if (listener->proxy.version != SETTINGS_PROXY_OFF) {
-            hub_count(client->hub, client->facts->listener,
-                      METRIC_PROXY_REFUSED + PROXY_REFUSAL_POLICY, 1);
+            hub_count(client->hub, client->listener, METRIC_PROXY_REFUSED + PROXY_REFUSAL_POLICY,
+                      1);
         }
         return MQTT_NOT_AUTHORIZED;
     }
@@ -186,7 +186,7 @@ enum mqtt_reason trust_connect(struct client *client, struct mqtt_connect *conne
     }
     client->is_vouched = true;
     connect->has_username = true;
-    connect->username = slice_of_text(client->facts->username);
+    connect->username = slice_of_text(client_username(client));
     return MQTT_SUCCESS;
 }
 
@@ -211,13 +211,13 @@ void trust_describe(const struct client *client, struct trust_facts *facts_out)
 
     *facts_out = (struct trust_facts){.is_tls = false};
     if (!is_of_our_own(client)) {
-        if (client->facts->proxy) {
-            describe_header(client->facts->proxy, facts_out);
+        if (client_proxy(client)) {
+            describe_header(client_proxy(client), facts_out);
         }
-    } else if (stream_describe(client->facts->stream, &facts)) {
+    } else if (stream_describe(client_stream(client), &facts)) {
         *facts_out = (struct trust_facts){
             .is_tls = true,
-            .has_certificate = stream_has_certificate(client->facts->stream),
+            .has_certificate = stream_has_certificate(client_stream(client)),
             .version = slice_of_text(facts.version),
             .cipher = slice_of_text(facts.cipher),
             .authority = facts.authority,
@@ -231,9 +231,9 @@ int trust_common_name(const struct client *client, char **name_out)
     struct slice name;
 
     if (is_of_our_own(client)) {
-        return stream_find_name(client->facts->stream, STAGE_COMMON_NAME, name_out);
+        return stream_find_name(client_stream(client), STAGE_COMMON_NAME, name_out);
     }
-    name = client->facts->proxy ? proxy_find(client->facts->proxy, PROXY_COMMON_NAME)
+    name = client_proxy(client) ? proxy_find(client_proxy(client), PROXY_COMMON_NAME)
                                 : slice_of(NULL, 0);
     return name.len > 0 ? copy_name(name, name_out) : -ENOENT;
 }
@@ -261,7 +261,7 @@ static void tell_field(char text[TRUST_TOLD_CAP], const struct proxy_info *info,
 
 const char *trust_told(const struct client *client, char text[TRUST_TOLD_CAP])
 {
-    const struct proxy_info *info = client->facts->proxy;
+    const struct proxy_info *info = client_proxy(client);
     char cloud[PROXY_CLOUD_CAP];
     size_t len;
 

@@ -44,7 +44,7 @@ void client_await_turn(struct client *client)
     if (client->is_searching || post->ops->reserve(post->context) < 0) {
         return;
     }
-    turn = memory_alloc(sizeof(*turn));
+    turn = client_need_facts(client) ? memory_alloc(sizeof(*turn)) : NULL;
     if (!turn) {
         return;
     }

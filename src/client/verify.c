@@ -56,7 +56,7 @@ static int ask(struct client *client, struct verification *verification)
 int verify_begin(struct client *client, struct access *access, struct slice given)
 {
     struct hub *hub = client->hub;
-    struct slice username = slice_of_text(client->facts->username);
+    struct slice username = slice_of_text(client_username(client));
     struct verification *verification;
     int r = verification_new(access, username, given, &verification);
 
@@ -81,7 +81,7 @@ int verify_again(struct client *client, struct verification *verification, struc
 {
     assert(client->state == CLIENT_LOGIN);
 
-    verification_turn(verification, access, slice_of_text(client->facts->username));
+    verification_turn(verification, access, slice_of_text(client_username(client)));
     return ask(client, verification);
 }
 

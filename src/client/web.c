@@ -185,9 +185,9 @@ static bool find_login(struct slice text, struct secret *secret)
 /* What holds of its listener now, whenever the connection came. */
 static const struct server_listener *listener_of(const struct client *client)
 {
-    const struct server_listener *now = hub_find_listener(client->hub, client->facts->listener);
+    const struct server_listener *now = hub_find_listener(client->hub, client->listener);
 
-    return now ? now : client->facts->listener;
+    return now ? now : client->listener;
 }
 
 /* The same chain as CONNECT's, under Mosquitto's client id; and the path is a topic that has to be
@@ -251,7 +251,7 @@ static void answer_ready(const struct client *client, struct web_answer *answer)
 
 static int read_file(const struct client *client, const char *path, struct web_answer *answer)
 {
-    const struct listener_settings *settings = client->facts->listener->settings;
+    const struct listener_settings *settings = client->listener->settings;
     int r =
         http_file_read(settings->http.folder, path, settings->http.file_size_max, &answer->file);
 
@@ -276,7 +276,7 @@ static int answer_file(const struct client *client, const struct http_request *r
     size_t len;
     int r;
 
-    if (!client->facts->listener->settings->http.folder || !http_path_decode(request->path, path)) {
+    if (!client->listener->settings->http.folder || !http_path_decode(request->path, path)) {
         web_say(answer, HTTP_NOT_FOUND, "not found\n");
         return 0;
     }
@@ -515,7 +515,7 @@ void web_go_on(struct client *client)
     client_state_change(&client->state, CLIENT_FRESH);
     pending_begin(client);
     client_update_interest(client);
-    if (client->input && client->state == CLIENT_FRESH) {
+    if (client_input(client) && client->state == CLIENT_FRESH) {
         client_go_on(client);
     }
 }

@@ -18,7 +18,7 @@
 
 static int push_tls(struct client *client)
 {
-    struct stage_source *source = client->facts->listener->tls;
+    struct stage_source *source = client->listener->tls;
     struct stage *stage;
     int r = source->ops->make(source, client->hub->shard->worker, &stage);
 
@@ -30,7 +30,7 @@ static int push_tls(struct client *client)
 
 struct forwarded_trust client_forwarders(const struct client *client)
 {
-    const struct listener_settings *settings = client->facts->listener->settings;
+    const struct listener_settings *settings = client->listener->settings;
 
     if (settings->protocol != SETTINGS_PROTOCOL_WEBSOCKETS) {
         return (struct forwarded_trust){.len = 0};
@@ -42,26 +42,25 @@ struct forwarded_trust client_forwarders(const struct client *client)
 static int push_websocket(struct client *client)
 {
     const struct settings_limits *limits = &client->hub->settings->limits;
-    const struct client_facts *facts = client->facts;
     struct websocket_rules rules = {
-        .origins = facts->listener->settings->http.origins,
+        .origins = client->listener->settings->http.origins,
         .limits = {.head_size = MAX(limits->packet_buffer_size, (uint32_t)HTTP_HEAD_LEAST),
                    .header_len = limits->max_http_headers},
         .proxies = client_forwarders(client),
-        .peer = facts->peer,
+        .peer = client_peer(client),
     };
     struct stage *stage;
     int r = websocket_stage_new(&rules, &stage);
 
     if (r == 0) {
-        stream_push(facts->stream, stage);
+        stream_push(client->facts->stream, stage);
     }
     return r;
 }
 
 static int begin(struct client *client)
 {
-    const struct server_listener *listener = client->facts->listener;
+    const struct server_listener *listener = client->listener;
     int r = stream_new(&client->facts->stream);
 
     if (r == 0 && listener->tls) {
@@ -78,7 +77,7 @@ static int begin(struct client *client)
 
 size_t client_output_size(const struct client *client)
 {
-    const struct stream *stream = client->is_staged ? client->facts->stream : NULL;
+    const struct stream *stream = client->is_staged ? client_stream(client) : NULL;
 
     return client->output.size + (stream ? stream_size(stream) : 0);
 }
@@ -95,15 +94,15 @@ static_assert(METRIC_TLS_HANDSHAKES + STAGE_NEWS_RESUMED - STAGE_NEWS_READY == M
 /* What the call has brought to light: figures, and a line in OpenSSL's own words. */
 static void tell(const struct client *client, const struct stage_io *io)
 {
-    const struct stream *stream = client->facts->stream;
+    const struct stream *stream = client_stream(client);
 
     if (io->news != STAGE_NEWS_NONE) {
-        hub_count(client->hub, client->facts->listener,
+        hub_count(client->hub, client->listener,
                   METRIC_TLS_HANDSHAKES + io->news - STAGE_NEWS_READY, 1);
     }
     if (stream->verdict == STAGE_FAILED && io->detail[0]) {
         if (stream_is_costly(stream)) {
-            hub_count(client->hub, client->facts->listener, METRIC_TLS_FAILED, 1);
+            hub_count(client->hub, client->listener, METRIC_TLS_FAILED, 1);
         }
         client_log(client, LOG_ERROR, LOG_EVENT_TLS_FAILED, stream->text, "OpenSSL Error[0]: %s",
                    io->detail);
@@ -140,9 +139,9 @@ bool client_open(struct client *client, struct slice *bytes)
 
 bool client_must_queue(const struct client *client)
 {
-    const struct stream *stream = client->facts->stream;
+    const struct stream *stream = client_stream(client);
 
-    if (!client->is_staged || !client->facts->listener->tls || client->pause) {
+    if (!client->is_staged || !client->listener->tls || client->is_paused) {
         return false;
     }
     return client->state == CLIENT_PROXY ||
@@ -153,21 +152,20 @@ bool client_must_queue(const struct client *client)
 void client_queue(struct client *client)
 {
     struct hub *hub = client->hub;
+    struct client_pause *pause;
 
     if (!hub->has_shaken_hands && list_is_empty(&hub->handshakes)) {
         hub->has_shaken_hands = true;
         client_read(client);
         return;
     }
-    client->pause = memory_alloc(sizeof(*client->pause));
-    if (!client->pause) {
+    pause = client_pause_new(client);
+    if (!pause) {
         client_read(client);
         return;
     }
-    client->pause->client = client;
     client->is_queued = true;
-    list_init(&client->pause->link);
-    list_push(&hub->handshakes, &client->pause->link);
+    list_push(&hub->handshakes, &pause->link);
     client_update_interest(client);
 }
 
@@ -175,8 +173,7 @@ void client_take_turn(struct client_pause *pause)
 {
     struct client *client = pause->client;
 
-    list_remove(&pause->link);
-    client->pause = memory_free(pause);
+    client_pause_end(pause);
     client->is_queued = false;
     if (client->state != CLIENT_CLOSING) {
         client_update_interest(client);
@@ -186,7 +183,7 @@ void client_take_turn(struct client_pause *pause)
 
 void client_check_stream(struct client *client)
 {
-    const struct stream *stream = client->facts->stream;
+    const struct stream *stream = client_stream(client);
     char text[160];
 
     if (!stream || stream->verdict == STAGE_OK || client_is_put_off(client)) {
@@ -203,7 +200,7 @@ void client_check_stream(struct client *client)
 
 bool client_seal(struct client *client)
 {
-    struct stream *stream = client->facts->stream;
+    struct stream *stream = client_stream(client);
     struct stage_io io;
 
     if (client->is_unwelcome || !stream) {
@@ -218,7 +215,7 @@ bool client_seal(struct client *client)
 
 void client_set_reason(struct client *client, enum mqtt_reason reason)
 {
-    struct stream *stream = client->facts->stream;
+    struct stream *stream = client_stream(client);
 
     if (stream && stream->code == 0) {
         stream->code = mqtt_reason_find(reason)->websocket;
@@ -227,7 +224,7 @@ void client_set_reason(struct client *client, enum mqtt_reason reason)
 
 void client_end_stream(struct client *client)
 {
-    struct stream *stream = client->facts->stream;
+    struct stream *stream = client_stream(client);
     struct stage_io io;
 
     if (stream && !client->is_blocked && hub_stage_io(client->hub, &io)) {

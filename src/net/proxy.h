@@ -86,13 +86,14 @@ struct proxy_demands {
 };
 
 /*
- * The result. Immutable; lives as long as the client. Without `has_address` (health checks of the
- * proxy, and clients whose address it can't tell) the socket's own addresses hold, and there are
- * neither TLS facts nor fields.
+ * The result. Immutable once its owner has filled it in; lives as long as the client. Without
+ * `has_address` (health checks of the proxy, and clients whose address it can't tell) the socket's
+ * own addresses hold, and there are neither TLS facts nor fields.
  */
 struct proxy_info {
     struct address source;
     struct address destination;
+    struct address via; /* who sent the header: for its owner to fill in */
     uint32_t verify;    /* result of the certificate check; means success only with a certificate */
     uint32_t kept_size; /* private, like kept[] */
     uint16_t custom_len; /* TLVs of the ranges for custom use, which are skipped */

@@ -34,7 +34,6 @@ UNREACHED = {
 }
 # Points that only some machines come by.
 UNSURE = {
-    "client/input.c pause_if_pressed memory_alloc": "needs a worker that falls behind in time",
     "app/privileges.c find_user getpwnam 2": "only where nobody is called mosquitto",
 }
 NEED_ROOT = re.compile(r"app/privileges\.c .*|.* fchown")
