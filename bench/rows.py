@@ -39,6 +39,7 @@ class Row:
     is_default: bool = True
     probe: str = ""  # a program beside the generator that stands for the floor, and its arguments
     group: str = ""
+    is_counted: bool = False  # by --instructions
     series: str = ""  # of a slope, and the point in it
     size: object = 0
     rounds_max: int = 99
@@ -65,12 +66,16 @@ CONNECT = "connect -n 64 --sources"
 FANOUT = "fanout -n 1000 --window 32"
 ROWS = [
     Row("p2p-q0-1", "p2p 100 pairs QoS 0, 1 in flight", "p2p", Target(1.10)),
-    Row("p2p-q0-32", "p2p QoS 0, bursts of 32", "p2p --window 32", Target(1.6)),
+    Row("p2p-q0-32", "p2p QoS 0, bursts of 32", "p2p --window 32", Target(1.6),
+        is_counted=True),
     Row("p2p-q1-1", "p2p QoS 1, 1 in flight", "p2p --qos 1", Target(1.12)),
-    Row("p2p-q1-32", "p2p QoS 1, bursts of 32", "p2p --qos 1 --window 32", Target(1.7)),
+    Row("p2p-q1-32", "p2p QoS 1, bursts of 32", "p2p --qos 1 --window 32", Target(1.7),
+        is_counted=True),
     Row("p2p-q2-1", "p2p QoS 2, 1 in flight", "p2p --qos 2"),
-    Row("p2p-q2-32", "p2p QoS 2, bursts of 32", "p2p --qos 2 --window 32", Target(2.0)),
-    Row("fanout-q0", "fan-out 1 to 1000 QoS 0, bursts of 32", FANOUT, Target(1.2)),
+    Row("p2p-q2-32", "p2p QoS 2, bursts of 32", "p2p --qos 2 --window 32", Target(2.0),
+        is_counted=True),
+    Row("fanout-q0", "fan-out 1 to 1000 QoS 0, bursts of 32", FANOUT, Target(1.2),
+        is_counted=True),
     Row("fanout-q1", "fan-out 1 to 100 QoS 1, bursts of 32", "fanout -n 100 --qos 1 --window 32",
         Target(1.5)),
     Row("fanin-q0", "fan-in 1000 to 1 QoS 0, bursts of 4", "fanin -n 1000 --window 4",
@@ -89,7 +94,7 @@ ROWS = [
     Row("p2p-q0-32-v5", "p2p MQTT 5 QoS 0, bursts of 32", "p2p --mqtt 5 --window 32",
         Target(1.1, "nightjar", "p2p-q0-32")),
     Row("p2p-q1-32-v5", "p2p MQTT 5 QoS 1, bursts of 32", "p2p --mqtt 5 --qos 1 --window 32",
-        Target(1.1, "nightjar", "p2p-q1-32")),
+        Target(1.1, "nightjar", "p2p-q1-32"), is_counted=True),
     Row("p2p-q0-1-proxy", "p2p behind PROXY v2, 1 in flight (floor without)", "p2p",
         Target(1.1, "nightjar", "p2p-q0-1"), **BEHIND_PROXY),
     Row("p2p-q0-32-proxy", "p2p behind PROXY v2, bursts of 32 (floor without)",

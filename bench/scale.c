@@ -25,8 +25,9 @@ enum {
     WILDCARD_ROUNDS = 3
 };
 
-#define STALL_NS (20 * NS_PER_SECOND)
-#define QUIET_NS (500 * NS_PER_MS)
+#define STALL_NS    (20 * NS_PER_SECOND)
+#define QUIET_NS    (500 * NS_PER_MS)
+#define PATIENCE_NS (60 * NS_PER_SECOND)
 
 struct scale {
     const struct plan *plan;
@@ -464,19 +465,32 @@ static void publish_to_all(struct scale *scale)
     swarm_flush(&scale->swarm);
 }
 
-/* A broker may send one copy or one for each filter: all that comes until it is quiet. */
+static uint32_t count_without(const struct scale *scale)
+{
+    uint32_t len = 0;
+
+    for (uint32_t i = 0; i < scale->plan->n; i++) {
+        len += scale->loaded[i] == 0;
+    }
+    return len;
+}
+
+/*
+ * A broker may send one copy or one for each filter: all that comes until it is quiet. It is quiet,
+ * too, while it looks for those concerned, which takes some of them seconds.
+ */
 static void await_quiet(struct scale *scale)
 {
+    uint64_t until_ns = tool_now_ns() + PATIENCE_NS;
     uint64_t before;
 
     do {
         before = scale->ledger.received;
         rest(scale, QUIET_NS);
-    } while (scale->ledger.received != before);
-    for (uint32_t i = 0; i < scale->plan->n; i++) {
-        scale->ledger.lost += scale->loaded[i] == 0;
-        scale->loaded[i] = 0;
-    }
+    } while (scale->ledger.received != before ||
+             (count_without(scale) > 0 && tool_now_ns() < until_ns));
+    scale->ledger.lost += count_without(scale);
+    memset(scale->loaded, 0, scale->plan->n * sizeof(*scale->loaded));
 }
 
 int wildcards_run(const struct plan *plan)

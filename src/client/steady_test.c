@@ -8,7 +8,7 @@
  * which is all clients, do not count. System calls are held by tests/publish/steady.py.
  */
 
-#define ROUND_LEN      50
+#define ROUND_LEN      20
 #define TOLERANCE      1.1 /* nothing is nothing all the same */
 #define BURST_MAX      32
 #define SUBSCRIBER_MAX 100

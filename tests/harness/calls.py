@@ -6,8 +6,8 @@ sent meanwhile it finds all at once.
 """
 
 import collections
+import contextlib
 import ctypes
-import errno
 import functools
 import os
 import pathlib
@@ -91,11 +91,14 @@ class Worker:
         return self
 
     def __exit__(self, *_):
+        """Only a thread that is stopped can be let go; who timed out left it running."""
         try:
             ptrace(DETACH, self.tid)
-        except OSError as error:
-            if error.errno != errno.ESRCH:
-                raise
+        except ProcessLookupError:
+            with contextlib.suppress(ProcessLookupError, AssertionError):
+                ptrace(INTERRUPT, self.tid)
+                self.stopped()
+                ptrace(DETACH, self.tid)
 
     def stopped(self):
         """Waits for the thread's next stop; what signal it is for."""
