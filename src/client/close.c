@@ -62,7 +62,6 @@ void client_lose(struct client *client, const char *text)
 {
     bool is_spent = strcmp(text, CLIENT_OUT_OF_MEMORY) == 0;
 
-    client->is_cut |= is_spent;
     if (client->state == CLIENT_LEAVING) {
         client_close(client);
         return;

@@ -119,6 +119,8 @@ bool linger_begin(struct client *client)
     if (watch(client) < 0) {
         return false;
     }
+    /* Without memory for the last words of its stages it has failed once more. */
+    list_remove(&client->link);
     client_state_change(&client->state, CLIENT_LINGERING);
     client->lingered_size = 0;
     hub_unlist(hub, client);
