@@ -88,77 +88,97 @@ static bool is_match(const struct replay_walk *walk)
 }
 
 /* Nothing that begins with '$' is found by a wildcard at the front. */
-static bool is_hidden(const struct replay_walk *walk, uint32_t number, unsigned depth)
+static bool takes_level(const struct replay_walk *walk, unsigned depth, struct slice level)
 {
-    struct slice level = tree_level(walk->tree, number);
-
-    return depth == 1 && level.len > 0 && level.data[0] == '$';
+    if (is_wild_below(walk, depth)) {
+        return !(depth == 0 && level.len > 0 && level.data[0] == '$');
+    }
+    return depth < walk->filter.len && slice_is_equal(level, walk->filter.level[depth]);
 }
 
-static void enter(struct replay_walk *walk, uint32_t number, unsigned depth)
+/* The hash of the path one level deeper, for when a name of the filter is to be looked up there. */
+static void chain_hash(struct replay_walk *walk, unsigned depth, struct slice level)
 {
-    struct slice level = tree_level(walk->tree, number);
+    if (depth + 1 < walk->filter.len) {
+        walk->hashes[depth + 1] =
+            hash_chain(walk->hashes[depth], tree_level_hash(walk->tree, level));
+    }
+}
+
+/* Stands on a node `edge` below `depth`. False: the filter does not take all that leads there. */
+static bool stand_on(struct replay_walk *walk, uint32_t number, const struct tree_edge *edge,
+                     unsigned depth)
+{
+    struct slice label = edge->label;
+    struct slice level;
+    bool goes_on;
 
     walk->at = number;
-    walk->depth = depth;
-    walk->hashes[depth] = hash_chain(walk->hashes[depth - 1], tree_level_hash(walk->tree, level));
+    walk->depth = depth + edge->len;
+    do {
+        goes_on = tree_take_level(&label, &level);
+        if (!takes_level(walk, depth, level)) {
+            return false;
+        }
+        chain_hash(walk, depth++, level);
+    } while (goes_on);
+    return true;
 }
 
-/* The first of a node and its next siblings that may be entered. */
-static uint32_t first_visible(const struct replay_walk *walk, uint32_t number, unsigned depth)
+static uint32_t child_of(const struct replay_walk *walk, struct tree_edge *edge_out)
 {
-    while (number != TREE_NO_NODE && is_hidden(walk, number, depth)) {
-        number = tree_next_sibling(walk->tree, number);
+    struct tree_place place = {.number = walk->at};
+
+    if (walk->depth >= TREE_LEVEL_CAP) {
+        return TREE_NO_NODE;
     }
-    return number;
-}
-
-static uint32_t child_of(const struct replay_walk *walk)
-{
-    struct tree_place place = {walk->at, walk->hashes[walk->depth]};
-
     if (is_wild_below(walk, walk->depth)) {
-        return first_visible(walk, tree_first_child(walk->tree, walk->at), walk->depth + 1);
+        return tree_first_child(walk->tree, walk->at, edge_out);
     }
     if (walk->depth >= walk->filter.len) {
         return TREE_NO_NODE;
     }
-    return tree_child(walk->tree, place, walk->filter.level[walk->depth],
-                      walk->filter.hash[walk->depth])
-        .number;
+    place.hash = walk->hashes[walk->depth];
+    place = tree_child(walk->tree, place, walk->filter.level[walk->depth],
+                       walk->filter.hash[walk->depth]);
+    return place.number == TREE_NO_NODE
+               ? TREE_NO_NODE
+               : tree_child_towards(walk->tree, place.number, walk->at, edge_out);
 }
 
-static uint32_t sibling_of(const struct replay_walk *walk)
+/* To the next sibling, where any will do and there is one, else up. True: it stands on one that the
+ * filter takes. */
+static bool go_across(struct replay_walk *walk)
 {
-    if (!is_wild_below(walk, walk->depth - 1)) {
-        return TREE_NO_NODE;
+    struct tree_edge own;
+    struct tree_edge edge;
+    uint32_t next = tree_next_sibling(walk->tree, walk->at, &own, &edge);
+    unsigned depth = walk->depth - own.len;
+
+    if (next != TREE_NO_NODE && is_wild_below(walk, depth)) {
+        return stand_on(walk, next, &edge, depth);
     }
-    return first_visible(walk, tree_next_sibling(walk->tree, walk->at), walk->depth);
+    walk->at = own.parent;
+    walk->depth = depth;
+    return false;
 }
 
 /* On to the next node. False: the walk is over. */
 static bool step(struct replay_walk *walk)
 {
-    uint32_t next = walk->depth < TREE_LEVEL_CAP ? child_of(walk) : TREE_NO_NODE;
+    struct tree_edge edge;
+    uint32_t child = child_of(walk, &edge);
+    bool found = child != TREE_NO_NODE && stand_on(walk, child, &edge, walk->depth);
 
-    if (next != TREE_NO_NODE) {
-        enter(walk, next, walk->depth + 1);
-        return true;
+    while (!found && walk->at != TREE_ROOT) {
+        found = go_across(walk);
     }
-    for (; walk->depth > 0; walk->depth--) {
-        next = sibling_of(walk);
-        if (next != TREE_NO_NODE) {
-            enter(walk, next, walk->depth);
-            return true;
-        }
-        walk->at = tree_parent(walk->tree, walk->at);
-    }
-    return false;
+    return found;
 }
 
 static void walk_init(struct replay_walk *walk, struct tree *tree, const struct replay *replay)
 {
-    uint32_t chain[TREE_LEVEL_CAP];
+    struct tree_edge chain[TREE_LEVEL_CAP];
     unsigned len = 0;
 
     walk->tree = tree;
@@ -167,12 +187,13 @@ static void walk_init(struct replay_walk *walk, struct tree *tree, const struct 
     walk->at = TREE_ROOT;
     walk->hashes[0] = tree_root(tree).hash;
     for (uint32_t n = replay->cursor; n != TREE_NO_NODE && n != TREE_ROOT;
-         n = tree_parent(tree, n)) {
-        chain[len++] = n;
+         n = chain[len++].parent) {
+        chain[len] = tree_edge(tree, n);
     }
     while (len > 0) {
-        len--;
-        enter(walk, chain[len], walk->depth + 1);
+        bool is_taken = stand_on(walk, replay->cursor, &chain[--len], walk->depth);
+
+        assert(is_taken);
     }
 }
 

@@ -502,13 +502,15 @@ static void test_waits_for_values_to_be_posted(void **state)
     struct fixture *fixture = fixture_with_budget(1, 8);
     struct client *client = fixture_connected(fixture, 0, "a");
     struct tree *tree = fixture->core->retained.tree;
+    struct tree_edge own;
+    struct tree_edge edge;
     uint32_t parent;
 
     (void)state;
     retain_many(fixture, "t/", 30);
     parent = tree_find(tree, slice_of_text("t"));
-    for (uint32_t node = tree_first_child(tree, parent); node != TREE_NO_NODE;
-         node = tree_next_sibling(tree, node)) {
+    for (uint32_t node = tree_first_child(tree, parent, &edge); node != TREE_NO_NODE;
+         node = tree_next_sibling(tree, node, &own, &edge)) {
         struct message *message = (struct message *)(uintptr_t)tree_node(tree, node)->word;
 
         if (message->retained_number % 3 != 0) {
@@ -518,8 +520,8 @@ static void test_waits_for_values_to_be_posted(void **state)
     fixture_subscribe(client, "#", 0);
     expect_over(fixture, client);
     expect_each(client, 30, 1);
-    for (uint32_t node = tree_first_child(tree, parent); node != TREE_NO_NODE;
-         node = tree_next_sibling(tree, node)) {
+    for (uint32_t node = tree_first_child(tree, parent, &edge); node != TREE_NO_NODE;
+         node = tree_next_sibling(tree, node, &own, &edge)) {
         assert_int_equal(tree_node(tree, node)->bits, 0);
     }
     fixture_free(fixture);

@@ -15,11 +15,13 @@ int retained_init(struct retained *retained, const struct hash_key *key)
 /* Empties one leaf after the other; the parents become leaves. */
 static void drop_values(struct tree *tree, struct metrics *metrics)
 {
-    uint32_t number = tree_first_child(tree, TREE_ROOT);
+    struct tree_edge edge;
+    uint32_t number;
 
     lock_take(tree_lock(tree));
+    number = tree_first_child(tree, TREE_ROOT, &edge);
     while (number != TREE_NO_NODE) {
-        uint32_t child = tree_first_child(tree, number);
+        uint32_t child = tree_first_child(tree, number, &edge);
         uint64_t word;
 
         if (child != TREE_NO_NODE) {
@@ -30,7 +32,7 @@ static void drop_values(struct tree *tree, struct metrics *metrics)
         message_unref((struct message *)(uintptr_t)word);
         metrics_sub(metrics, METRIC_RETAINED, word != 0);
         tree_prune(tree, number);
-        number = tree_first_child(tree, TREE_ROOT);
+        number = tree_first_child(tree, TREE_ROOT, &edge);
     }
     lock_release(tree_lock(tree));
 }

@@ -26,8 +26,8 @@ bool search_at_once(const struct tree *tree, struct slice topic, unsigned *steps
 
 /* Where a search goes on. Private to core/search.c. Owner: whoever searches. */
 struct search {
-    unsigned depth;                      /* of that place */
-    uint8_t is_plus[TREE_LEVEL_CAP + 1]; /* the way there: of each depth whether its level is '+' */
+    unsigned depth;                  /* of that place */
+    uint8_t is_plus[TREE_LEVEL_CAP]; /* the way there: of each level whether it is by '+' */
 };
 
 void search_init(struct search *search);

@@ -194,6 +194,17 @@ static void test_steps(void **state)
     fixture_free(fixture);
 }
 
+/* A node for each level. */
+static void subscribe_all_the_way(struct client *client, char text[402], char level)
+{
+    for (size_t i = 0; i < 201; i++) {
+        text[2 * i] = level;
+        text[2 * i + 1] = '\0';
+        fixture_subscribe(client, text, 0);
+        text[2 * i + 1] = i < 200 ? '/' : '\0';
+    }
+}
+
 /* As deep as topics may be. */
 static void test_deepest(void **state)
 {
@@ -208,14 +219,8 @@ static void test_deepest(void **state)
     (void)state;
     memset(text, '/', sizeof(text));
     text[401] = '\0';
-    for (size_t i = 0; i < 201; i++) {
-        text[2 * i] = '+';
-    }
-    fixture_subscribe(client, text, 0);
-    for (size_t i = 0; i < 201; i++) {
-        text[2 * i] = 'a';
-    }
-    fixture_subscribe(client, text, 0);
+    subscribe_all_the_way(client, text, '+');
+    subscribe_all_the_way(client, text, 'a');
     search_init(&search);
     do {
         steps = 1;

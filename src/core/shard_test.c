@@ -111,6 +111,7 @@ static void test_long_search_is_left_to_the_workers(void **state)
         int (*publish)(struct fixture *, unsigned, const char *, uint32_t, uint8_t) =
             is_retained ? fixture_retain : fixture_publish;
 
+        fixture_subscribe(client, "+", 1); /* one step more on the way */
         fixture_subscribe(client, "+/b", 1);
         fixture_settle(fixture);
         assert_int_equal(publish(fixture, 1, "a/b", 1, qos), PUBLISH_LEFT);
@@ -135,6 +136,8 @@ static void test_long_search_and_replay(void **state)
         struct client *before = fixture_connected(fixture, 1, "a");
         struct client *after = fixture_connected(fixture, 1, "b");
 
+        fixture_subscribe(before, "+", 1); /* steps more on the way */
+        fixture_subscribe(before, "+/+", 1);
         fixture_subscribe(before, "+/+/c", 1);
         fixture_retain(fixture, 0, "a/b/c", 1, 1);
         fixture_iterate(fixture, 0);

@@ -136,6 +136,22 @@ static int join(struct shard *shard, uint32_t node, struct slice name, struct su
     return 0;
 }
 
+/* Under the lock. The filter's node first: alone the group's would be all that the path needs. */
+static int add_nodes(struct tree *tree, struct slice filter, struct slice name, uint32_t *node_out)
+{
+    uint32_t parent;
+    int r = tree_add(tree, filter, &parent);
+
+    if (r < 0) {
+        return r;
+    }
+    r = tree_add(tree, name, node_out);
+    if (r < 0) {
+        tree_prune(tree, parent);
+    }
+    return r;
+}
+
 int share_subscribe(struct shard *shard, struct slice group, struct slice filter,
                     struct subscriber subscriber, struct subscribed *subscribed_out)
 {
@@ -146,7 +162,7 @@ int share_subscribe(struct shard *shard, struct slice group, struct slice filter
 
     assert_owner(shard->worker);
     lock_take(tree_lock(tree));
-    r = tree_add(tree, name, &subscribed_out->node);
+    r = add_nodes(tree, filter, name, &subscribed_out->node);
     if (r == 0) {
         r = join(shard, subscribed_out->node, name, subscriber, &subscribed_out->replaced);
     }

@@ -3,71 +3,42 @@
 #include "base/memory.h"
 #include "base/owner.h"
 #include "base/point.h"
+#include "core/edges.h"
 
 /*
- * Nodes are 48 bytes in chunks that never move. A node is found by the hash of its whole path: the
- * hash of the parent's path is chained with that of the level, so that every step of a match is one
- * look-up in one table of edges, whatever the number of siblings. The table is cut into shards that
- * grow alone: with a million filters no single SUBSCRIBE moves them all. A slot holds half of the
- * hash and the number of the node; the rest of the comparison is the parent and the level.
+ * Nodes are 48 bytes in chunks that never move. A node is found by the hash of its path up to the
+ * first level of its label: the hash of the parent's path is chained with that of the level, so
+ * that every step of a match is one look-up in one table of edges (core/edges.h), whatever the
+ * number of siblings. The levels that follow in the label are compared, without any look-up: of the
+ * million filters "site/SITE/device/DEVICE/value" each has one node, labelled "DEVICE/value".
  *
- * A reader that holds an old copy of a shard misses what was added since. That is as if it had
- * looked earlier; who must see an addition has synchronised with the one who made it.
+ * When a path branches off inside a label, the node is split: a new one with the front part of the
+ * label comes between it and its parent. It keeps its number, word and text; only its edge changes,
+ * which is one word: the parent, where in the text the label begins, and how many levels it has.
+ * Readers don't wait for that. Whoever is led to the split node where the new one is meant (by a
+ * slot, a sibling, or the parent, read a moment before) sees by the edge that this node's parent is
+ * another one, and goes up from it until the parent is right: that is the new one. So what was in
+ * the tree before is found all the time. Nodes are not joined again; one that has lost all branches
+ * but one costs 48 bytes until that goes, too.
  *
- * Children are linked, too, for the walks of retained replays. Removed nodes keep their `next`
- * until their grace period is over, so a walker that stands on one still gets on.
+ * Children are linked, too, for the walks of retained replays. Removed nodes keep their `next` and
+ * their edge until their grace period is over, so a walker that stands on one still gets on.
  */
-
-#define CHUNK_BITS  10
-#define CHUNK_LEN   (1u << CHUNK_BITS)
-#define CHUNK_CAP   65536u
-#define SHARD_LEN   256
-#define FIRST_SLOTS 16u
-
-/*
- * A shard is rebuilt when three quarters of its slots are used, and then has a third more. Doubling
- * would leave every table half empty, all of them at the same time, since the hash fills them
- * alike; and what a million nodes leave behind in the heap is of the size of the old tables.
- */
-#define MAY_USE(cap) ((cap) - (cap) / 4)
-#define CAP_FOR(len) ((len) + (len)*3 / 4)
 
 #define HAS_PLUS   1u
 #define HAS_HASH   2u
 #define IS_REMOVED 4u
 #define ONE_PIN    8u
 
-#define LEVEL_ON_HEAP 0xFF
-#define HEAP_LEVEL_AT 8
-
-/* A slot is tag << 32 | number. Number 0 is free; this one was removed. */
-#define SLOT_REMOVED 0xFFFFFFFFu
-
-struct slots {
-    uint32_t cap;
-    _Atomic uint64_t slot[];
-};
-
-/* Changed under the tree's lock. */
-struct shard_of_edges {
-    _Atomic(struct slots *) slots;
-    uint32_t used; /* slots that are not free: nodes and removed ones */
-    uint32_t len;
-};
-
 struct tree {
     struct lock lock;
     struct hash_key key;
     uint64_t plus_hash;
     uint64_t hash_hash;
-    uint32_t node_len; /* numbers handed out so far */
-    uint32_t free_node;
     _Atomic size_t len;
-    struct shard_of_edges shards[SHARD_LEN];
-    _Atomic(struct tree_node *) chunks[CHUNK_CAP];
+    struct edges edges;
+    struct node_pool nodes;
 };
-
-static_assert(sizeof(struct tree_node) == 48, "a subscription is paid for a million times");
 
 struct lock *tree_lock(struct tree *tree)
 {
@@ -76,275 +47,155 @@ struct lock *tree_lock(struct tree *tree)
 
 struct tree_node *tree_node(const struct tree *tree, uint32_t number)
 {
-    struct tree_node *chunk =
-        atomic_load_explicit(&tree->chunks[number >> CHUNK_BITS], memory_order_acquire);
-
-    assert(number != TREE_NO_NODE && chunk);
-    return &chunk[number & (CHUNK_LEN - 1)];
-}
-
-/* Levels */
-
-static struct slice node_level(const struct tree_node *node)
-{
-    const uint8_t *text;
-    uint16_t len;
-
-    if (node->level[0] != LEVEL_ON_HEAP) {
-        return slice_of(node->level + 1, node->level[0]);
-    }
-    memcpy(&text, node->level + HEAP_LEVEL_AT, sizeof(text));
-    memcpy(&len, text, sizeof(len));
-    return slice_of(text + sizeof(len), len);
-}
-
-static int node_set_level(struct tree_node *node, struct slice level)
-{
-    uint16_t len = (uint16_t)level.len;
-    uint8_t *text;
-
-    if (level.len <= TREE_INLINE_LEVEL) {
-        node->level[0] = (uint8_t)level.len;
-        if (level.len) {
-            memcpy(node->level + 1, level.data, level.len);
-        }
-        return 0;
-    }
-    text = memory_alloc(sizeof(len) + level.len);
-    if (!text) {
-        return -ENOMEM;
-    }
-    memcpy(text, &len, sizeof(len));
-    memcpy(text + sizeof(len), level.data, level.len);
-    node->level[0] = LEVEL_ON_HEAP;
-    memcpy(node->level + HEAP_LEVEL_AT, &text, sizeof(text));
-    return 0;
-}
-
-static void node_free_level(struct tree_node *node)
-{
-    uint8_t *text;
-
-    if (node->level[0] == LEVEL_ON_HEAP) {
-        memcpy(&text, node->level + HEAP_LEVEL_AT, sizeof(text));
-        memory_free(text);
-        node->level[0] = 0;
-    }
-}
-
-/* Nodes */
-
-static int chunk_add(struct tree *tree)
-{
-    uint32_t index = tree->node_len >> CHUNK_BITS;
-    struct tree_node *chunk;
-
-    if (index == CHUNK_CAP) {
-        return -ENOMEM;
-    }
-    chunk = memory_alloc(CHUNK_LEN * sizeof(*chunk));
-    if (!chunk) {
-        return -ENOMEM;
-    }
-    MEMORY_POISON(chunk, CHUNK_LEN * sizeof(*chunk));
-    atomic_store_explicit(&tree->chunks[index], chunk, memory_order_release);
-    return 0;
-}
-
-/* A number for a new node; TREE_NO_NODE without memory. */
-static uint32_t number_take(struct tree *tree)
-{
-    uint32_t number = tree->free_node;
-
-    if (number != TREE_NO_NODE) {
-        struct tree_node *node = tree_node(tree, number);
-
-        MEMORY_UNPOISON(node, sizeof(*node));
-        tree->free_node = node->parent;
-        return number;
-    }
-    if ((tree->node_len & (CHUNK_LEN - 1)) == 0 && chunk_add(tree) < 0) {
-        return TREE_NO_NODE;
-    }
-    number = tree->node_len++;
-    MEMORY_UNPOISON(tree_node(tree, number), sizeof(struct tree_node));
-    return number;
-}
-
-static void number_give(struct tree *tree, uint32_t number)
-{
-    struct tree_node *node = tree_node(tree, number);
-
-    node->parent = tree->free_node;
-    tree->free_node = number;
-    MEMORY_POISON(node, sizeof(*node));
-}
-
-static void node_init(struct tree_node *node, uint32_t parent, uint64_t hash)
-{
-    atomic_init(&node->word, 0);
-    node->parent = parent;
-    node->tag = (uint32_t)hash;
-    atomic_init(&node->child, TREE_NO_NODE);
-    atomic_init(&node->next, TREE_NO_NODE);
-    node->previous = TREE_NO_NODE;
-    atomic_init(&node->bits, 0);
-    node->level[0] = 0;
+    return node_get(&tree->nodes, number);
 }
 
 /* Edges */
 
-static struct shard_of_edges *shard_of(const struct tree *tree, uint64_t hash)
+static struct tree_edge edge_of(const struct tree_node *node, uint64_t edge)
 {
-    return (struct shard_of_edges *)(uintptr_t)&tree->shards[hash >> 56];
+    return (struct tree_edge){
+        .parent = node_edge_parent(edge),
+        .len = node_edge_len(edge),
+        .label = slice_skip(node_text(node), node_edge_begin(edge)),
+    };
 }
 
-static bool node_is(const struct tree *tree, uint32_t number, uint32_t parent, struct slice level)
+struct tree_edge tree_edge(const struct tree *tree, uint32_t number)
 {
-    const struct tree_node *node = tree_node(tree, number);
+    const struct tree_node *node = node_get(&tree->nodes, number);
 
-    return node->parent == parent && slice_is_equal(node_level(node), level);
+    return edge_of(node, node_edge(node));
 }
 
-/* Where the search for a tag begins: tags are spread evenly over any number of slots. */
-static uint32_t first_at(const struct slots *slots, uint32_t tag)
+uint32_t tree_parent(const struct tree *tree, uint32_t number)
 {
-    return (uint32_t)((uint64_t)tag * slots->cap >> 32);
+    return node_edge_parent(node_edge(node_get(&tree->nodes, number)));
 }
 
-static uint32_t next_at(const struct slots *slots, uint32_t at)
+static unsigned count_levels(struct slice label)
 {
-    return at + 1 == slots->cap ? 0 : at + 1;
-}
+    struct slice level;
+    unsigned len = 1;
 
-static uint32_t edge_find(const struct tree *tree, uint64_t hash, uint32_t parent,
-                          struct slice level)
-{
-    const struct slots *slots =
-        atomic_load_explicit(&shard_of(tree, hash)->slots, memory_order_acquire);
-    uint32_t tag = (uint32_t)hash;
-
-    if (!slots) {
-        return TREE_NO_NODE;
+    while (tree_take_level(&label, &level)) {
+        len++;
     }
-    for (uint32_t at = first_at(slots, tag);; at = next_at(slots, at)) {
-        uint64_t slot = atomic_load_explicit(&slots->slot[at], memory_order_acquire);
-        uint32_t number = (uint32_t)slot;
-
-        if (number == TREE_NO_NODE) {
-            return TREE_NO_NODE;
-        }
-        if ((uint32_t)(slot >> 32) == tag && number != SLOT_REMOVED &&
-            node_is(tree, number, parent, level)) {
-            return number;
-        }
-    }
+    return len;
 }
 
-static void slots_put(struct slots *slots, uint64_t slot)
+static struct slice first_level(struct slice label)
 {
-    uint32_t at = first_at(slots, (uint32_t)(slot >> 32));
+    struct slice level;
 
-    while ((uint32_t)atomic_load_explicit(&slots->slot[at], memory_order_relaxed) != TREE_NO_NODE) {
-        at = next_at(slots, at);
-    }
-    atomic_store_explicit(&slots->slot[at], slot, memory_order_release);
-}
-
-static void slots_free_late(void *context, void *slots)
-{
-    (void)context;
-    memory_free(slots);
-}
-
-/* A copy without the removed slots, and with room. */
-static int shard_rebuild(struct shard_of_edges *shard)
-{
-    struct slots *old = atomic_load_explicit(&shard->slots, memory_order_relaxed);
-    uint32_t cap = MAX(CAP_FOR(shard->len), FIRST_SLOTS);
-    struct slots *slots;
-
-    slots = memory_alloc_zero(1, sizeof(*slots) + cap * sizeof(slots->slot[0]));
-    if (!slots) {
-        return -ENOMEM;
-    }
-    slots->cap = cap;
-    for (uint32_t i = 0; old && i < old->cap; i++) {
-        uint64_t slot = atomic_load_explicit(&old->slot[i], memory_order_relaxed);
-
-        if ((uint32_t)slot != TREE_NO_NODE && (uint32_t)slot != SLOT_REMOVED) {
-            slots_put(slots, slot);
-        }
-    }
-    shard->used = shard->len;
-    atomic_store_explicit(&shard->slots, slots, memory_order_release);
-    if (old) {
-        rcu_retire(owner_self->reader, slots_free_late, NULL, old);
-    }
-    return 0;
-}
-
-static int edge_add(struct tree *tree, uint64_t hash, uint32_t number)
-{
-    struct shard_of_edges *shard = shard_of(tree, hash);
-    struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
-
-    if (!slots || shard->used >= MAY_USE(slots->cap)) {
-        int r = shard_rebuild(shard);
-
-        if (r < 0) {
-            return r;
-        }
-        slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
-    }
-    slots_put(slots, (uint64_t)(uint32_t)hash << 32 | number);
-    shard->used++;
-    shard->len++;
-    return 0;
-}
-
-static void edge_remove(struct tree *tree, uint64_t hash, uint32_t number)
-{
-    struct shard_of_edges *shard = shard_of(tree, hash);
-    struct slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
-    uint64_t wanted = (uint64_t)(uint32_t)hash << 32 | number;
-    uint32_t at = first_at(slots, (uint32_t)hash);
-
-    while (atomic_load_explicit(&slots->slot[at], memory_order_relaxed) != wanted) {
-        assert((uint32_t)slots->slot[at] != TREE_NO_NODE);
-        at = next_at(slots, at);
-    }
-    atomic_store_explicit(&slots->slot[at], (uint64_t)(uint32_t)hash << 32 | SLOT_REMOVED,
-                          memory_order_release);
-    shard->len--;
+    (void)tree_take_level(&label, &level);
+    return level;
 }
 
 /* Looking up */
 
+static bool has_wildcards(const struct tree_node *node, uint32_t which)
+{
+    return (atomic_load_explicit(&node->bits, memory_order_acquire) & which) != 0;
+}
+
 struct tree_place tree_root(const struct tree *tree)
 {
-    return (struct tree_place){.number = TREE_ROOT, .hash = tree->key.words[0]};
+    return (struct tree_place){
+        .number = TREE_ROOT,
+        .has_wildcards = has_wildcards(node_get(&tree->nodes, TREE_ROOT), HAS_PLUS | HAS_HASH),
+        .hash = tree->key.words[0],
+    };
+}
+
+static uint32_t child_towards(const struct tree *tree, uint32_t number, uint32_t parent,
+                              uint64_t *edge_out)
+{
+    while (number != TREE_NO_NODE) {
+        *edge_out = node_edge(node_get(&tree->nodes, number));
+        if (node_edge_parent(*edge_out) == parent) {
+            break;
+        }
+        number = node_edge_parent(*edge_out);
+    }
+    return number;
+}
+
+uint32_t tree_child_towards(const struct tree *tree, uint32_t number, uint32_t parent,
+                            struct tree_edge *edge_out)
+{
+    uint64_t edge;
+    uint32_t child = child_towards(tree, number, parent, &edge);
+
+    if (child != TREE_NO_NODE) {
+        *edge_out = edge_of(node_get(&tree->nodes, child), edge);
+    }
+    return child;
+}
+
+/* In the node's text, behind the level which what begins there must begin with. */
+static struct tree_place place_behind(const struct tree_node *node, uint32_t begin,
+                                      struct slice level, struct tree_place place)
+{
+    struct slice label = slice_skip(node_text(node), begin);
+
+    if (unlikely(!tree_begins_with(label, level))) {
+        place.number = TREE_NO_NODE;
+        return place;
+    }
+    if (label.len > level.len) {
+        place.rest = (uint16_t)(begin + level.len + 1);
+    }
+    place.has_wildcards = has_wildcards(node, HAS_PLUS | HAS_HASH);
+    return place;
 }
 
 struct tree_place tree_child(const struct tree *tree, struct tree_place parent, struct slice level,
                              uint64_t level_hash)
 {
-    uint64_t hash = hash_chain(parent.hash, level_hash);
+    struct tree_place place = {.hash = hash_chain(parent.hash, level_hash)};
+    struct edge_search search;
+    uint32_t number;
 
-    return (struct tree_place){
-        .number = edge_find(tree, hash, parent.number, level),
-        .hash = hash,
-    };
+    if (parent.rest != 0) {
+        place.number = parent.number;
+        return place_behind(node_get(&tree->nodes, parent.number), parent.rest, level, place);
+    }
+    search = edges_search(&tree->edges, place.hash);
+    while ((number = edges_next(&search)) != TREE_NO_NODE) {
+        const struct tree_node *node = node_get(&tree->nodes, number);
+        uint64_t edge = node_edge(node);
+
+        place.number = number;
+        if (unlikely(node_edge_parent(edge) != parent.number)) {
+            place.number = child_towards(tree, number, parent.number, &edge);
+            if (place.number == TREE_NO_NODE) {
+                continue;
+            }
+            node = node_get(&tree->nodes, place.number);
+        }
+        place = place_behind(node, node_edge_begin(edge), level, place);
+        if (place.number != TREE_NO_NODE) {
+            return place;
+        }
+    }
+    place.number = TREE_NO_NODE;
+    return place;
 }
 
-static uint32_t bits_of(const struct tree *tree, uint32_t number)
+struct slice tree_rest(const struct tree *tree, struct tree_place place)
 {
-    return atomic_load_explicit(&tree_node(tree, number)->bits, memory_order_acquire);
+    return slice_skip(node_text(node_get(&tree->nodes, place.number)), place.rest);
+}
+
+uint64_t tree_plus_hash(const struct tree *tree)
+{
+    return tree->plus_hash;
 }
 
 struct tree_place tree_plus(const struct tree *tree, struct tree_place parent)
 {
-    if ((bits_of(tree, parent.number) & HAS_PLUS) == 0) {
+    if (parent.rest == 0 && !has_wildcards(node_get(&tree->nodes, parent.number), HAS_PLUS)) {
         return (struct tree_place){.number = TREE_NO_NODE};
     }
     return tree_child(tree, parent, slice_of("+", 1), tree->plus_hash);
@@ -352,7 +203,7 @@ struct tree_place tree_plus(const struct tree *tree, struct tree_place parent)
 
 struct tree_place tree_hash(const struct tree *tree, struct tree_place parent)
 {
-    if ((bits_of(tree, parent.number) & HAS_HASH) == 0) {
+    if (parent.rest == 0 && !has_wildcards(node_get(&tree->nodes, parent.number), HAS_HASH)) {
         return (struct tree_place){.number = TREE_NO_NODE};
     }
     return tree_child(tree, parent, slice_of("#", 1), tree->hash_hash);
@@ -387,39 +238,45 @@ uint32_t tree_find(const struct tree *tree, struct slice path)
     for (unsigned i = 0; i < levels.len && place.number != TREE_NO_NODE; i++) {
         place = tree_child(tree, place, levels.level[i], levels.hash[i]);
     }
-    return place.number;
+    return tree_at(place);
 }
 
-uint32_t tree_first_child(const struct tree *tree, uint32_t number)
+uint32_t tree_first_child(const struct tree *tree, uint32_t number, struct tree_edge *edge_out)
 {
-    return atomic_load_explicit(&tree_node(tree, number)->child, memory_order_acquire);
+    uint32_t child =
+        atomic_load_explicit(&node_get(&tree->nodes, number)->child, memory_order_acquire);
+
+    return tree_child_towards(tree, child, number, edge_out);
 }
 
-uint32_t tree_next_sibling(const struct tree *tree, uint32_t number)
+/*
+ * A split gives the node its new edge first and takes it out of its siblings' list then. So whoever
+ * finds no sibling because of that sees the new edge; and whoever still finds one sees, should the
+ * edge be new, that it is not a sibling any more.
+ */
+uint32_t tree_next_sibling(const struct tree *tree, uint32_t number, struct tree_edge *own_out,
+                           struct tree_edge *edge_out)
 {
-    return atomic_load_explicit(&tree_node(tree, number)->next, memory_order_acquire);
+    const struct tree_node *node = node_get(&tree->nodes, number);
+    uint32_t next = atomic_load_explicit(&node->next, memory_order_acquire);
+
+    *own_out = edge_of(node, node_edge(node));
+    return tree_child_towards(tree, next, own_out->parent, edge_out);
 }
 
 /* A child, else the next sibling, else an ancestor's. */
 uint32_t tree_next(const struct tree *tree, uint32_t number)
 {
-    uint32_t next = tree_first_child(tree, number);
+    struct tree_edge edge;
+    uint32_t next = tree_first_child(tree, number, &edge);
 
     while (next == TREE_NO_NODE && number != TREE_ROOT) {
-        next = tree_next_sibling(tree, number);
-        number = tree_parent(tree, number);
+        struct tree_edge own;
+
+        next = tree_next_sibling(tree, number, &own, &edge);
+        number = own.parent;
     }
     return next;
-}
-
-struct slice tree_level(const struct tree *tree, uint32_t number)
-{
-    return node_level(tree_node(tree, number));
-}
-
-uint32_t tree_parent(const struct tree *tree, uint32_t number)
-{
-    return tree_node(tree, number)->parent;
 }
 
 uint64_t tree_level_hash(const struct tree *tree, struct slice level)
@@ -430,21 +287,22 @@ uint64_t tree_level_hash(const struct tree *tree, struct slice level)
 size_t tree_path(const struct tree *tree, uint32_t number, uint8_t *path, size_t cap)
 {
     size_t size = 0;
+    struct tree_edge edge;
     size_t end;
 
-    for (uint32_t n = number; n != TREE_ROOT; n = tree_node(tree, n)->parent) {
-        size += tree_level(tree, n).len + (tree_node(tree, n)->parent == TREE_ROOT ? 0 : 1);
+    for (uint32_t n = number; n != TREE_ROOT; n = edge.parent) {
+        edge = tree_edge(tree, n);
+        size += edge.label.len + (edge.parent == TREE_ROOT ? 0 : 1);
     }
     if (size > cap) {
         return size;
     }
     end = size;
-    for (uint32_t n = number; n != TREE_ROOT; n = tree_node(tree, n)->parent) {
-        struct slice level = tree_level(tree, n);
-
-        end -= level.len;
-        if (level.len) {
-            memcpy(path + end, level.data, level.len);
+    for (uint32_t n = number; n != TREE_ROOT; n = edge.parent) {
+        edge = tree_edge(tree, n);
+        end -= edge.label.len;
+        if (edge.label.len) {
+            memcpy(path + end, edge.label.data, edge.label.len);
         }
         if (end > 0) {
             path[--end] = '/';
@@ -463,68 +321,170 @@ static uint32_t wildcard_bit(struct slice level)
     return level.data[0] == '+' ? HAS_PLUS : level.data[0] == '#' ? HAS_HASH : 0;
 }
 
-/* Makes a child findable: first its siblings' list and its slot, then the parent's bits. */
-static void child_link(struct tree *tree, uint32_t parent_number, uint32_t number,
-                       struct slice level)
-{
-    struct tree_node *parent = tree_node(tree, parent_number);
-    struct tree_node *node = tree_node(tree, number);
-    uint32_t first = atomic_load_explicit(&parent->child, memory_order_relaxed);
+/*
+ * How a path is to come into the tree: what is missing is made before anything is changed.
+ */
+struct growth {
+    struct tree_place place; /* as far as it is there */
+    uint64_t slot_hash;      /* which the place's node is found under */
+    struct slice rest;       /* of the path; `adds` */
+    uint64_t rest_hash;      /* which that is to be found under */
+    bool splits;             /* the place is on the way to its node */
+    bool adds;
+    uint32_t middle;
+    uint32_t leaf;
+};
 
-    atomic_store_explicit(&node->next, first, memory_order_relaxed);
-    if (first != TREE_NO_NODE) {
-        tree_node(tree, first)->previous = number;
+static struct growth growth_towards(const struct tree *tree, struct slice path)
+{
+    struct growth growth = {.place = tree_root(tree)};
+    struct tree_levels levels;
+    unsigned i;
+
+    tree_cut(tree, path, &levels);
+    for (i = 0; i < levels.len; i++) {
+        struct tree_place child = tree_child(tree, growth.place, levels.level[i], levels.hash[i]);
+
+        if (child.number == TREE_NO_NODE) {
+            growth.adds = true;
+            growth.rest = slice_skip(path, (size_t)(levels.level[i].data - path.data));
+            growth.rest_hash = child.hash;
+            break;
+        }
+        if (growth.place.rest == 0) {
+            growth.slot_hash = child.hash;
+        }
+        growth.place = child;
     }
-    atomic_store_explicit(&parent->child, number, memory_order_release);
-    atomic_fetch_or_explicit(&parent->bits, wildcard_bit(level), memory_order_release);
+    growth.splits = growth.place.rest != 0;
+    return growth;
 }
 
-static int child_add(struct tree *tree, struct tree_place parent, struct slice level, uint64_t hash,
-                     uint32_t *number_out)
+/* The part of the label that comes before the place. */
+static struct slice front_label(const struct tree *tree, struct tree_place place)
 {
-    uint32_t number = number_take(tree);
-    int r;
+    const struct tree_node *node = node_get(&tree->nodes, place.number);
+    uint32_t begin = node_edge_begin(node_edge(node));
 
-    if (number == TREE_NO_NODE) {
-        return -ENOMEM;
+    return slice_of(node_text(node).data + begin, place.rest - 1 - begin);
+}
+
+/* Where the node at the end of the label will be found when it is split at the place. */
+static uint64_t back_hash(const struct tree *tree, struct tree_place place)
+{
+    struct slice text = node_text(node_get(&tree->nodes, place.number));
+    struct slice level = first_level(slice_skip(text, place.rest));
+
+    return hash_chain(place.hash, hash_bytes(&tree->key, level));
+}
+
+static int growth_prepare(struct tree *tree, struct growth *growth)
+{
+    int r = 0;
+
+    if (growth->splits) {
+        growth->middle = node_make(&tree->nodes, front_label(tree, growth->place));
+        r = growth->middle == TREE_NO_NODE
+                ? -ENOMEM
+                : edges_reserve(&tree->edges, back_hash(tree, growth->place));
     }
-    node_init(tree_node(tree, number), parent.number, hash);
-    r = node_set_level(tree_node(tree, number), level);
-    if (r == 0) {
-        r = edge_add(tree, hash, number);
+    if (r == 0 && growth->adds) {
+        growth->leaf = node_make(&tree->nodes, growth->rest);
+        r = growth->leaf == TREE_NO_NODE ? -ENOMEM : edges_reserve(&tree->edges, growth->rest_hash);
     }
     if (r < 0) {
-        node_free_level(tree_node(tree, number));
-        number_give(tree, number);
-        return r;
+        node_discard(&tree->nodes, growth->middle);
+        node_discard(&tree->nodes, growth->leaf);
     }
-    child_link(tree, parent.number, number, level);
+    return r;
+}
+
+/* Takes the place of `number` in its siblings' list. */
+static void replace_in_list(struct tree *tree, uint32_t number, uint32_t other)
+{
+    struct tree_node *node = node_get(&tree->nodes, number);
+    uint32_t next = atomic_load_explicit(&node->next, memory_order_relaxed);
+    uint32_t previous = node->previous;
+
+    if (next != TREE_NO_NODE) {
+        node_get(&tree->nodes, next)->previous = other;
+    }
+    if (previous != TREE_NO_NODE) {
+        atomic_store_explicit(&node_get(&tree->nodes, previous)->next, other, memory_order_release);
+    } else {
+        uint32_t parent = tree_parent(tree, other);
+
+        atomic_store_explicit(&node_get(&tree->nodes, parent)->child, other, memory_order_release);
+    }
+    node->previous = TREE_NO_NODE;
+    atomic_store_explicit(&node->next, TREE_NO_NODE, memory_order_release);
+}
+
+/* In this order: see tree_next_sibling() and the head of this file. */
+static void split(struct tree *tree, struct tree_place place, uint32_t middle, uint64_t slot_hash)
+{
+    struct tree_node *lower = node_get(&tree->nodes, place.number);
+    struct tree_node *upper = node_get(&tree->nodes, middle);
+    struct slice back = slice_skip(node_text(lower), place.rest);
+    unsigned front_len = count_levels(node_text(upper));
+    struct tree_edge edge = edge_of(lower, node_edge(lower));
+
+    node_set_edge(upper, edge.parent, 0, front_len);
+    atomic_store_explicit(&upper->child, place.number, memory_order_relaxed);
+    atomic_store_explicit(&upper->next, atomic_load_explicit(&lower->next, memory_order_relaxed),
+                          memory_order_relaxed);
+    upper->previous = lower->previous;
+    atomic_store_explicit(&upper->bits, wildcard_bit(first_level(back)), memory_order_relaxed);
+    edges_add(&tree->edges, back_hash(tree, place), place.number);
+    node_set_edge(lower, middle, place.rest, edge.len - front_len);
+    point("tree node split");
+    edges_replace(&tree->edges, slot_hash, place.number, middle);
+    point("tree node split");
+    replace_in_list(tree, place.number, middle);
     atomic_fetch_add_explicit(&tree->len, 1, memory_order_relaxed);
-    *number_out = number;
-    return 0;
+}
+
+/* Makes a child findable: first its slot and its siblings' list, then the parent's bits. */
+static void link_child(struct tree *tree, uint32_t parent_number, uint32_t number, uint64_t hash)
+{
+    struct tree_node *parent = node_get(&tree->nodes, parent_number);
+    struct tree_node *node = node_get(&tree->nodes, number);
+    uint32_t first = atomic_load_explicit(&parent->child, memory_order_relaxed);
+
+    node_set_edge(node, parent_number, 0, count_levels(node_text(node)));
+    edges_add(&tree->edges, hash, number);
+    atomic_store_explicit(&node->next, first, memory_order_relaxed);
+    if (first != TREE_NO_NODE) {
+        node_get(&tree->nodes, first)->previous = number;
+    }
+    atomic_store_explicit(&parent->child, number, memory_order_release);
+    atomic_fetch_or_explicit(&parent->bits, wildcard_bit(first_level(node_text(node))),
+                             memory_order_release);
+    atomic_fetch_add_explicit(&tree->len, 1, memory_order_relaxed);
 }
 
 int tree_add(struct tree *tree, struct slice path, uint32_t *number_out)
 {
-    struct tree_place place = tree_root(tree);
-    struct tree_levels levels;
+    struct growth growth;
+    uint32_t number;
+    int r;
 
     assert(lock_is_mine(&tree->lock));
-    tree_cut(tree, path, &levels);
-    for (unsigned i = 0; i < levels.len; i++) {
-        struct tree_place child = tree_child(tree, place, levels.level[i], levels.hash[i]);
-
-        if (child.number == TREE_NO_NODE) {
-            int r = child_add(tree, place, levels.level[i], child.hash, &child.number);
-
-            if (r < 0) {
-                tree_prune(tree, place.number);
-                return r;
-            }
-        }
-        place = child;
+    growth = growth_towards(tree, path);
+    r = growth_prepare(tree, &growth);
+    if (r < 0) {
+        return r;
     }
-    *number_out = place.number;
+    number = growth.place.number;
+    if (growth.splits) {
+        split(tree, growth.place, growth.middle, growth.slot_hash);
+        number = growth.middle;
+    }
+    if (growth.adds) {
+        link_child(tree, number, growth.leaf, growth.rest_hash);
+        number = growth.leaf;
+    }
+    *number_out = number;
     return 0;
 }
 
@@ -536,43 +496,52 @@ static void node_free_late(void *context, void *object)
     uint32_t number = (uint32_t)(uintptr_t)object;
 
     lock_take(&tree->lock);
-    node_free_level(tree_node(tree, number));
-    number_give(tree, number);
+    node_discard(&tree->nodes, number);
     lock_release(&tree->lock);
 }
 
 static void child_unlink(struct tree *tree, uint32_t number)
 {
-    struct tree_node *node = tree_node(tree, number);
-    struct tree_node *parent = tree_node(tree, node->parent);
+    struct tree_node *node = node_get(&tree->nodes, number);
+    struct tree_edge edge = edge_of(node, node_edge(node));
+    struct tree_node *parent = node_get(&tree->nodes, edge.parent);
     uint32_t next = atomic_load_explicit(&node->next, memory_order_relaxed);
 
     if (node->previous != TREE_NO_NODE) {
-        atomic_store_explicit(&tree_node(tree, node->previous)->next, next, memory_order_release);
+        atomic_store_explicit(&node_get(&tree->nodes, node->previous)->next, next,
+                              memory_order_release);
     } else {
         atomic_store_explicit(&parent->child, next, memory_order_release);
     }
     if (next != TREE_NO_NODE) {
-        tree_node(tree, next)->previous = node->previous;
+        node_get(&tree->nodes, next)->previous = node->previous;
     }
-    atomic_fetch_and_explicit(&parent->bits, ~wildcard_bit(node_level(node)), memory_order_release);
+    atomic_fetch_and_explicit(&parent->bits, ~wildcard_bit(first_level(edge.label)),
+                              memory_order_release);
 }
 
-/* The hash of a node's path, from its levels: only removing needs it. */
-static uint64_t path_hash(const struct tree *tree, uint32_t number)
+/* What a node is found under, from its labels: only removing needs it. */
+static uint64_t slot_hash_of(const struct tree *tree, uint32_t number)
 {
     uint32_t chain[TREE_LEVEL_CAP];
     unsigned len = 0;
     uint64_t hash = tree_root(tree).hash;
 
-    for (uint32_t n = number; n != TREE_ROOT; n = tree_node(tree, n)->parent) {
+    for (uint32_t n = tree_parent(tree, number); n != TREE_ROOT; n = tree_parent(tree, n)) {
         assert(len < TREE_LEVEL_CAP);
         chain[len++] = n;
     }
     while (len > 0) {
-        hash = hash_chain(hash, hash_bytes(&tree->key, tree_level(tree, chain[--len])));
+        struct slice label = tree_edge(tree, chain[--len]).label;
+        struct slice level;
+        bool goes_on;
+
+        do {
+            goes_on = tree_take_level(&label, &level);
+            hash = hash_chain(hash, hash_bytes(&tree->key, level));
+        } while (goes_on);
     }
-    return hash;
+    return hash_chain(hash, hash_bytes(&tree->key, first_level(tree_edge(tree, number).label)));
 }
 
 static bool looks_useless(const struct tree_node *node)
@@ -584,7 +553,7 @@ static bool looks_useless(const struct tree_node *node)
 /* Under the lock. From here on nobody can pin the node. */
 static bool claim_useless(const struct tree *tree, uint32_t number)
 {
-    struct tree_node *node = tree_node(tree, number);
+    struct tree_node *node = node_get(&tree->nodes, number);
     uint32_t none = 0;
 
     return number != TREE_ROOT && looks_useless(node) &&
@@ -596,9 +565,9 @@ void tree_prune(struct tree *tree, uint32_t number)
 {
     assert(lock_is_mine(&tree->lock));
     while (claim_useless(tree, number)) {
-        uint32_t parent = tree_node(tree, number)->parent;
+        uint32_t parent = tree_parent(tree, number);
 
-        edge_remove(tree, path_hash(tree, number), number);
+        edges_remove(&tree->edges, slot_hash_of(tree, number), number);
         child_unlink(tree, number);
         atomic_fetch_sub_explicit(&tree->len, 1, memory_order_relaxed);
         point("tree node unlinked");
@@ -611,7 +580,7 @@ void tree_prune(struct tree *tree, uint32_t number)
 
 bool tree_pin(struct tree *tree, uint32_t number)
 {
-    struct tree_node *node = tree_node(tree, number);
+    struct tree_node *node = node_get(&tree->nodes, number);
     uint32_t bits = atomic_load_explicit(&node->bits, memory_order_relaxed);
 
     do {
@@ -626,7 +595,7 @@ bool tree_pin(struct tree *tree, uint32_t number)
 /* The pin goes under the lock when it may have been all that held the node. */
 void tree_unpin(struct tree *tree, uint32_t number)
 {
-    struct tree_node *node = tree_node(tree, number);
+    struct tree_node *node = node_get(&tree->nodes, number);
 
     lock_take(&tree->lock);
     atomic_fetch_sub_explicit(&node->bits, ONE_PIN, memory_order_acq_rel);
@@ -639,6 +608,7 @@ void tree_unpin(struct tree *tree, uint32_t number)
 int tree_new(const struct hash_key *key, struct tree **tree_out)
 {
     struct tree *tree = memory_alloc_zero(1, sizeof(*tree));
+    uint32_t root;
 
     if (!tree) {
         return -ENOMEM;
@@ -647,35 +617,33 @@ int tree_new(const struct hash_key *key, struct tree **tree_out)
     tree->key = *key;
     tree->plus_hash = hash_bytes(key, slice_of("+", 1));
     tree->hash_hash = hash_bytes(key, slice_of("#", 1));
-    tree->node_len = 0;
-    if (chunk_add(tree) < 0) {
+    root = node_make(&tree->nodes, slice_of("", 0));
+    if (root == TREE_NO_NODE) {
         tree_free(tree);
         return -ENOMEM;
     }
-    tree->node_len = TREE_ROOT + 1;
-    MEMORY_UNPOISON(tree_node(tree, TREE_ROOT), sizeof(struct tree_node));
-    node_init(tree_node(tree, TREE_ROOT), TREE_NO_NODE, 0);
+    assert(root == TREE_ROOT);
     *tree_out = tree;
     return 0;
 }
 
-/* Levels on the heap: only nodes that are linked still have one. */
-static void free_levels(struct tree *tree, uint32_t number)
+/* Texts on the heap: only nodes that are linked still have one. */
+static void free_texts(struct tree *tree, uint32_t number)
 {
     while (number != TREE_NO_NODE) {
-        struct tree_node *node = tree_node(tree, number);
+        struct tree_node *node = node_get(&tree->nodes, number);
         uint32_t child = atomic_load_explicit(&node->child, memory_order_relaxed);
-        uint32_t parent = node->parent;
+        uint32_t parent = tree_parent(tree, number);
 
         if (child != TREE_NO_NODE) {
             number = child;
             continue;
         }
-        node_free_level(node);
+        node_free_text(node);
         if (parent == TREE_NO_NODE) {
             return;
         }
-        atomic_store_explicit(&tree_node(tree, parent)->child,
+        atomic_store_explicit(&node_get(&tree->nodes, parent)->child,
                               atomic_load_explicit(&node->next, memory_order_relaxed),
                               memory_order_relaxed);
         number = parent;
@@ -687,15 +655,11 @@ struct tree *tree_free(struct tree *tree)
     if (!tree) {
         return NULL;
     }
-    if (tree->node_len > TREE_ROOT) {
-        free_levels(tree, TREE_ROOT);
+    if (tree->nodes.len > TREE_ROOT) {
+        free_texts(tree, TREE_ROOT);
     }
-    for (unsigned i = 0; i < SHARD_LEN; i++) {
-        memory_free(atomic_load_explicit(&tree->shards[i].slots, memory_order_relaxed));
-    }
-    for (unsigned i = 0; i < CHUNK_CAP; i++) {
-        memory_free(atomic_load_explicit(&tree->chunks[i], memory_order_relaxed));
-    }
+    edges_deinit(&tree->edges);
+    node_pool_deinit(&tree->nodes);
     lock_deinit(&tree->lock);
     memory_free(tree);
     return NULL;

@@ -74,6 +74,30 @@ static uint32_t find(const char *path)
     return tree_find(grove.tree, slice_of_text(path));
 }
 
+static uint32_t first_child(uint32_t number)
+{
+    struct tree_edge edge;
+
+    return tree_first_child(grove.tree, number, &edge);
+}
+
+static uint32_t next_sibling(uint32_t number)
+{
+    struct tree_edge own;
+    struct tree_edge edge;
+
+    return tree_next_sibling(grove.tree, number, &own, &edge);
+}
+
+static void expect_label(uint32_t number, const char *parent, const char *label, unsigned len)
+{
+    struct tree_edge edge = tree_edge(grove.tree, number);
+
+    assert_int_equal(edge.parent, parent ? find(parent) : TREE_ROOT);
+    assert_int_equal(edge.len, len);
+    assert_true(slice_is_equal(edge.label, slice_of_text(label)));
+}
+
 /* The path is not wanted any more. */
 static void drop(const char *path)
 {
@@ -134,7 +158,7 @@ static void test_levels_of_all_kinds(void **state)
     assert_int_equal(find("b"), TREE_NO_NODE);
     assert_int_equal(find("a/b"), TREE_NO_NODE);
     assert_int_equal(find("sixteen-letters"), TREE_NO_NODE);
-    assert_true(tree_level(grove.tree, find(LONG_LEVEL)).len == 16);
+    assert_int_equal(tree_edge(grove.tree, find(LONG_LEVEL)).label.len, 16);
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         drop(paths[i]);
         assert_true(i + 1 == ARRAY_LEN(paths) || tree_len(grove.tree) > 0);
@@ -146,6 +170,7 @@ static void test_deepest_path(void **state)
 {
     char path[2 * TREE_LEVEL_CAP];
     uint32_t number;
+    uint32_t upper;
 
     (void)state;
     for (size_t i = 0; i < TREE_LEVEL_CAP; i++) {
@@ -154,13 +179,24 @@ static void test_deepest_path(void **state)
     }
     path[2 * TREE_LEVEL_CAP - 1] = '\0';
     number = add(path);
-    assert_int_equal(tree_len(grove.tree), TREE_LEVEL_CAP);
+    assert_int_equal(tree_len(grove.tree), 1);
     assert_int_equal(find(path), number);
+    assert_int_equal(tree_edge(grove.tree, number).len, TREE_LEVEL_CAP);
     expect_path(number, path);
-    path[2 * TREE_LEVEL_CAP - 3] = '\0'; /* its parent has no word of its own */
-    assert_int_equal(find(path), tree_parent(grove.tree, number));
-    path[2 * TREE_LEVEL_CAP - 3] = '/';
-    drop(path);
+    for (size_t i = 1; i < TREE_LEVEL_CAP; i++) {
+        path[2 * i - 1] = '\0';
+        assert_int_equal(find(path), TREE_NO_NODE);
+        upper = add(path);
+        assert_int_equal(tree_parent(grove.tree, number), upper);
+        path[2 * i - 1] = '/';
+    }
+    assert_int_equal(tree_len(grove.tree), TREE_LEVEL_CAP);
+    expect_path(number, path);
+    assert_int_equal(find(path), number);
+    for (size_t i = TREE_LEVEL_CAP; i >= 1; i--) {
+        path[2 * i - 1] = '\0';
+        drop(path);
+    }
     assert_int_equal(tree_len(grove.tree), 0);
 }
 
@@ -186,7 +222,8 @@ static void test_wildcards_have_short_cuts(void **state)
     add("+/b");
     add("a/+");
     add("a/#");
-    assert_int_equal(tree_plus(grove.tree, tree_root(grove.tree)).number, find("+"));
+    assert_int_equal(tree_plus(grove.tree, tree_root(grove.tree)).number, find("+/b"));
+    assert_int_equal(tree_at(tree_plus(grove.tree, tree_root(grove.tree))), TREE_NO_NODE);
     assert_int_equal(tree_plus(grove.tree, place_of("a")).number, find("a/+"));
     assert_int_equal(tree_hash(grove.tree, place_of("a")).number, find("a/#"));
     assert_int_equal(tree_hash(grove.tree, tree_root(grove.tree)).number, TREE_NO_NODE);
@@ -198,6 +235,75 @@ static void test_wildcards_have_short_cuts(void **state)
     assert_int_equal(find("a"), TREE_NO_NODE);
     drop("+/b");
     assert_int_equal(tree_len(grove.tree), 0);
+}
+
+/* The part of a path that it shares with no other has no node of its own. */
+static void test_labels(void **state)
+{
+    uint32_t deep = add("a/b//d/+/f");
+    struct tree_place in_label = place_of("a/b");
+
+    (void)state;
+    assert_int_equal(tree_len(grove.tree), 1);
+    expect_label(deep, NULL, "a/b//d/+/f", 6);
+    assert_int_equal(in_label.number, deep);
+    assert_int_equal(tree_at(in_label), TREE_NO_NODE);
+    assert_int_equal(place_of("a/c").number, TREE_NO_NODE);
+    assert_int_equal(place_of("a/bb").number, TREE_NO_NODE);
+    assert_int_equal(place_of("a/").number, TREE_NO_NODE);
+    assert_int_equal(tree_at(place_of("a/b//d/+/f")), deep);
+    assert_int_equal(tree_plus(grove.tree, place_of("a/b//d")).number, deep);
+    assert_int_equal(tree_plus(grove.tree, place_of("a/b/")).number, TREE_NO_NODE);
+    assert_int_equal(tree_hash(grove.tree, place_of("a/b//d")).number, TREE_NO_NODE);
+}
+
+/* Every way to split, and what is split keeps its number. */
+static void test_splits(void **state)
+{
+    uint32_t deep = add("a/b//d/+/f");
+    uint32_t other = add("a/b//d/e");
+
+    (void)state;
+    assert_int_equal(tree_len(grove.tree), 3);
+    expect_label(find("a/b//d"), NULL, "a/b//d", 4);
+    expect_label(deep, "a/b//d", "+/f", 2);
+    expect_label(other, "a/b//d", "e", 1);
+    assert_int_equal(tree_plus(grove.tree, place_of("a/b//d")).number, deep);
+    add("a/b");
+    expect_label(find("a/b//d"), "a/b", "/d", 2);
+    add("a/b//d/+");
+    assert_int_equal(tree_at(tree_plus(grove.tree, place_of("a/b//d"))), find("a/b//d/+"));
+    expect_label(deep, "a/b//d/+", "f", 1);
+    add("a/" LONG_LEVEL "/" LONG_LEVEL "/x");
+    add("a/" LONG_LEVEL "/y");
+    expect_label(find("a/" LONG_LEVEL), "a", LONG_LEVEL, 1);
+    expect_label(find("a/" LONG_LEVEL "/" LONG_LEVEL "/x"), "a/" LONG_LEVEL, LONG_LEVEL "/x", 2);
+    assert_int_equal(tree_len(grove.tree), 9);
+    assert_int_equal(find("a/b//d/+/f"), deep);
+    expect_path(deep, "a/b//d/+/f");
+    expect_path(other, "a/b//d/e");
+    drop("a/b//d/e");
+    drop("a/b//d/+/f");
+    drop("a/b//d/+");
+    assert_int_equal(find("a/b//d"), TREE_NO_NODE);
+    assert_true(find("a/b") != TREE_NO_NODE);
+}
+
+/* Who is inside a label when it is split goes on in it. */
+static void test_places_outlive_a_split(void **state)
+{
+    uint32_t deep = add("a/b/c");
+    struct tree_place place = place_of("a");
+    struct slice level = slice_of_text("b");
+
+    (void)state;
+    add("a/x");
+    place = tree_child(grove.tree, place, level, tree_level_hash(grove.tree, level));
+    assert_int_equal(place.number, deep);
+    level = slice_of_text("c");
+    place = tree_child(grove.tree, place, level, tree_level_hash(grove.tree, level));
+    assert_int_equal(tree_at(place), deep);
+    assert_true(place.hash == place_of("a/b/c").hash);
 }
 
 static void test_prune_waits_for_pins(void **state)
@@ -224,16 +330,33 @@ static void test_walks_go_on_from_a_removed_node(void **state)
     uint32_t last = add("x/3");
 
     (void)state;
-    assert_int_equal(tree_first_child(grove.tree, find("x")), last);
-    assert_int_equal(tree_next_sibling(grove.tree, last), middle);
+    assert_int_equal(first_child(find("x")), last);
+    assert_int_equal(next_sibling(last), middle);
     drop("x/2");
     assert_false(tree_pin(grove.tree, middle));
-    assert_int_equal(tree_next_sibling(grove.tree, middle), first);
+    assert_int_equal(next_sibling(middle), first);
     drop("x/1");
-    assert_int_equal(tree_next_sibling(grove.tree, middle), first);
-    assert_int_equal(tree_next_sibling(grove.tree, first), TREE_NO_NODE);
-    assert_int_equal(tree_next_sibling(grove.tree, last), TREE_NO_NODE);
-    assert_int_equal(tree_first_child(grove.tree, find("x")), last);
+    assert_int_equal(next_sibling(middle), first);
+    assert_int_equal(next_sibling(first), TREE_NO_NODE);
+    assert_int_equal(next_sibling(last), TREE_NO_NODE);
+    assert_int_equal(first_child(find("x")), last);
+}
+
+/* A sibling that was split since is met as the node that stands in its place now. */
+static void test_walks_go_on_to_a_split_node(void **state)
+{
+    uint32_t split = add("x/1/a");
+    uint32_t removed = add("x/2");
+
+    (void)state;
+    drop("x/2");
+    assert_int_equal(next_sibling(removed), split);
+    add("x/1/b");
+    assert_int_equal(next_sibling(removed), find("x/1"));
+    assert_int_equal(next_sibling(split), TREE_NO_NODE);
+    assert_int_equal(first_child(find("x")), find("x/1"));
+    assert_int_equal(first_child(find("x/1")), find("x/1/b"));
+    assert_int_equal(next_sibling(find("x/1/b")), split);
 }
 
 static void test_numbers_come_again_after_the_grace_period(void **state)
@@ -255,13 +378,13 @@ static void test_numbers_come_again_after_the_grace_period(void **state)
 
 static void test_no_memory_changes_nothing(void **state)
 {
-    static const char *const path = "new/" LONG_LEVEL "/x/" LONG_LEVEL LONG_LEVEL;
+    static const char *const path = "a/" LONG_LEVEL "/x/" LONG_LEVEL LONG_LEVEL;
     uint32_t number = TREE_NO_NODE;
     unsigned refused = 0;
     int r = -ENOMEM;
 
     (void)state;
-    add("a/b");
+    add("a/" LONG_LEVEL "/y");
     while (r < 0) {
         memory_fail_after(refused + 1);
         r = try_add(path, &number);
@@ -269,14 +392,15 @@ static void test_no_memory_changes_nothing(void **state)
         if (r < 0) {
             refused++;
             assert_int_equal(r, -ENOMEM);
-            assert_int_equal(tree_len(grove.tree), 2);
-            assert_int_equal(find("new"), TREE_NO_NODE);
+            assert_int_equal(tree_len(grove.tree), 1);
+            assert_int_equal(find("a/" LONG_LEVEL), TREE_NO_NODE);
+            assert_true(find("a/" LONG_LEVEL "/y") != TREE_NO_NODE);
             reclaim();
         }
     }
-    assert_true(refused >= 2);
+    assert_int_equal(refused, 3); /* the new text, and two shards of edges */
     assert_int_equal(find(path), number);
-    assert_int_equal(tree_len(grove.tree), 6);
+    assert_int_equal(tree_len(grove.tree), 3);
 }
 
 /* Nodes lie in chunks of 1,024, and their edges in tables that grow: each may be refused. */
@@ -293,7 +417,7 @@ static void test_no_memory_while_the_tree_grows(void **state)
         if (try_add(path, &number) < 0) {
             refused++;
             assert_int_equal(find(path), TREE_NO_NODE);
-            assert_int_equal(tree_len(grove.tree), i ? i + 1 : 0);
+            assert_int_equal(tree_len(grove.tree), i > 1 ? i + 1 : i);
             number = add(path);
         }
         memory_fail_after(0);
@@ -397,8 +521,9 @@ static bool naive_has(const struct naive *naive, unsigned count, const char *pre
     return false;
 }
 
-/* Every prefix counts once: for the first path that has it. */
-static size_t naive_len(const struct naive *naive)
+/* Every prefix counts once, for the first path that has it: there is no more than a node for each.
+ */
+static size_t naive_prefixes(const struct naive *naive)
 {
     size_t count = 0;
 
@@ -420,8 +545,7 @@ static unsigned children_of(uint32_t number)
     uint32_t before = TREE_NO_NODE;
     unsigned len = 0;
 
-    for (uint32_t child = tree_first_child(grove.tree, number); child != TREE_NO_NODE;
-         child = tree_next_sibling(grove.tree, child)) {
+    for (uint32_t child = first_child(number); child != TREE_NO_NODE; child = next_sibling(child)) {
         assert_int_equal(tree_parent(grove.tree, child), number);
         assert_int_equal(tree_node(grove.tree, child)->previous, before);
         before = child;
@@ -435,15 +559,15 @@ static void naive_check(const struct naive *naive)
     for (unsigned i = 0; i < PATH_LEN; i++) {
         const struct naive_path *path = &naive->paths[i];
         uint32_t number = find(path->text);
-        bool exists = naive_has(naive, PATH_LEN, path->text, strlen(path->text));
+        bool may_exist = naive_has(naive, PATH_LEN, path->text, strlen(path->text));
 
-        assert_int_equal(number != TREE_NO_NODE, exists);
-        if (exists) {
+        assert_true(number != TREE_NO_NODE ? may_exist : !is_live(path));
+        if (number != TREE_NO_NODE) {
             expect_path(number, path->text);
             assert_true(path->pins == 0 || path->pinned == number);
         }
     }
-    assert_int_equal(tree_len(grove.tree), naive_len(naive));
+    assert_true(tree_len(grove.tree) <= naive_prefixes(naive));
     assert_int_equal(children_of(TREE_ROOT), tree_len(grove.tree));
 }
 
@@ -515,8 +639,12 @@ int main(void)
         GROVE_TEST(test_levels_of_all_kinds),
         GROVE_TEST(test_deepest_path),
         GROVE_TEST(test_wildcards_have_short_cuts),
+        GROVE_TEST(test_labels),
+        GROVE_TEST(test_splits),
+        GROVE_TEST(test_places_outlive_a_split),
         GROVE_TEST(test_prune_waits_for_pins),
         GROVE_TEST(test_walks_go_on_from_a_removed_node),
+        GROVE_TEST(test_walks_go_on_to_a_split_node),
         GROVE_TEST(test_numbers_come_again_after_the_grace_period),
         GROVE_TEST(test_no_memory_changes_nothing),
         GROVE_TEST(test_no_memory_while_the_tree_grows),

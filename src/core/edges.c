@@ -1,0 +1,123 @@
+#include "core/edges.h"
+
+#include "base/memory.h"
+#include "base/owner.h"
+#include "base/rcu.h"
+
+/*
+ * Cut into shards that grow alone: with a million nodes no single SUBSCRIBE moves them all. A shard
+ * is rebuilt when two thirds of its slots are used, and then has a third more. Doubling would leave
+ * every table three quarters empty at times, and all of them at the same time, since the hash fills
+ * them alike; and what a million nodes leave behind in the heap is of the size of the old tables.
+ * Fuller ones would be dear to look into: at three quarters a search meets twice as many slots.
+ */
+
+#define FIRST_SLOTS  16u
+#define MAY_USE(cap) ((cap) - (cap) / 3)
+#define CAP_FOR(len) ((len)*2)
+
+/* What edges_reserve() promises. */
+#define ROOM 2u
+
+static_assert(MAY_USE(FIRST_SLOTS) >= ROOM, "the first table has room");
+static_assert(MAY_USE(CAP_FOR(10u)) >= 10u, "a rebuilt table has room for what it is made for");
+
+void edges_deinit(struct edges *edges)
+{
+    for (unsigned i = 0; i < EDGES_SHARD_LEN; i++) {
+        memory_free(atomic_load_explicit(&edges->shards[i].slots, memory_order_relaxed));
+    }
+}
+
+static uint64_t make_slot(uint64_t hash, uint32_t number)
+{
+    return (uint64_t)(uint32_t)hash << 32 | number;
+}
+
+static void put(struct edge_slots *slots, uint64_t slot)
+{
+    uint32_t at = edge_slots_first(slots, (uint32_t)(slot >> 32));
+
+    while ((uint32_t)atomic_load_explicit(&slots->slot[at], memory_order_relaxed) != 0) {
+        at = edge_slots_next(slots, at);
+    }
+    atomic_store_explicit(&slots->slot[at], slot, memory_order_release);
+}
+
+static void free_late(void *context, void *slots)
+{
+    (void)context;
+    memory_free(slots);
+}
+
+/* A copy without the removed slots, and with room. */
+static int rebuild(struct edge_shard *shard)
+{
+    struct edge_slots *old = atomic_load_explicit(&shard->slots, memory_order_relaxed);
+    uint32_t cap = MAX(CAP_FOR(shard->len + ROOM), FIRST_SLOTS);
+    struct edge_slots *slots = memory_alloc_zero(1, sizeof(*slots) + cap * sizeof(slots->slot[0]));
+
+    if (!slots) {
+        return -ENOMEM;
+    }
+    slots->cap = cap;
+    for (uint32_t i = 0; old && i < old->cap; i++) {
+        uint64_t slot = atomic_load_explicit(&old->slot[i], memory_order_relaxed);
+
+        if ((uint32_t)slot != 0 && (uint32_t)slot != EDGES_REMOVED) {
+            put(slots, slot);
+        }
+    }
+    shard->used = shard->len;
+    atomic_store_explicit(&shard->slots, slots, memory_order_release);
+    if (old) {
+        rcu_retire(owner_self->reader, free_late, NULL, old);
+    }
+    return 0;
+}
+
+int edges_reserve(struct edges *edges, uint64_t hash)
+{
+    struct edge_shard *shard = &edges->shards[hash >> 56];
+    const struct edge_slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
+
+    return slots && shard->used + ROOM <= MAY_USE(slots->cap) ? 0 : rebuild(shard);
+}
+
+void edges_add(struct edges *edges, uint64_t hash, uint32_t number)
+{
+    struct edge_shard *shard = &edges->shards[hash >> 56];
+    struct edge_slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
+
+    assert(slots && shard->used < MAY_USE(slots->cap));
+    put(slots, make_slot(hash, number));
+    shard->used++;
+    shard->len++;
+}
+
+static void set(struct edge_shard *shard, uint64_t hash, uint32_t number, uint32_t other)
+{
+    struct edge_slots *slots = atomic_load_explicit(&shard->slots, memory_order_relaxed);
+    uint64_t wanted = make_slot(hash, number);
+    uint32_t at = edge_slots_first(slots, (uint32_t)hash);
+    uint64_t slot;
+
+    while ((slot = atomic_load_explicit(&slots->slot[at], memory_order_relaxed)) != wanted) {
+        assert((uint32_t)slot != 0);
+        at = edge_slots_next(slots, at);
+    }
+    atomic_store_explicit(&slots->slot[at], make_slot(hash, other), memory_order_release);
+}
+
+void edges_remove(struct edges *edges, uint64_t hash, uint32_t number)
+{
+    struct edge_shard *shard = &edges->shards[hash >> 56];
+
+    set(shard, hash, number, EDGES_REMOVED);
+    shard->len--;
+}
+
+void edges_replace(struct edges *edges, uint64_t hash, uint32_t number, uint32_t other)
+{
+    set(&edges->shards[hash >> 56], hash, number, other);
+}

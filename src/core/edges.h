@@ -1,0 +1,100 @@
+#pragma once
+
+/*
+ * Edges
+ *
+ * Under which hash a tree knows which of its nodes (core/tree.h). Readers look up without locks,
+ * inside a read section; additions and removals happen under the tree's lock. A number may be found
+ * under a hash that is not its own: who looks up compares.
+ *
+ * A reader that holds an old copy of a shard misses what was added since. That is as if it had
+ * looked earlier; who must see an addition has synchronised with the one who made it.
+ */
+
+#include "base/base.h"
+
+#include <stdatomic.h>
+
+#define EDGES_SHARD_LEN 256
+
+/* A slot is tag << 32 | number. Number 0 is free; this one was removed. */
+#define EDGES_REMOVED 0xFFFFFFFFu
+
+/* Private to this module. */
+struct edge_slots {
+    uint32_t cap;
+    _Atomic uint64_t slot[];
+};
+
+/* Changed under the tree's lock. */
+struct edge_shard {
+    _Atomic(struct edge_slots *) slots;
+    uint32_t used; /* slots that are not free: nodes and removed ones */
+    uint32_t len;
+};
+
+/* A zeroed one is empty. */
+struct edges {
+    struct edge_shard shards[EDGES_SHARD_LEN];
+};
+
+/* When no reader is left. */
+void edges_deinit(struct edges *edges);
+
+/* Makes room for two more under this hash, so that adding them can't fail. -ENOMEM. */
+int edges_reserve(struct edges *edges, uint64_t hash) MUST_CHECK;
+void edges_add(struct edges *edges, uint64_t hash, uint32_t number);
+void edges_remove(struct edges *edges, uint64_t hash, uint32_t number);
+
+/* The other number takes its place at once: there is no moment at which neither is found. */
+void edges_replace(struct edges *edges, uint64_t hash, uint32_t number, uint32_t other);
+
+/* A look-up under way. */
+struct edge_search {
+    const struct edge_slots *slots; /* NULL: the shard is empty */
+    uint32_t tag;
+    uint32_t at;
+};
+
+/* Where the search for a tag begins: tags are spread evenly over any number of slots. */
+static inline uint32_t edge_slots_first(const struct edge_slots *slots, uint32_t tag)
+{
+    return (uint32_t)((uint64_t)tag * slots->cap >> 32);
+}
+
+static inline uint32_t edge_slots_next(const struct edge_slots *slots, uint32_t at)
+{
+    return at + 1 == slots->cap ? 0 : at + 1;
+}
+
+static inline struct edge_search edges_search(const struct edges *edges, uint64_t hash)
+{
+    const struct edge_slots *slots =
+        atomic_load_explicit(&edges->shards[hash >> 56].slots, memory_order_acquire);
+
+    return (struct edge_search){
+        .slots = slots,
+        .tag = (uint32_t)hash,
+        .at = slots ? edge_slots_first(slots, (uint32_t)hash) : 0,
+    };
+}
+
+/* The next number with the hash; 0 when there is none. */
+static inline uint32_t edges_next(struct edge_search *search)
+{
+    const struct edge_slots *slots = search->slots;
+
+    while (slots) {
+        uint64_t slot = atomic_load_explicit(&slots->slot[search->at], memory_order_acquire);
+        uint32_t number = (uint32_t)slot;
+
+        search->at = edge_slots_next(slots, search->at);
+        if ((uint32_t)(slot >> 32) == search->tag && number != 0 && number != EDGES_REMOVED) {
+            return number;
+        }
+        if (number == 0) {
+            break;
+        }
+    }
+    return 0;
+}
