@@ -57,7 +57,7 @@ void client_mark_dirty(struct client *client)
         list_push(&client->hub->dirty, &client->link);
         shard_charge_write(client->hub->shard);
     }
-    if (client->output.size > EARLY_WRITE) {
+    if (output_size(&client->output) > EARLY_WRITE) {
         worker_push(client->hub->worker);
         client_flush(client);
     }
@@ -434,7 +434,7 @@ static enum peer_verdict peer_publish(struct client *client, const struct public
         return PEER_TOO_LARGE;
     }
     if (head->qos == 0 && client->is_blocked && max_queued &&
-        client->output.packet_len >= max_queued) {
+        output_packet_len(&client->output) >= max_queued) {
         return PEER_BUSY;
     }
     introduce_alias(client, &form, &publication->parts, head);
@@ -456,7 +456,7 @@ static void peer_pubrel(struct client *client, uint16_t packet_id)
 
 static size_t peer_pending(const struct client *client)
 {
-    return client->output.size;
+    return output_size(&client->output);
 }
 
 static void peer_forget(struct rights *rights)

@@ -79,7 +79,7 @@ size_t client_output_size(const struct client *client)
 {
     const struct stream *stream = client->is_staged ? client_stream(client) : NULL;
 
-    return client->output.size + (stream ? stream_size(stream) : 0);
+    return output_size(&client->output) + (stream ? stream_size(stream) : 0);
 }
 
 bool client_has_output(const struct client *client)

@@ -15,17 +15,6 @@
  */
 #define JOIN_MAX 256
 
-struct output_chunk {
-    struct output_chunk *next;
-    struct message *message; /* of a reference, else NULL */
-    const uint8_t *data;     /* room[], or bytes of the message */
-    uint32_t begin;
-    uint32_t end;
-    uint32_t cap;        /* of room[] */
-    uint32_t packet_len; /* packets that end in it */
-    uint8_t room[];
-};
-
 #define CHUNK_CAP ((uint32_t)(CHUNK_SIZE - sizeof(struct output_chunk)))
 
 void output_pool_init(struct output_pool *pool)
@@ -67,6 +56,8 @@ static struct output_chunk *chunk_new(struct output_pool *pool, size_t size)
     chunk->end = 0;
     chunk->cap = cap;
     chunk->packet_len = 0;
+    chunk->all.size = 0;
+    chunk->all.packet_len = 0;
     return chunk;
 }
 
@@ -89,31 +80,58 @@ void output_init(struct output *output)
     *output = (struct output){0};
 }
 
-void output_deinit(struct output *output, struct output_pool *pool)
-{
-    pool->size -= output->size;
-    while (output->head) {
-        struct output_chunk *chunk = output->head;
-
-        output->head = chunk->next;
-        chunk_free(chunk, pool);
-    }
-    output_init(output);
-}
-
+/* Behind the last one, from which it takes the sums over. */
 static void append(struct output *output, struct output_chunk *chunk)
 {
-    if (output->tail) {
-        output->tail->next = chunk;
+    struct output_chunk *tail = output->tail;
+
+    if (tail) {
+        chunk->next = tail->next;
+        tail->next = chunk;
+        chunk->all = tail->all;
     } else {
-        output->head = chunk;
+        chunk->next = chunk;
+        chunk->all.size = 0;
+        chunk->all.packet_len = 0;
     }
     output->tail = chunk;
 }
 
+/* There is one. The sums stay what they are, unless it is the last, which takes them along. */
+static struct output_chunk *take_head(struct output *output)
+{
+    struct output_chunk *head = output->tail->next;
+
+    if (head == output->tail) {
+        output->tail = NULL;
+    } else {
+        output->tail->next = head->next;
+    }
+    return head;
+}
+
+static struct output_chunk *first_of(const struct output *output)
+{
+    return output->tail ? output->tail->next : NULL;
+}
+
+/* NULL behind the last one. */
+static struct output_chunk *next_of(const struct output *output, const struct output_chunk *chunk)
+{
+    return chunk == output->tail ? NULL : chunk->next;
+}
+
+void output_deinit(struct output *output, struct output_pool *pool)
+{
+    pool->size -= output_size(output);
+    while (output->tail) {
+        chunk_free(take_head(output), pool);
+    }
+}
+
 static bool is_too_much(const struct output *output, size_t more)
 {
-    return more > UINT32_MAX - output->size;
+    return more > UINT32_MAX - output_size(output);
 }
 
 uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size)
@@ -142,8 +160,8 @@ uint32_t output_commit(struct output *output, struct output_pool *pool, const ui
     assert(tail->end + size <= tail->cap);
     tail->end += size;
     tail->packet_len += ends_packet;
-    output->size += size;
-    output->packet_len += ends_packet;
+    tail->all.size += size;
+    tail->all.packet_len += ends_packet;
     pool->size += size;
     pool->packet_len += ends_packet;
     return size;
@@ -167,8 +185,8 @@ int output_refer(struct output *output, struct output_pool *pool, struct message
         .packet_len = 1,
     };
     append(output, chunk);
-    output->size += (uint32_t)bytes.len;
-    output->packet_len++;
+    chunk->all.size += (uint32_t)bytes.len;
+    chunk->all.packet_len++;
     pool->size += bytes.len;
     pool->packet_len++;
     return 0;
@@ -178,7 +196,8 @@ uint32_t output_front(const struct output *output, uint32_t least)
 {
     uint32_t size = 0;
 
-    for (struct output_chunk *chunk = output->head; chunk && size < least; chunk = chunk->next) {
+    for (struct output_chunk *chunk = first_of(output); chunk && size < least;
+         chunk = next_of(output, chunk)) {
         size += chunk->end - chunk->begin;
     }
     return size;
@@ -205,24 +224,23 @@ static bool join(struct output *to, struct output_chunk *chunk, struct output_po
 void output_move(struct output *to, struct output *from, struct output_pool *pool, uint32_t size)
 {
     while (size > 0) {
-        struct output_chunk *chunk = from->head;
+        struct output_chunk *chunk;
         uint32_t packet_len;
         uint32_t part;
 
-        assert(chunk);
+        assert(from->tail);
+        chunk = from->tail->next;
         packet_len = chunk->packet_len;
         part = chunk->end - chunk->begin;
         assert(part <= size && !is_too_much(to, part));
-        from->head = chunk->next;
-        from->tail = from->head ? from->tail : NULL;
-        from->size -= part;
-        from->packet_len -= packet_len;
-        chunk->next = NULL;
+        from->tail->all.size -= part;
+        from->tail->all.packet_len -= packet_len;
+        take_head(from);
         if (!join(to, chunk, pool)) {
             append(to, chunk);
         }
-        to->size += part;
-        to->packet_len += packet_len;
+        to->tail->all.size += part;
+        to->tail->all.packet_len += packet_len;
         size -= part;
     }
 }
@@ -231,7 +249,8 @@ unsigned output_vector(const struct output *output, struct iovec *vector, unsign
 {
     unsigned len = 0;
 
-    for (struct output_chunk *chunk = output->head; chunk && len < cap; chunk = chunk->next) {
+    for (struct output_chunk *chunk = first_of(output); chunk && len < cap;
+         chunk = next_of(output, chunk)) {
         if (chunk->end > chunk->begin) {
             vector[len].iov_base = (void *)(uintptr_t)(chunk->data + chunk->begin);
             vector[len].iov_len = chunk->end - chunk->begin;
@@ -243,11 +262,13 @@ unsigned output_vector(const struct output *output, struct iovec *vector, unsign
 
 void output_consume(struct output *output, struct output_pool *pool, size_t size)
 {
-    assert(size <= output->size);
-    output->size -= (uint32_t)size;
+    assert(size <= output_size(output));
+    if (output->tail) {
+        output->tail->all.size -= (uint32_t)size;
+    }
     pool->size -= size;
-    while (output->head) {
-        struct output_chunk *chunk = output->head;
+    while (output->tail) {
+        struct output_chunk *chunk = output->tail->next;
         uint32_t part = (uint32_t)MIN(size, (size_t)(chunk->end - chunk->begin));
 
         chunk->begin += part;
@@ -255,12 +276,8 @@ void output_consume(struct output *output, struct output_pool *pool, size_t size
         if (chunk->begin < chunk->end) {
             return;
         }
-        output->head = chunk->next;
-        if (!output->head) {
-            output->tail = NULL;
-        }
-        output->packet_len -= chunk->packet_len;
-        chunk_free(chunk, pool);
+        output->tail->all.packet_len -= chunk->packet_len;
+        chunk_free(take_head(output), pool);
     }
 }
 
@@ -268,7 +285,8 @@ static unsigned chunk_len(const struct output *output)
 {
     unsigned len = 0;
 
-    for (const struct output_chunk *chunk = output->head; chunk; chunk = chunk->next) {
+    for (const struct output_chunk *chunk = first_of(output); chunk;
+         chunk = next_of(output, chunk)) {
         len++;
     }
     return len;
@@ -277,13 +295,13 @@ static unsigned chunk_len(const struct output *output)
 void output_leave(const struct output *output, struct output_pool *pool)
 {
     pool->used_len -= chunk_len(output);
-    pool->size -= output->size;
-    pool->packet_len -= output->packet_len;
+    pool->size -= output_size(output);
+    pool->packet_len -= output_packet_len(output);
 }
 
 void output_enter(const struct output *output, struct output_pool *pool)
 {
     pool->used_len += chunk_len(output);
-    pool->size += output->size;
-    pool->packet_len += output->packet_len;
+    pool->size += output_size(output);
+    pool->packet_len += output_packet_len(output);
 }

@@ -12,8 +12,6 @@
 
 #include <sys/uio.h>
 
-struct output_chunk;
-
 /* Owner: its worker. */
 struct output_pool {
     struct output_chunk *free;
@@ -26,19 +24,45 @@ struct output_pool {
 void output_pool_init(struct output_pool *pool);
 void output_pool_deinit(struct output_pool *pool);
 
+/* Private to net/output.c. */
+struct output_chunk {
+    struct output_chunk *next;
+    struct message *message; /* of a reference, else NULL */
+    const uint8_t *data;     /* room[], or bytes of the message */
+    uint32_t begin;
+    uint32_t end;
+    uint32_t cap;        /* of room[] */
+    uint32_t packet_len; /* packets that end in it */
+    struct {
+        uint32_t size;
+        uint32_t packet_len;
+    } all; /* of the whole output, in its last chunk */
+    uint8_t room[];
+};
+
+/* A connection to which nothing is under way pays for a pointer. */
 struct output {
-    struct output_chunk *head;
-    struct output_chunk *tail;
-    uint32_t size;       /* bytes that wait */
-    uint32_t packet_len; /* packets of which something waits, or at least lies in its last chunk */
+    struct output_chunk *tail; /* the last of a ring; NULL: there is none */
 };
 
 void output_init(struct output *output);
 void output_deinit(struct output *output, struct output_pool *pool);
 
+/* Bytes that wait. */
+static inline uint32_t output_size(const struct output *output)
+{
+    return output->tail ? output->tail->all.size : 0;
+}
+
+/* Packets of which something waits, or at least lies in its last chunk. */
+static inline uint32_t output_packet_len(const struct output *output)
+{
+    return output->tail ? output->tail->all.packet_len : 0;
+}
+
 static inline bool output_is_empty(const struct output *output)
 {
-    return output->size == 0;
+    return output_size(output) == 0;
 }
 
 /* Room for `size` bytes in one piece at the end. Nothing is added yet. NULL: without memory, or

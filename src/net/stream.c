@@ -167,7 +167,7 @@ size_t stream_size(const struct stream *stream)
     size_t size = 0;
 
     for (unsigned i = 0; i < stream->len; i++) {
-        size += stream->stages[i]->wire.size;
+        size += output_size(&stream->stages[i]->wire);
     }
     return size;
 }

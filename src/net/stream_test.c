@@ -89,7 +89,7 @@ static int shift_seal(struct stage *stage, struct output *above, struct stage_io
     if (shift_of(stage)->is_failing) {
         return -ENOMEM;
     }
-    while (!output_is_empty(above) && stage->wire.size <= STREAM_WIRE_HIGH) {
+    while (!output_is_empty(above) && output_size(&stage->wire) <= STREAM_WIRE_HIGH) {
         struct iovec piece;
         size_t size;
 
@@ -250,7 +250,7 @@ static void test_nothing_passes_before(void **state)
 
     put_plain(f, (const uint8_t *)"abc", 3);
     assert_int_equal(stream_seal(f->stream, &f->plain, &f->io), 0);
-    assert_int_equal(f->plain.size, 3);
+    assert_int_equal(output_size(&f->plain), 3);
     assert_int_equal(stream_size(f->stream), 0);
     stream_end(f->stream, &f->io);
     assert_int_equal(stream_size(f->stream), 1);
@@ -273,7 +273,7 @@ static void test_no_more_than_is_taken(void **state)
         assert_int_equal(stream_seal(f->stream, &f->plain, &f->io), 0);
         assert_true(stream_size(f->stream) < 3 * STREAM_WIRE_HIGH);
     }
-    assert_true(f->plain.size > WIRE_CAP - 3 * STREAM_WIRE_HIGH);
+    assert_true(output_size(&f->plain) > WIRE_CAP - 3 * STREAM_WIRE_HIGH);
     stream_drop(f->stream, &f->pool);
     assert_int_equal(stream_size(f->stream), 0);
     memory_free(bytes);

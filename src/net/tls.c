@@ -229,7 +229,7 @@ static int tls_seal(struct stage *stage, struct output *above, struct stage_io *
 {
     struct tls_stage *tls = tls_of(stage);
 
-    while (!output_is_empty(above) && stage->wire.size <= STREAM_WIRE_HIGH) {
+    while (!output_is_empty(above) && output_size(&stage->wire) <= STREAM_WIRE_HIGH) {
         struct slice piece = gather(above, io->gather);
         int result;
 

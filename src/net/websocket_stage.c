@@ -275,7 +275,7 @@ static int on_seal(struct stage *base, struct output *above, struct stage_io *io
     if (stage->has_closed) {
         output_deinit(above, io->pool);
     }
-    while (!output_is_empty(above) && wire->size <= STREAM_WIRE_HIGH) {
+    while (!output_is_empty(above) && output_size(wire) <= STREAM_WIRE_HIGH) {
         uint32_t size = output_front(above, FRAME_LEAST);
         uint8_t *at = output_reserve(wire, io->pool, WEBSOCKET_HEAD_MAX);
 

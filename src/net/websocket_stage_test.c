@@ -307,7 +307,7 @@ static void nothing_goes_out_before_the_upgrade(void **state)
 
     write_plain(f, 10);
     assert_int_equal(stream_seal(f->stream, &f->plain, &io), 0);
-    assert_int_equal(f->plain.size, 10);
+    assert_int_equal(output_size(&f->plain), 10);
     assert_int_equal(stream_size(f->stream), 0);
 }
 
