@@ -11,9 +11,13 @@
  */
 
 #define FIRST_BUCKETS 4
-#define PART_BITS     6
-#define BUCKET_BITS   (64 - PART_BITS)
-#define BUCKET_MASK   (UINT64_MAX >> PART_BITS)
+
+/* Members for each bucket before there are more of these: to look at another link now and then
+ * costs less than a million buckets of which half are empty. */
+#define MEMBERS_PER_BUCKET 2u
+#define PART_BITS          6
+#define BUCKET_BITS        (64 - PART_BITS)
+#define BUCKET_MASK        (UINT64_MAX >> PART_BITS)
 
 /* The part comes from the high bits of the hash, the bucket from the low ones. */
 static struct table_part *part_of(const struct table *table, uint64_t hash)
@@ -72,7 +76,7 @@ int table_add(struct table *table, struct table_link *link, uint64_t hash)
     struct table_part *part = part_of(table, hash);
     struct table_link **bucket;
 
-    if (part->len >= part->bucket_len) {
+    if (part->len >= part->bucket_len * MEMBERS_PER_BUCKET) {
         int r = part_grow(part);
 
         if (r < 0) {
