@@ -75,8 +75,8 @@ bool admit_header(struct client *client)
     struct hub *hub = client->hub;
     const struct addresses_limits limits = {.connections = header_limit(hub)};
     struct address socket = client_socket(client);
-    int r = addresses_enter(server_door(hub->server)->proxies, &socket, &limits,
-                            hub->shard->now_ms);
+    int r =
+        addresses_enter(server_door(hub->server)->proxies, &socket, &limits, hub->shard->now_ms);
 
     if (r < 0) {
         client_lose(client, "out of memory");
