@@ -182,13 +182,12 @@ struct address client_socket(const struct client *client)
 
 struct address client_peer(const struct client *client)
 {
-    const struct proxy_info *proxy = client_proxy(client);
-
     if (client->facts && client->facts->told.family != ADDRESS_NONE) {
         return client->facts->told;
     }
-    if (proxy && proxy->has_address && proxy->source.family != ADDRESS_UNIX) {
-        return proxy->source;
+    if (client->from == CLIENT_FROM_PROXY && client->proxy->has_address &&
+        client->proxy->source.family != ADDRESS_UNIX) {
+        return client->proxy->source;
     }
     return client_socket(client);
 }
