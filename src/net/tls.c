@@ -321,9 +321,15 @@ static void tls_describe(const struct stage *stage, struct stage_facts *facts_ou
     };
 }
 
+/* From a callback. SSL_set_app_data() would keep the same pointer in a list of its own. */
+static struct tls_stage *stage_of(const SSL *ssl)
+{
+    return BIO_get_data(SSL_get_rbio(ssl));
+}
+
 bool tls_note_identity(const SSL *ssl, const char *identity)
 {
-    struct tls_stage *tls = SSL_get_app_data(ssl);
+    struct tls_stage *tls = stage_of(ssl);
 
     memory_free(tls->identity);
     tls->identity = memory_copy_text(identity);
@@ -333,7 +339,7 @@ bool tls_note_identity(const SSL *ssl, const char *identity)
 
 uint64_t tls_now_ms(const SSL *ssl)
 {
-    const struct tls_stage *tls = SSL_get_app_data(ssl);
+    const struct tls_stage *tls = stage_of(ssl);
 
     return tls->io->now_ms;
 }
@@ -380,7 +386,6 @@ static int make_stage(struct stage_source *source, unsigned worker, struct stage
     BIO_set_init(bio, 1);
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_accept_state(tls->ssl);
-    SSL_set_app_data(tls->ssl, tls);
     *stage_out = &tls->stage;
     return 0;
 }
