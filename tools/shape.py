@@ -42,7 +42,8 @@ def parameters(signature):
 class Function:
     def __init__(self, path, signature, first, body):
         self.path, self.first, self.length = path, first, len(body)
-        self.name = re.search(r"(\w+)\s*\(", signature).group(1)
+        # A name in parentheses is kept from being a macro.
+        self.name = re.search(r"(\w+)\)?\s*\(", signature).group(1)
         self.parameters = parameters(signature)
         depth = self.nesting = 0
         for line in body:

@@ -422,10 +422,17 @@ void client_on_pingreq(struct client *client, struct slice body);
 void client_on_disconnect(struct client *client, struct slice body);
 
 /*
- * connect.c: at home, after the move or at once, and then with what the buffer still holds; or
+ * arrive.c: at home, after the move or at once, and then with what the buffer still holds; or
  * later, from the hub's list of those that are arriving.
  */
 void client_arrive(struct client *client, struct slice rest);
+
+/* Whether the CONNACK that it would get is one that it bears. */
+bool client_connack_fits(const struct client *client);
+
+/* connect.c: instead of a welcome, also at home. */
+void client_refuse_without_memory(struct client *client);
+void client_refuse_for_drain(struct client *client);
 
 /*
  * Whether a client that was let in would be let in again, by what its listener says now. One whose
