@@ -1,7 +1,6 @@
 #include "access/verifier.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/text.h"
 #include "base/utf8.h"
 #include "client/client.h"
 #include "client/drain.h"
@@ -13,7 +12,6 @@
 #include "client/trace.h"
 #include "client/trust.h"
 #include "client/web.h"
-#include "mqtt/encode.h"
 #include "mqtt/topics.h"
 
 /*
