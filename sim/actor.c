@@ -457,6 +457,16 @@ bool actor_work(struct actor *actor)
     return notice_end(actor) || took || answered;
 }
 
+/* Connections at the end of a run that try to complete what was begun. Where a full queue sends its
+ * client away, what that repeats may fill its queue each time again. */
+#define SETTLE_TRIES 50u
+
+static bool gives_up(struct actor *actor)
+{
+    return ++actor->settle_len > SETTLE_TRIES &&
+           !model_is_pending(actor->world->model, actor->params.number);
+}
+
 bool actor_settle(struct actor *actor)
 {
     actor->sleep_steps = 0;
@@ -468,7 +478,7 @@ bool actor_settle(struct actor *actor)
         return true;
     }
     if (!actor->connection && model_is_kept(actor->world->model, actor->params.number)) {
-        connect(actor, must_be_clean(actor), true);
+        connect(actor, must_be_clean(actor) || gives_up(actor), true);
         return actor->connection != NULL;
     }
     return false;

@@ -33,9 +33,10 @@ struct actor {
     uint16_t in_flight_max;
 
     /* What outlives a connection. */
-    uint32_t expiry; /* 5.0: of the session */
-    bool is_passing; /* the session may end by itself */
-    bool is_afresh;  /* a clean start was not answered: what it was to end is forgotten here */
+    uint32_t expiry;     /* 5.0: of the session */
+    bool is_passing;     /* the session may end by itself */
+    bool is_afresh;      /* a clean start was not answered: what it was to end is forgotten here */
+    unsigned settle_len; /* connections since the end began */
     uint32_t packet_maximum;
     struct outgoing out[ACTOR_OUT_CAP];
     unsigned out_len;
