@@ -1,5 +1,4 @@
 #include "base/log.h"
-#include "base/memory.h"
 #include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"

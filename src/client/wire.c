@@ -1,4 +1,3 @@
-#include "base/memory.h"
 #include "client/client.h"
 #include "client/hub.h"
 #include "net/websocket_stage.h"
