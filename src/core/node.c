@@ -4,8 +4,27 @@
 
 /* A free node is poisoned; its edge has the next free number for a parent. */
 
+static void free_text(struct tree_node *node)
+{
+    uint8_t *text;
+
+    if (node->text[0] == NODE_TEXT_ON_HEAP) {
+        memcpy(&text, node->text + NODE_HEAP_TEXT_AT, sizeof(text));
+        memory_free(text);
+        node->text[0] = 0;
+    }
+}
+
+/* All of them are looked at: one that nobody finds any more may still wait to be discarded, for
+ * ever if there was no memory to remember it (rcu_retire()). */
 void node_pool_deinit(struct node_pool *pool)
 {
+    for (uint32_t number = TREE_NO_NODE + 1; number < pool->len; number++) {
+        struct tree_node *node = node_get(pool, number);
+
+        MEMORY_UNPOISON(node, sizeof(*node));
+        free_text(node);
+    }
     for (unsigned i = 0; i < NODE_CHUNK_CAP; i++) {
         memory_free(atomic_load_explicit(&pool->chunks[i], memory_order_relaxed));
     }
@@ -99,17 +118,6 @@ uint32_t node_make(struct node_pool *pool, struct slice text)
     return number;
 }
 
-void node_free_text(struct tree_node *node)
-{
-    uint8_t *text;
-
-    if (node->text[0] == NODE_TEXT_ON_HEAP) {
-        memcpy(&text, node->text + NODE_HEAP_TEXT_AT, sizeof(text));
-        memory_free(text);
-        node->text[0] = 0;
-    }
-}
-
 void node_discard(struct node_pool *pool, uint32_t number)
 {
     struct tree_node *node;
@@ -118,7 +126,7 @@ void node_discard(struct node_pool *pool, uint32_t number)
         return;
     }
     node = node_get(pool, number);
-    node_free_text(node);
+    free_text(node);
     node_set_edge(node, pool->free, 0, 0);
     pool->free = number;
     MEMORY_POISON(node, sizeof(*node));

@@ -43,7 +43,7 @@ struct node_pool {
     _Atomic(struct tree_node *) chunks[NODE_CHUNK_CAP];
 };
 
-/* When no reader is left; texts on the heap are freed with their nodes before. */
+/* When no reader is left. */
 void node_pool_deinit(struct node_pool *pool);
 
 static inline struct tree_node *node_get(const struct node_pool *pool, uint32_t number)
@@ -60,7 +60,6 @@ uint32_t node_make(struct node_pool *pool, struct slice text) MUST_CHECK;
 
 /* Its number may come again: nobody can find it any more. Accepts TREE_NO_NODE. */
 void node_discard(struct node_pool *pool, uint32_t number);
-void node_free_text(struct tree_node *node);
 
 static inline struct slice node_text(const struct tree_node *node)
 {

@@ -627,36 +627,10 @@ int tree_new(const struct hash_key *key, struct tree **tree_out)
     return 0;
 }
 
-/* Texts on the heap: only nodes that are linked still have one. */
-static void free_texts(struct tree *tree, uint32_t number)
-{
-    while (number != TREE_NO_NODE) {
-        struct tree_node *node = node_get(&tree->nodes, number);
-        uint32_t child = atomic_load_explicit(&node->child, memory_order_relaxed);
-        uint32_t parent = tree_parent(tree, number);
-
-        if (child != TREE_NO_NODE) {
-            number = child;
-            continue;
-        }
-        node_free_text(node);
-        if (parent == TREE_NO_NODE) {
-            return;
-        }
-        atomic_store_explicit(&node_get(&tree->nodes, parent)->child,
-                              atomic_load_explicit(&node->next, memory_order_relaxed),
-                              memory_order_relaxed);
-        number = parent;
-    }
-}
-
 struct tree *tree_free(struct tree *tree)
 {
     if (!tree) {
         return NULL;
-    }
-    if (tree->nodes.len > TREE_ROOT) {
-        free_texts(tree, TREE_ROOT);
     }
     edges_deinit(&tree->edges);
     node_pool_deinit(&tree->nodes);
