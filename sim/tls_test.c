@@ -1,5 +1,5 @@
-#include "base/test.h"
 #include "net/stream.h"
+#include "sim/stage_test.h"
 #include "sim/tls.h"
 #include "sim/tls_server.h"
 
@@ -55,23 +55,11 @@ static void end(void)
     sim_tls_end();
 }
 
-/* What the server opens of all that waits, in reads of any size. */
 static enum stage_verdict read_some(struct bytes *plain)
 {
-    enum stage_verdict verdict = STAGE_OK;
-    uint8_t buffer[2000];
+    const struct stage_end end = {stage, &io, &choice, &to_server, 2000};
 
-    while (verdict == STAGE_OK && bytes_waiting(&to_server) > 0) {
-        struct slice rest = bytes_rest(&to_server);
-        struct slice part =
-            slice_of(buffer, 1 + choice_below(&choice, (unsigned)MIN(rest.len, sizeof(buffer))));
-
-        memcpy(buffer, rest.data, part.len);
-        to_server.read += part.len;
-        verdict = stage->ops->unseal(stage, &part, &io);
-        bytes_write(plain, part.data, part.len);
-    }
-    return verdict;
+    return stage_end_read(&end, plain);
 }
 
 /* What the client takes out of all that the server has written, in parts of any size. */
@@ -107,15 +95,6 @@ static void shake_hands(void)
     assert_int_equal(none.written, 0);
 }
 
-static void put_plain(struct output *output, size_t len)
-{
-    uint8_t *at = output_reserve(output, &pool, len);
-
-    assert_non_null(at);
-    memset(at, 'x', len);
-    output_commit(output, &pool, at + len, false);
-}
-
 static void say_both_ways(size_t len)
 {
     struct output above = {0};
@@ -133,7 +112,7 @@ static void say_both_ways(size_t len)
     assert_int_equal(plain.written, sizeof(said));
     assert_memory_equal(plain.data, said, sizeof(said));
 
-    put_plain(&above, len);
+    stage_put_plain(&above, &pool, len);
     assert_int_equal(stage->ops->seal(stage, &above, &io), 0);
     write_all(&heard);
     assert_int_equal(heard.written, len);
@@ -205,7 +184,7 @@ static void test_whole_records(void **state)
     begin(1);
     shake_hands();
     for (unsigned i = 0; i < 2; i++) {
-        put_plain(&above, 100);
+        stage_put_plain(&above, &pool, 100);
         assert_int_equal(stage->ops->seal(stage, &above, &io), 0);
     }
     assert_int_equal(output_vector(&stage->wire, vector, 1), 1);

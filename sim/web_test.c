@@ -1,5 +1,5 @@
-#include "base/test.h"
 #include "net/websocket_stage.h"
+#include "sim/stage_test.h"
 #include "sim/web.h"
 
 /* The client's side and the server's, which have nothing in common but the standard. */
@@ -32,24 +32,12 @@ static void end(void)
     bytes_deinit(&to_server);
 }
 
-/* What the server opens of all that waits, in reads of any size. */
 static enum stage_verdict read_some(struct bytes *plain)
 {
     struct stage_io io = {.pool = &pool};
-    enum stage_verdict verdict = STAGE_OK;
-    uint8_t buffer[200];
+    const struct stage_end end = {stage, &io, &choice, &to_server, 200};
 
-    while (verdict == STAGE_OK && bytes_waiting(&to_server) > 0) {
-        struct slice rest = bytes_rest(&to_server);
-        struct slice part =
-            slice_of(buffer, 1 + choice_below(&choice, (unsigned)MIN(rest.len, sizeof(buffer))));
-
-        memcpy(buffer, rest.data, part.len);
-        to_server.read += part.len;
-        verdict = stage->ops->unseal(stage, &part, &io);
-        bytes_write(plain, part.data, part.len);
-    }
-    return verdict;
+    return stage_end_read(&end, plain);
 }
 
 /* What the client takes out of all that the server has written, byte by byte or at once. */
@@ -68,15 +56,6 @@ static void write_all(struct bytes *heard, bool is_slow)
         }
         output_consume(&stage->wire, &pool, len);
     }
-}
-
-static void put_plain(struct output *output, size_t len)
-{
-    uint8_t *at = output_reserve(output, &pool, len);
-
-    assert_non_null(at);
-    memset(at, 'x', len);
-    output_commit(output, &pool, at + len, false);
 }
 
 static void test_both_ways(void **state)
@@ -100,7 +79,7 @@ static void test_both_ways(void **state)
         assert_int_equal(plain.written, sizeof(said));
         assert_memory_equal(plain.data, said, sizeof(said));
 
-        put_plain(&above, seed * 5);
+        stage_put_plain(&above, &pool, seed * 5);
         assert_int_equal(stage->ops->seal(stage, &above, &io), 0);
         write_all(&heard, seed % 2);
         assert_true(web.is_open);
