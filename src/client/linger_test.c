@@ -107,6 +107,22 @@ static void test_who_is_not_waited_for(void **state)
     broker_free(broker);
 }
 
+static void let_all_offend(struct broker *broker, struct peer **peers, unsigned len)
+{
+    for (unsigned i = 0; i < len; i++) {
+        peers[i] = come(broker, i);
+        offend(peers[i]);
+        assert_end(peers[i]);
+    }
+}
+
+static void free_all(struct peer **peers, unsigned len)
+{
+    for (unsigned i = 0; i < len; i++) {
+        peer_free(peers[i]);
+    }
+}
+
 /* It has its place, and gives it back when its peer closes. */
 static void test_it_is_a_connection(void **state)
 {
@@ -114,16 +130,10 @@ static void test_it_is_a_connection(void **state)
     struct peer *peers[8];
 
     (void)state;
-    for (unsigned i = 0; i < ARRAY_LEN(peers); i++) {
-        peers[i] = come(broker, i);
-        offend(peers[i]);
-        assert_end(peers[i]);
-    }
+    let_all_offend(broker, peers, ARRAY_LEN(peers));
     await_all_lingering(broker, ARRAY_LEN(peers));
     assert_int_equal(count(broker, METRIC_CLIENTS_CONNECTED), 0);
-    for (unsigned i = 0; i < ARRAY_LEN(peers); i++) {
-        peer_free(peers[i]);
-    }
+    free_all(peers, ARRAY_LEN(peers));
     await_all_lingering(broker, 0);
     broker_free(broker);
 }
@@ -135,16 +145,10 @@ static void test_so_many(void **state)
     struct peer *peers[5];
 
     (void)state;
-    for (unsigned i = 0; i < ARRAY_LEN(peers); i++) {
-        peers[i] = come(broker, i);
-        offend(peers[i]);
-        assert_end(peers[i]);
-    }
+    let_all_offend(broker, peers, ARRAY_LEN(peers));
     await_all_lingering(broker, 2);
     broker_free(broker);
-    for (unsigned i = 0; i < ARRAY_LEN(peers); i++) {
-        peer_free(peers[i]);
-    }
+    free_all(peers, ARRAY_LEN(peers));
 }
 
 int main(void)
