@@ -79,7 +79,7 @@ bool admit_header(struct client *client)
         addresses_enter(server_door(hub->server)->proxies, &socket, &limits, hub->shard->now_ms);
 
     if (r < 0) {
-        client_lose(client, "out of memory");
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
     } else if (r != ADDRESSES_OK) {
         refuse(client, &header_refusal);
     } else {
@@ -134,7 +134,7 @@ bool admit_client(struct client *client)
     r = addresses_enter(server_door(client->hub->server)->addresses, &peer, &limits,
                         client->hub->shard->now_ms);
     if (r < 0) {
-        client_lose(client, "out of memory");
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
     } else if (r != ADDRESSES_OK) {
         refuse(client, &refusals[r]);
     } else {

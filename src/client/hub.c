@@ -415,7 +415,7 @@ static void flush(void *context)
         } else if (client->is_over_quota && client->state == CLIENT_READY) {
             client_fail(client, MQTT_QUOTA_EXCEEDED);
         } else {
-            client_lose(client, "out of memory");
+            client_lose(client, CLIENT_OUT_OF_MEMORY);
         }
     }
 }

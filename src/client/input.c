@@ -51,7 +51,7 @@ static bool keep_room(struct client *client, struct message *room, uint32_t len,
 
     if (!input) {
         message_room_free(room);
-        client_lose(client, "out of memory");
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
         return false;
     }
     input->client = client;
@@ -210,7 +210,7 @@ static void pause_if_pressed(struct client *client)
     }
     if (poller_change(worker_poller(hub->worker), client->fd, client_interest(client), client) <
         0) {
-        client_lose(client, "out of memory");
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
     }
 }
 
@@ -371,7 +371,7 @@ static void read_large(struct client *client)
     ssize_t size;
 
     if (grow(input) < 0) {
-        client_lose(client, "out of memory");
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
         return;
     }
     room = input->cap - input->len;
@@ -402,7 +402,7 @@ static bool fill_large(struct client *client, struct slice *bytes)
         size_t size;
 
         if (grow(input) < 0) {
-            client_lose(client, "out of memory");
+            client_lose(client, CLIENT_OUT_OF_MEMORY);
             return false;
         }
         size = MIN(bytes->len, (size_t)(input->cap - input->len));

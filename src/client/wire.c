@@ -114,7 +114,7 @@ bool client_open(struct client *client, struct slice *bytes)
     struct stage_io io;
 
     if (!hub_stage_io(client->hub, &io) || (!facts->stream && begin(client) < 0)) {
-        client_lose(client, "out of memory");
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
         return false;
     }
     stream_open(facts->stream, bytes, &io);
