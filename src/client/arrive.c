@@ -152,8 +152,7 @@ static void arm_keep_alive(struct client *client)
     wheel_disarm(&client->timer);
     client->keep_alive = login->server_keep_alive ? login->server_keep_alive : login->keep_alive;
     if (client->keep_alive) {
-        wheel_arm(&client->hub->shard->wheel, &client->timer,
-                  client->last_seen + 1 + ((uint32_t)client->keep_alive * 3 + 1) / 2);
+        wheel_arm(&client->hub->shard->wheel, &client->timer, client_silence_ends(client));
     }
 }
 

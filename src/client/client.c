@@ -127,6 +127,7 @@ struct client_facts *client_need_facts(struct client *client)
     return client->facts;
 }
 
+/* The parser shares its place with the turn and the roster: none of the three is there. */
 static bool is_empty(const struct client_facts *facts)
 {
     bool has_part = facts->input || facts->pause || facts->parser || facts->stream ||
@@ -286,7 +287,7 @@ static bool begin_proxy(struct client *client)
         return false;
     }
     if (proxy_parser_new(&demands, &client->facts->parser) < 0) {
-        client_lose(client, "out of memory");
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
         return false;
     }
     return true;
@@ -362,7 +363,7 @@ bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
         return true;
     }
     if (start(client) < 0) {
-        client_lose(client, "out of memory");
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
         return true;
     }
     pending_begin(client);
@@ -477,8 +478,7 @@ void client_on_event(struct client *client, unsigned bits)
     }
 }
 
-/* The first second at which one and a half times the keep alive has certainly passed in silence. */
-static uint32_t silence_ends(const struct client *client)
+uint32_t client_silence_ends(const struct client *client)
 {
     return client->last_seen + 1 + ((uint32_t)client->keep_alive * 3 + 1) / 2;
 }
@@ -492,17 +492,17 @@ static void check_keep_alive(struct client *client)
         client->last_seen = wheel->now;
     }
     /* After a long stop of this process what the peer has sent may still lie in the socket. */
-    if (silence_ends(client) <= wheel->now) {
+    if (client_silence_ends(client) <= wheel->now) {
         client_read(client);
     }
     if (client->state != CLIENT_READY) {
         return;
     }
-    if (silence_ends(client) <= wheel->now) {
+    if (client_silence_ends(client) <= wheel->now) {
         client_fail(client, MQTT_KEEP_ALIVE_TIMEOUT);
     } else {
         client_drop_facts(client);
-        wheel_arm(wheel, &client->timer, silence_ends(client));
+        wheel_arm(wheel, &client->timer, client_silence_ends(client));
     }
 }
 
@@ -556,6 +556,6 @@ void client_resume(struct client_pause *pause)
     client->last_seen = shard_now(hub->shard);
     if (client->state != CLIENT_CLOSING && poller_change(worker_poller(hub->worker), client->fd,
                                                          client_interest(client), client) < 0) {
-        client_lose(client, "out of memory");
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
     }
 }

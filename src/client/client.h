@@ -430,6 +430,10 @@ void client_arrive(struct client *client, struct slice rest);
 /* Whether the CONNACK that it would get is one that it bears. */
 bool client_connack_fits(const struct client *client);
 
+/* client.c: the first second at which one and a half times the keep alive has certainly passed in
+ * silence [MQTT-3.1.2-22]. */
+uint32_t client_silence_ends(const struct client *client);
+
 /* connect.c: instead of a welcome, also at home. */
 void client_refuse_without_memory(struct client *client);
 void client_refuse_for_drain(struct client *client);
