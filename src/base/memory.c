@@ -102,6 +102,16 @@ static bool is_failing(size_t size)
     return (unlikely(fail_countdown != 0) && --fail_countdown == 0) || is_over(size);
 }
 
+bool memory_may_have(size_t size)
+{
+    return !is_failing(size);
+}
+
+void memory_recount(int64_t bytes)
+{
+    count(bytes);
+}
+
 void *(memory_alloc)(size_t size)
 {
     return is_failing(size) ? NULL : counted(malloc(size));

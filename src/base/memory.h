@@ -58,6 +58,14 @@ bool memory_is_short(void);
 bool memory_is_spent(void);
 
 /*
+ * For who keeps free blocks to give them out again (base/spares.h): they do not count meanwhile.
+ * Whether one may be given out, where memory_alloc() would be asked else; and that so many bytes
+ * more, or fewer, are in use.
+ */
+bool memory_may_have(size_t size) MUST_CHECK;
+void memory_recount(int64_t bytes);
+
+/*
  * For tests: the n-th allocation from now on fails (1 = the next one), once; 0 switches it off.
  * Per thread.
  */

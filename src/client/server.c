@@ -28,6 +28,9 @@ struct server {
     uint64_t start_ms;
 };
 
+/* For six thousand messages of 64 bytes. */
+#define SPARE_BYTES ((size_t)1024 * 1024)
+
 const struct server_budgets server_budgets_default = {
     .deliveries = 16000,
     .search_steps = 1024,
@@ -44,6 +47,7 @@ const struct server_budgets server_budgets_default = {
                 }, .timer_budget = 2000,
                  .reclaim_budget = 1000,
                  .event_budget = 256,
+                 .spare_bytes = SPARE_BYTES,
                  },
 };
 

@@ -95,12 +95,16 @@ static void await_gauges(const struct broker *broker, const struct gauges *wante
 /* What is made once and kept, such as caches, is there after so many times. */
 #define WARM_UP 2
 
+/* Nothing that is freed is kept: it would hide what is not. */
 static void repeat_with(void (*storm)(struct broker *broker), const char *options,
-                        const struct server_budgets *budgets)
+                        const struct server_budgets *chosen)
 {
+    struct server_budgets budgets = *chosen;
+
+    budgets.worker.spare_bytes = 0;
     for (unsigned worker_len = 1; worker_len <= WORKER_MAX; worker_len *= 2) {
         struct broker *broker =
-            broker_new_budgeted(options, worker_len, 0, &(struct store){.ops = NULL}, budgets);
+            broker_new_budgeted(options, worker_len, 0, &(struct store){.ops = NULL}, &budgets);
         struct gauges gauges = read_gauges(broker);
 
         gauges.heap = SIZE_MAX;

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/owner.h"
+#include "base/spares.h"
 #include "metrics/metrics.h"
 
 static_assert(offsetof(struct message, data) <= 50,
@@ -19,6 +20,7 @@ static void message_begin(struct message *message, const struct message_parts *p
     message->qos = parts->qos & 3u;
     message->retain = parts->retain;
     message->has_author = parts->author.len > 0;
+    message->is_adopted = false;
     message->is_stored = false;
     message->topic_len = (uint16_t)parts->topic.len;
     message->payload_len = (uint32_t)parts->payload.len;
@@ -62,7 +64,7 @@ int message_new(const struct message_parts *parts, struct message **message_out)
 {
     size_t size =
         parts->topic.len + parts->properties.len + parts->payload.len + author_size(parts);
-    struct message *message = memory_alloc(sizeof(*message) + size);
+    struct message *message = spares_alloc(sizeof(*message) + size);
 
     assert(parts->topic.len > 0 && parts->topic.len <= UINT16_MAX);
     if (!message) {
@@ -108,6 +110,7 @@ struct message *message_adopt(struct message *room, const struct message_parts *
     assert(parts->properties.len <= properties_cap && properties_cap <= payload_at);
 
     message_begin(room, parts);
+    room->is_adopted = true;
     room->topic_at = (uint16_t)topic_at;
     room->payload_at = (uint32_t)payload_at;
     room->properties_at = (uint32_t)(payload_at - parts->properties.len);
@@ -127,6 +130,13 @@ void message_set_stored(struct message *message)
     }
 }
 
+/* As message_new() asked for it. */
+static size_t block_size(const struct message *message)
+{
+    return message_size(message) +
+           (message->has_author ? sizeof(uint16_t) + message_author(message).len : 0);
+}
+
 /* On whichever worker the last reference goes. */
 static void message_free(struct message *message)
 {
@@ -134,7 +144,11 @@ static void message_free(struct message *message)
         metrics_sub(owner_self->metrics, METRIC_STORED_MESSAGES, 1);
         metrics_sub(owner_self->metrics, METRIC_STORED_BYTES, message->payload_len);
     }
-    memory_free(message);
+    if (message->is_adopted) {
+        message_room_free(message);
+    } else {
+        spares_free(message, block_size(message));
+    }
 }
 
 struct message *message_ref(struct message *message)

@@ -43,6 +43,7 @@ struct message {
     uint8_t qos : 2;
     bool retain : 1;     /* as it was published */
     bool has_author : 1; /* who published it stands behind the payload: message_author() */
+    bool is_adopted : 1; /* the block is a room's */
     bool is_stored;      /* counted among the stored ones; a byte of its own, for it changes */
     uint8_t data[];
 };

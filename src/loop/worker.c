@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/point.h"
+#include "base/spares.h"
 #include "core/replay.h"
 #include "core/session.h"
 #include "loop/busy.h"
@@ -703,6 +704,7 @@ void worker_run(struct worker *worker)
 {
     owner_self = &worker->shard->owner;
     rcu_online(&worker->shard->reader);
+    spares_keep(worker->group->limits.spare_bytes);
     while (!atomic_load_explicit(&worker->group->is_finished, memory_order_acquire)) {
         wait_for_events(worker);
         iterate(worker);
@@ -711,6 +713,7 @@ void worker_run(struct worker *worker)
         }
     }
     assert(mailbox_is_low(&worker->mailbox, &(struct mail_marks){.high_entries = 0}));
+    spares_keep(0);
     rcu_offline(&worker->shard->reader);
 }
 
