@@ -130,7 +130,6 @@ static void handle_packet(struct client *client, const struct mqtt_frame *frame,
 {
     switch (frame->type) {
     case MQTT_CONNECT: client_on_connect(client, body, rest); break;
-    case MQTT_PUBLISH: client_on_publish(client, frame, body); break;
     case MQTT_PUBACK:
     case MQTT_PUBREC:
     case MQTT_PUBREL:
@@ -181,7 +180,11 @@ static bool take_packet(struct client *client, struct slice *bytes, struct slice
     *bytes = slice_skip(*bytes, size);
     metrics_count(client->hub->metrics, METRIC_RECEIVED(frame.type));
     shard_charge(client->hub->shard);
-    handle_packet(client, &frame, body, bytes->len > 0 ? *bytes : behind);
+    if (likely(frame.type == MQTT_PUBLISH)) {
+        client_on_publish(client, &frame, body);
+    } else {
+        handle_packet(client, &frame, body, bytes->len > 0 ? *bytes : behind);
+    }
     return true;
 }
 

@@ -91,38 +91,74 @@ static bool entry_is_for(const struct match_entry *entry, struct slice topic, ui
            slice_is_equal(slice_of(entry->topic, entry->topic_len), topic);
 }
 
-/* The entry of a topic; else the one to be replaced, with `*hit_out` false. */
-static ALWAYS_INLINE struct match_entry *entry_find(struct shard *shard, struct slice topic,
-                                                    uint64_t topic_hash, bool *hit_out)
+static struct match_entry *set_of(const struct shard *shard, uint64_t topic_hash)
 {
-    struct match_entry *set =
-        shard->cache->entries[topic_hash / ROUTER_VERSION_LEN % CACHE_SET_LEN];
+    return shard->cache->entries[topic_hash / ROUTER_VERSION_LEN % CACHE_SET_LEN];
+}
 
-    *hit_out = false;
+/* The entry of a topic, valid or not; NULL: it has none. */
+static ALWAYS_INLINE struct match_entry *entry_of(const struct shard *shard, struct slice topic,
+                                                  uint64_t topic_hash)
+{
+    struct match_entry *set = set_of(shard, topic_hash);
+
     for (unsigned way = 0; way < CACHE_WAYS; way++) {
         if (entry_is_for(&set[way], topic, topic_hash)) {
-            *hit_out = entry_is_valid(&shard->core->router, &set[way]);
             return &set[way];
         }
     }
-    /* The older way goes; what is used again moves up when it is filled again. */
-    set[1] = set[0];
-    return &set[0];
+    return NULL;
 }
 
-static void visit_entry(const struct router *router, const struct match_entry *entry,
-                        struct search_visitor visitor)
+/* What this worker remembers of the topic, if that still holds; else NULL. */
+static ALWAYS_INLINE const struct match_entry *
+entry_that_holds(const struct shard *shard, struct slice topic, uint64_t topic_hash)
 {
+    const struct match_entry *entry = entry_of(shard, topic, topic_hash);
+
+    return likely(entry && entry_is_valid(&shard->core->router, entry)) ? entry : NULL;
+}
+
+/* The topic's own, else that of the older way; what is used again moves up when it is filled again.
+ */
+static struct match_entry *entry_to_fill(const struct shard *shard, struct slice topic,
+                                         uint64_t topic_hash)
+{
+    struct match_entry *entry = entry_of(shard, topic, topic_hash);
+    struct match_entry *set = set_of(shard, topic_hash);
+
+    if (!entry) {
+        set[1] = set[0];
+        entry = &set[0];
+    }
+    entry->topic_hash = topic_hash;
+    entry->node_len = 0;
+    entry->topic_len = (uint8_t)topic.len;
+    memcpy(entry->topic, topic.data, topic.len);
+    return entry;
+}
+
+bool match_cached(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                  struct match_found *found_out)
+{
+    const struct match_entry *entry = entry_that_holds(shard, topic, topic_hash);
+
+    assert_owner(shard->worker);
+    found_out->len = 0;
+    if (unlikely(!entry)) {
+        return false;
+    }
     for (unsigned i = 0; i < entry->node_len; i++) {
         uint64_t word;
 
         point("cached match");
-        word = tree_word(router->tree, entry->nodes[i]);
+        word = tree_word(shard->core->router.tree, entry->nodes[i]);
         point("word read");
         if (word != 0) {
-            visitor.visit(visitor.context, entry->nodes[i], word);
+            match_found_add(found_out, entry->nodes[i], word);
         }
     }
+    return true;
 }
 
 static NO_INLINE bool match_uncached(struct shard *shard, struct slice topic, unsigned steps,
@@ -134,14 +170,6 @@ static NO_INLINE bool match_uncached(struct shard *shard, struct slice topic, un
         shard_charge_many(shard, (steps - STEPS_PAID) / STEPS_OF_A_DELIVERY);
     }
     return is_whole;
-}
-
-static void entry_begin(struct match_entry *entry, struct slice topic, uint64_t topic_hash)
-{
-    entry->topic_hash = topic_hash;
-    entry->node_len = 0;
-    entry->topic_len = (uint8_t)topic.len;
-    memcpy(entry->topic, topic.data, topic.len);
 }
 
 /* The versions are read before the search: whatever changes meanwhile makes the entry void. */
@@ -163,23 +191,23 @@ static NO_INLINE bool match_and_fill(struct shard *shard, struct match_entry *en
     return is_whole;
 }
 
-static ALWAYS_INLINE bool match(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                                unsigned steps, struct search_visitor visitor)
+static bool match(struct shard *shard, struct slice topic, uint64_t topic_hash, unsigned steps,
+                  struct search_visitor visitor)
 {
-    struct match_entry *entry;
-    bool hit;
+    UNINITIALIZED struct match_found found;
 
     assert_owner(shard->worker);
     if (topic.len > CACHE_TOPIC) {
         return match_uncached(shard, topic, steps, visitor);
     }
-    entry = entry_find(shard, topic, topic_hash, &hit);
-    if (likely(hit)) {
-        visit_entry(&shard->core->router, entry, visitor);
-        return true;
+    if (!match_cached(shard, topic, topic_hash, &found)) {
+        return match_and_fill(shard, entry_to_fill(shard, topic, topic_hash), topic, steps,
+                              visitor);
     }
-    entry_begin(entry, topic, topic_hash);
-    return match_and_fill(shard, entry, topic, steps, visitor);
+    for (unsigned i = 0; i < found.len; i++) {
+        visitor.visit(visitor.context, found.nodes[i].number, found.nodes[i].word);
+    }
+    return true;
 }
 
 bool match_nodes(struct shard *shard, struct slice topic, uint64_t topic_hash,
@@ -234,16 +262,12 @@ static void keep_answer(struct shard *shard, const struct match_search *search, 
                         uint64_t topic_hash)
 {
     struct match_entry *entry;
-    bool hit;
 
-    if (topic.len > CACHE_TOPIC || search->node_len > MATCH_CACHE_NODES) {
+    if (topic.len > CACHE_TOPIC || search->node_len > MATCH_CACHE_NODES ||
+        entry_that_holds(shard, topic, topic_hash)) {
         return;
     }
-    entry = entry_find(shard, topic, topic_hash, &hit);
-    if (hit) {
-        return;
-    }
-    entry_begin(entry, topic, topic_hash);
+    entry = entry_to_fill(shard, topic, topic_hash);
     entry->wildcard_version = search->wildcard_version;
     entry->version = search->version;
     entry->node_len = (uint8_t)search->node_len;

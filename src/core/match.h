@@ -15,21 +15,9 @@ struct match_cache;
 struct match_cache *match_cache_new(void);
 struct match_cache *match_cache_free(struct match_cache *cache);
 
-/*
- * Visits every node that matches and has subscribers: the answer of the cache, when there is one,
- * else of a search. Inside one read section; `visit` must not change the tree. False: the search
- * was cut after `limits.search_steps`, and has not visited all.
- */
-bool match_nodes(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                 search_visit_fn visit, void *context) MUST_CHECK;
-
-/* The same, and never cut: where it was not a moment ago, or where there is no other way. */
-void match_all_nodes(struct shard *shard, struct slice topic, uint64_t topic_hash,
-                     search_visit_fn visit, void *context);
-
 #define MATCH_CACHE_NODES 4
 
-/* What a match has visited: good for the same read section, as long as this worker changes none of
+/* What a match has found: good for the same read section, as long as this worker changes none of
  * its subscriptions. */
 struct match_found {
     unsigned len; /* above MATCH_CACHE_NODES: there were more than are written down here */
@@ -52,6 +40,22 @@ static inline bool match_found_is_all(const struct match_found *found)
 {
     return found->len <= MATCH_CACHE_NODES;
 }
+
+/* The answer of the cache, when there is one. Only a topic that may be published to has one. */
+bool match_cached(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                  struct match_found *found_out) MUST_CHECK;
+
+/*
+ * Visits every node that matches and has subscribers: the answer of the cache, when there is one,
+ * else of a search. Inside one read section; `visit` must not change the tree. False: the search
+ * was cut after `limits.search_steps`, and has not visited all.
+ */
+bool match_nodes(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                 search_visit_fn visit, void *context) MUST_CHECK;
+
+/* The same, and never cut: where it was not a moment ago, or where there is no other way. */
+void match_all_nodes(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                     search_visit_fn visit, void *context);
 
 /* A search over several iterations. Private to core/match.c. Owner: its worker. */
 struct match_search {

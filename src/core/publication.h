@@ -10,18 +10,22 @@
 
 #include "core/message.h"
 
+struct match_found;
 struct share;
 struct ticket;
 
 struct publication {
     struct message_parts parts;
     uint64_t topic_hash;
-    uint64_t retained_number; /* of a message that came through the retained tree, else 0 */
-    struct ticket *ticket;    /* somebody waits until it is kept; NULL: nobody */
-    struct share *share;      /* of a group's turn, while it is served; borrowed */
-    struct message *message;  /* borrowed or owned, see owns_message; NULL until needed */
-    struct message *room;     /* the packet's own buffer, to be adopted; NULL: copy */
-    size_t properties_cap;    /* of the room */
+    const struct match_found *found; /* what the match cache has for the topic; NULL: not asked */
+    uint64_t retained_number;        /* of a message that came through the retained tree, else 0 */
+    struct ticket *ticket;           /* somebody waits until it is kept; NULL: nobody */
+    struct share *share;             /* of a group's turn, while it is served; borrowed */
+    struct message *message;         /* borrowed or owned, see owns_message; NULL until needed */
+    struct message *room;            /* the packet's own buffer, to be adopted; NULL: copy */
+    size_t properties_cap;           /* of the room */
+    uint64_t image;   /* of the peers': the number of the bytes that they get; 0: none are kept */
+    bool is_repeated; /* one peer has got it already */
     bool owns_message;
     bool is_handed_on; /* of a group's turn: a member had it before */
 };

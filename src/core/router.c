@@ -503,16 +503,12 @@ static void note_set(struct worker_walk *walk, const struct share_set *set)
     }
 }
 
-static void worker_visit(void *context, uint32_t node, uint64_t word)
+static ALWAYS_INLINE void note_workers(struct worker_walk *walk, uint64_t word)
 {
-    struct worker_walk *walk = context;
     unsigned worker_len = walk->shard->core->worker_len;
     _Atomic uint64_t *multi = pointer_of(word);
     uint64_t shares;
 
-    if (walk->found) {
-        match_found_add(walk->found, node, word);
-    }
     if (kind_of(word) != KIND_MULTI) {
         worker_set_add(walk->workers, worker_of(word));
         return;
@@ -526,6 +522,16 @@ static void worker_visit(void *context, uint32_t node, uint64_t word)
     if (unlikely(shares != 0)) {
         note_set(walk, share_set_of(shares));
     }
+}
+
+static void worker_visit(void *context, uint32_t node, uint64_t word)
+{
+    struct worker_walk *walk = context;
+
+    if (walk->found) {
+        match_found_add(walk->found, node, word);
+    }
+    note_workers(walk, word);
 }
 
 static void walk_init(struct worker_walk *walk, struct shard *shard, struct worker_set *workers,
@@ -564,23 +570,43 @@ bool router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash
     return true;
 }
 
+/* What is left to do when all nodes were seen, or the search was cut. */
+static bool deal(struct worker_walk *walk, bool is_whole)
+{
+    struct shard *shard = walk->shard;
+
+    if (unlikely(!is_whole || walk->too_many)) {
+        add_all_workers(shard, walk->workers);
+        if (atomic_load_explicit(&shard->core->router.share_len, memory_order_acquire) > 0) {
+            share_leave_dealing(shard);
+        }
+        return false;
+    }
+    for (unsigned i = 0; i < walk->set_len; i++) {
+        share_deal_all(shard, walk->sets[i]);
+    }
+    return true;
+}
+
 bool router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
                  struct worker_set *workers_out, struct match_found *found_out)
 {
     UNINITIALIZED struct worker_walk walk;
 
     walk_init(&walk, shard, workers_out, found_out, true);
-    if (unlikely(!match_nodes(shard, topic, topic_hash, worker_visit, &walk) || walk.too_many)) {
-        add_all_workers(shard, workers_out);
-        if (atomic_load_explicit(&shard->core->router.share_len, memory_order_acquire) > 0) {
-            share_leave_dealing(shard);
-        }
-        return false;
+    return deal(&walk, match_nodes(shard, topic, topic_hash, worker_visit, &walk));
+}
+
+bool router_deal_found(struct shard *shard, const struct match_found *found,
+                       struct worker_set *workers_out)
+{
+    UNINITIALIZED struct worker_walk walk;
+
+    walk_init(&walk, shard, workers_out, NULL, true);
+    for (unsigned i = 0; i < found->len; i++) {
+        note_workers(&walk, found->nodes[i].word);
     }
-    for (unsigned i = 0; i < walk.set_len; i++) {
-        share_deal_all(shard, walk.sets[i]);
-    }
-    return true;
+    return deal(&walk, true);
 }
 
 struct own_subscribers router_own(const struct shard *shard, uint64_t word)

@@ -92,6 +92,10 @@ bool router_workers(struct shard *shard, struct slice topic, uint64_t topic_hash
 bool router_deal(struct shard *shard, struct slice topic, uint64_t topic_hash,
                  struct worker_set *workers_out, struct match_found *found_out) MUST_CHECK;
 
+/* The same for what was found before. */
+bool router_deal_found(struct shard *shard, const struct match_found *found,
+                       struct worker_set *workers_out) MUST_CHECK;
+
 /* The groups at a node; NULL: none. */
 const struct share_set *router_shares(const struct shard *shard, uint64_t word);
 

@@ -247,9 +247,6 @@ void shard_post(struct shard *shard, const struct publication *publication,
     unsigned worker;
     unsigned len;
 
-    if (worker_set_is_empty(to)) {
-        return;
-    }
     workers = *to;
     len = worker_set_len(&workers);
     message_ref_many(message, len);
@@ -308,16 +305,37 @@ static int route(struct shard *shard, struct publication *publication,
             return r;
         }
     }
-    shard_post(shard, publication, &workers, matched);
+    if (!worker_set_is_empty(&workers)) {
+        shard_post(shard, publication, &workers, matched);
+    }
     if (at_once) {
         serve_own(shard, publication, matched, found);
     }
     return PUBLISH_MATCHED;
 }
 
+/* Who is to get it; `*found_out` is what a search found, NULL where that was too much to be noted
+ * in `room`. False: the search was cut. */
+static bool deal(struct shard *shard, const struct publication *publication,
+                 struct worker_set *workers_out, struct match_found *room,
+                 const struct match_found **found_out)
+{
+    bool is_whole;
+
+    *found_out = publication->found;
+    if (likely(*found_out)) {
+        return router_deal_found(shard, *found_out, workers_out);
+    }
+    is_whole =
+        router_deal(shard, publication->parts.topic, publication->topic_hash, workers_out, room);
+    *found_out = match_found_is_all(room) ? room : NULL;
+    return is_whole;
+}
+
 int shard_publish(struct shard *shard, struct publication *publication)
 {
-    UNINITIALIZED struct match_found found;
+    UNINITIALIZED struct match_found room;
+    const struct match_found *found;
     struct worker_set workers;
     bool is_whole;
     int r;
@@ -331,8 +349,7 @@ int shard_publish(struct shard *shard, struct publication *publication)
         r = publication_need_message(publication);
         return r < 0 ? r : retained_publish(shard, publication);
     }
-    is_whole =
-        router_deal(shard, publication->parts.topic, publication->topic_hash, &workers, &found);
+    is_whole = deal(shard, publication, &workers, &room, &found);
     if (unlikely(!is_whole)) {
         r = publication_need_message(publication);
     }
@@ -343,7 +360,6 @@ int shard_publish(struct shard *shard, struct publication *publication)
     if (worker_set_is_empty(&workers) && shard->dealt.len == 0) {
         return PUBLISH_UNMATCHED;
     }
-    r = route(shard, publication, &workers,
-              likely(is_whole && match_found_is_all(&found)) ? &found : NULL);
+    r = route(shard, publication, &workers, likely(is_whole) ? found : NULL);
     return r > 0 && unlikely(!is_whole) ? PUBLISH_LEFT : r;
 }
