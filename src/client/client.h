@@ -100,6 +100,12 @@ struct client {
     struct session *session;
     struct output output;
     struct list_link link; /* in the hub's list of dirty or closing ones */
+    struct hub *hub;
+    struct server_listener *listener; /* counted */
+    struct client_facts *facts;       /* NULL: none. Always there until CONNACK */
+
+    /* What a delivery looks at is above. */
+
     uint32_t last_seen;    /* second in which something was last read */
     uint32_t connected_at; /* of one that is ready: since then, by the system's clock */
     union {
@@ -134,9 +140,6 @@ struct client {
 
     struct wheel_timer timer;
     struct list_link in_hub;
-    struct hub *hub;
-    struct server_listener *listener; /* counted */
-    struct client_facts *facts;       /* NULL: none. Always there until CONNACK */
     union {
         struct {
             uint8_t ip[4];

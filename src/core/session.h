@@ -30,9 +30,21 @@ struct session {
     struct table_link link; /* in the worker's sessions, by hash of the id */
     struct client *client;  /* NULL while nobody is connected */
     struct outbound outbound;
+    struct session_extras *extras; /* NULL: none */
+    uint32_t window;               /* the peer's Receive Maximum or our own bound; 0 = no bound */
+    uint16_t mount_len;            /* of the topics, the part that its client does not see */
+    bool is_over : 1;
+    bool said_dropping : 1; /* the log has told that deliveries are dropped */
+    bool is_behind : 1;     /* what waited when its client came has not all been sent yet */
+    bool is_holding : 1;    /* there is a wait for the store */
+    bool is_held_more : 1;  /* another must follow */
+    bool is_kept : 1;       /* the store has it */
+    uint8_t queue_policy;   /* enum settings_queue_policy */
+
+    /* What a delivery looks at is above. */
+
     struct inbound inbound;
     struct subscriptions subscriptions;
-    struct session_extras *extras; /* NULL: none */
     struct rights *rights; /* what its client may do, as `client` sees it; NULL: not asked yet */
     union {
         struct list_link in_shard; /* in the list of those that go on sending, or are over */
@@ -41,18 +53,9 @@ struct session {
     uint64_t merged; /* the latest fan-out that merged a delivery for it, by its serial number */
     uint32_t expiry_interval; /* seconds after the connection's end; SESSION_NEVER */
     uint32_t expires_at;      /* while nobody is connected: seconds, SESSION_NEVER */
-    uint32_t window;          /* the peer's Receive Maximum or our own bound; 0 = no bound */
     uint32_t pins;            /* fan-outs and waits that hold the session */
-    bool is_over : 1;
-    bool said_dropping : 1; /* the log has told that deliveries are dropped */
-    bool is_behind : 1;     /* what waited when its client came has not all been sent yet */
-    bool is_holding : 1;    /* there is a wait for the store */
-    bool is_held_more : 1;  /* another must follow */
-    bool is_kept : 1;       /* the store has it */
-    uint8_t hold;           /* the wait that is under way, by number; see core/keep.c */
-    uint8_t drop_waits;     /* so many must be over before any QoS 2 delivery leaves */
-    uint8_t queue_policy;   /* enum settings_queue_policy */
-    uint16_t mount_len;     /* of the topics, the part that its client does not see */
+    uint8_t hold;             /* the wait that is under way, by number; see core/keep.c */
+    uint8_t drop_waits;       /* so many must be over before any QoS 2 delivery leaves */
     uint16_t id_len;
     uint8_t id[];
 };
@@ -163,8 +166,7 @@ void session_pump(struct shard *shard, struct session *session);
 
 /* The same; `known` is a publication that a delivery may be of, so that it need not be made again.
  */
-void session_pump_known(struct shard *shard, struct session *session,
-                        const struct publication *known);
+void session_pump_known(struct shard *shard, struct session *session, struct publication *known);
 
 /* Goes on with what the budget did not reach. */
 void session_go_on(struct shard *shard);

@@ -9,7 +9,7 @@
  */
 
 #define CHUNK_SIZE 1024
-#define POOL_KEEP  1024
+#define POOL_KEEP  4096
 
 /* A chunk with so little is copied when it is moved: cheaper than an iovec, and it is free again.
  */
