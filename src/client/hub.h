@@ -9,6 +9,7 @@
 
 #include "base/mpsc.h"
 #include "client/door.h"
+#include "client/image.h"
 #include "client/roster.h"
 #include "client/server.h"
 #include "client/server_listener.h"
@@ -75,6 +76,7 @@ struct hub {
     struct rosters rosters;
     struct table open_pubrecs; /* that wait for the store, by session and packet id */
     struct output_pool pool;
+    struct image image;
     unsigned chunk_mark; /* chunks in outputs when all that could be written was */
     struct list_link listeners;
     struct refusing refusing;

@@ -1,6 +1,7 @@
 #include "client/aliases.h"
 #include "client/client.h"
 #include "client/hub.h"
+#include "client/image.h"
 #include "client/mount.h"
 #include "client/rights.h"
 #include "client/trace.h"
@@ -395,37 +396,116 @@ static bool is_referenced(const struct publication *publication)
     return publication->message && publication->parts.payload.len > MESSAGE_COPY_MAX;
 }
 
-static void put_publish(struct client *client, const struct publication *publication,
+/* What must be the same for the same bytes to go out, in one number. */
+static uint8_t image_kind(const struct client *client, const struct delivery_head *head)
+{
+    return (uint8_t)((client->version >= MQTT_5_0) << 3 | (head->retain ? 1 : 0) << 2 | head->qos);
+}
+
+/* Whether the packet has nothing in it that is of this client or this moment alone. */
+static bool is_common(const struct client *client, const struct publication *publication,
+                      const struct delivery_head *head)
+{
+    return client->listener->mount.len == 0 && alias_max(client) == 0 && !head->identifier &&
+           !head->dup && publication->parts.expires_at == MESSAGE_NEVER;
+}
+
+/* The second client that gets the same makes it likely that there are more. */
+static void note_image(struct client *client, struct publication *publication,
+                       const struct delivery_head *head, struct slice packet)
+{
+    if (!publication->is_repeated) {
+        publication->is_repeated = true;
+    } else if (is_common(client, publication, head)) {
+        size_t id_at = packet.len - publication->parts.payload.len - 2;
+
+        if (client->version >= MQTT_5_0) {
+            size_t len = publication->parts.properties.len;
+
+            id_at -= len + mqtt_variable_size((uint32_t)len);
+        }
+        image_keep(&client->hub->image, publication, image_kind(client, head), packet,
+                   head->qos > 0 ? (uint16_t)id_at : 0);
+    }
+}
+
+/* The packet is in the output, but for what was to be counted and written. */
+static void end_publish(struct client *client, const struct publication *publication)
+{
+    struct metrics *metrics = client->hub->metrics;
+
+    metrics_count(metrics, METRIC_PUBLISH_SENT);
+    metrics_add(metrics, METRIC_PUBLISH_BYTES_SENT, publication->parts.payload.len);
+    client_mark_dirty(client);
+}
+
+static void put_publish(struct client *client, struct publication *publication,
                         const struct publish_form *form, const struct delivery_head *head)
 {
-    struct hub *hub = client->hub;
+    struct output_pool *pool = &client->hub->pool;
     const struct message_parts *parts = &publication->parts;
     bool refers = is_referenced(publication);
     size_t front = PUBLISH_EXTRA + form->topic.len + form->properties_size;
     uint8_t *at = client_reserve(client, front + (refers ? 0 : parts->payload.len));
+    uint8_t *end;
 
     if (!at) {
         return;
     }
-    at = put_front(at, client, form, parts, head);
-    output_commit(&client->output, &hub->pool, refers ? at : mqtt_put_bytes(at, parts->payload),
-                  !refers);
-    if (refers &&
-        output_refer(&client->output, &hub->pool, publication->message, parts->payload) < 0) {
-        client_set_failed(client);
+    end = put_front(at, client, form, parts, head);
+    if (refers) {
+        output_commit(&client->output, pool, end, false);
+        if (output_refer(&client->output, pool, publication->message, parts->payload) < 0) {
+            client_set_failed(client);
+        }
+    } else {
+        end = mqtt_put_bytes(end, parts->payload);
+        note_image(client, publication, head, slice_of(at, (size_t)(end - at)));
+        output_commit(&client->output, pool, end, true);
     }
-    metrics_count(hub->metrics, METRIC_PUBLISH_SENT);
-    metrics_add(hub->metrics, METRIC_PUBLISH_BYTES_SENT, parts->payload.len);
-    client_mark_dirty(client);
+    end_publish(client, publication);
 }
 
-static enum peer_verdict peer_publish(struct client *client, const struct publication *publication,
-                                      const struct delivery_head *head)
+/* What others got before; that saves half of what a delivery takes. False: there is none for this
+ * client. */
+static bool put_image(struct client *client, struct publication *publication,
+                      const struct delivery_head *head)
+{
+    const struct image *image = &client->hub->image;
+    uint8_t *at;
+
+    if (!image_is_of(image, publication, image_kind(client, head)) ||
+        !is_common(client, publication, head) || image->size > client_packet_max(client)) {
+        return false;
+    }
+    at = client_reserve(client, image->size);
+    if (at) {
+        output_commit(&client->output, &client->hub->pool, image_put(image, at, head->packet_id),
+                      true);
+        end_publish(client, publication);
+    }
+    return true;
+}
+
+/* One that does not read is not to get more of QoS 0 than may be queued. */
+static bool is_busy(const struct client *client, const struct delivery_head *head)
 {
     uint32_t max_queued = client->hub->settings->limits.max_queued_messages;
+
+    return head->qos == 0 && unlikely(client->is_blocked) && max_queued &&
+           output_packet_len(&client->output) >= max_queued;
+}
+
+static enum peer_verdict peer_publish(struct client *client, struct publication *publication,
+                                      const struct delivery_head *head)
+{
     struct slice topic = publication->parts.topic;
     struct publish_form form;
 
+    if (publication->image && !is_busy(client, head) && put_image(client, publication, head)) {
+        trace_sending_publish(client, &publication->parts, head);
+        return PEER_SENT;
+    }
     if (!mount_strip(client, &topic)) {
         return PEER_OUTSIDE;
     }
@@ -433,8 +513,7 @@ static enum peer_verdict peer_publish(struct client *client, const struct public
     if (!fits(client, &form)) {
         return PEER_TOO_LARGE;
     }
-    if (head->qos == 0 && client->is_blocked && max_queued &&
-        output_packet_len(&client->output) >= max_queued) {
+    if (is_busy(client, head)) {
         return PEER_BUSY;
     }
     introduce_alias(client, &form, &publication->parts, head);

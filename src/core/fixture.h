@@ -204,7 +204,7 @@ static inline struct sent *fixture_new_sent(struct client *client)
 }
 
 static inline enum peer_verdict fixture_on_publish(struct client *client,
-                                                   const struct publication *publication,
+                                                   struct publication *publication,
                                                    const struct delivery_head *head)
 {
     struct slice payload = publication->parts.payload;

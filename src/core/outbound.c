@@ -170,7 +170,7 @@ static void pop_done(struct outbound *outbound)
 {
     struct outbound_ring *ring = outbound->ring;
 
-    while (ring->span > 0 && delivery_at(ring, 0)->state == DELIVERY_DONE) {
+    while (ring->span > 0 && row_at(ring, 0)->state == DELIVERY_DONE) {
         ring->head = (ring->head + 1) & (ring->cap - 1);
         ring->len--;
         ring->span--;
@@ -253,7 +253,7 @@ struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id)
     if (packet_id == 0 || !ring || distance >= ring->span) {
         return NULL;
     }
-    delivery = delivery_at(ring, distance);
+    delivery = row_at(ring, distance);
     return delivery->state == DELIVERY_DONE ? NULL : delivery;
 }
 

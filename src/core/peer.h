@@ -36,7 +36,7 @@ enum peer_right { PEER_READ = 1, PEER_WRITE = 2 };
 
 struct peer_ops {
     /* Encodes a PUBLISH into the peer's output. Never closes the peer at once. */
-    enum peer_verdict (*publish)(struct client *client, const struct publication *publication,
+    enum peer_verdict (*publish)(struct client *client, struct publication *publication,
                                  const struct delivery_head *head);
     void (*pubrel)(struct client *client, uint16_t packet_id);
 

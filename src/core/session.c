@@ -528,7 +528,7 @@ static void on_overflow(struct shard *shard, struct session *session)
 }
 
 static void deliver_now(struct shard *shard, struct session *session,
-                        const struct publication *publication, const struct delivery_head *head)
+                        struct publication *publication, const struct delivery_head *head)
 {
     switch (shard->peer->publish(session->client, publication, head)) {
     case PEER_SENT: break;

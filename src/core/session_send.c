@@ -12,7 +12,7 @@
  * a fan-out with QoS 1. */
 static enum peer_verdict send_delivery(struct shard *shard, struct session *session,
                                        const struct delivery *delivery, uint16_t packet_id,
-                                       const struct publication *known)
+                                       struct publication *known)
 {
     UNINITIALIZED struct publication taken_apart;
     struct delivery_head head = {
@@ -42,7 +42,7 @@ bool session_is_window_full(const struct shard *shard, const struct session *ses
 
 /* True: it counts against the window from now on. */
 static bool pump_one(struct shard *shard, struct session *session, const struct delivery *delivery,
-                     uint16_t packet_id, const struct publication *known)
+                     uint16_t packet_id, struct publication *known)
 {
     if (delivery->state == DELIVERY_RELEASED) {
         shard->peer->pubrel(session->client, packet_id);
@@ -81,8 +81,7 @@ void session_pump(struct shard *shard, struct session *session)
     session_pump_known(shard, session, NULL);
 }
 
-void session_pump_known(struct shard *shard, struct session *session,
-                        const struct publication *known)
+void session_pump_known(struct shard *shard, struct session *session, struct publication *known)
 {
     struct outbound *outbound = &session->outbound;
     struct delivery *delivery;
@@ -128,7 +127,9 @@ void session_go_on(struct shard *shard)
 
 static void after_ack(struct shard *shard, struct session *session)
 {
-    session_pump(shard, session);
+    if (outbound_queued(&session->outbound) > 0) {
+        session_pump(shard, session);
+    }
     session_on_room(shard, session);
 }
 
