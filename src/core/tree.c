@@ -232,7 +232,7 @@ void tree_cut(const struct tree *tree, struct slice path, struct tree_levels *le
 uint32_t tree_find(const struct tree *tree, struct slice path)
 {
     struct tree_place place = tree_root(tree);
-    struct tree_levels levels;
+    UNINITIALIZED struct tree_levels levels;
 
     tree_cut(tree, path, &levels);
     for (unsigned i = 0; i < levels.len && place.number != TREE_NO_NODE; i++) {
@@ -338,7 +338,7 @@ struct growth {
 static struct growth growth_towards(const struct tree *tree, struct slice path)
 {
     struct growth growth = {.place = tree_root(tree)};
-    struct tree_levels levels;
+    UNINITIALIZED struct tree_levels levels;
     unsigned i;
 
     tree_cut(tree, path, &levels);
@@ -523,7 +523,7 @@ static void child_unlink(struct tree *tree, uint32_t number)
 /* What a node is found under, from its labels: only removing needs it. */
 static uint64_t slot_hash_of(const struct tree *tree, uint32_t number)
 {
-    uint32_t chain[TREE_LEVEL_CAP];
+    UNINITIALIZED uint32_t chain[TREE_LEVEL_CAP];
     unsigned len = 0;
     uint64_t hash = tree_root(tree).hash;
 
