@@ -411,6 +411,7 @@ int router_subscribe(struct shard *shard, struct slice filter, struct subscriber
 
     assert_owner(shard->worker);
     lock_take(tree_lock(tree));
+    subscriptions_prefetch(&subscriber.session->subscriptions, tree_next_number(tree));
     r = tree_add(tree, filter, &subscribed_out->node);
     if (r == 0) {
         r = subscribe_at(shard, subscribed_out->node, filter, subscriber,

@@ -45,6 +45,13 @@ struct subscription *subscriptions_find(const struct subscriptions *subscription
     return NULL;
 }
 
+void subscriptions_prefetch(const struct subscriptions *subscriptions, uint32_t node)
+{
+    if (subscriptions->cap > 0) {
+        PREFETCH(&subscriptions->slots[slot_of(subscriptions, node)]);
+    }
+}
+
 static void put(struct subscriptions *subscriptions, struct subscription subscription)
 {
     uint32_t slot = slot_of(subscriptions, subscription.node);

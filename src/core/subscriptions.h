@@ -28,6 +28,9 @@ void subscriptions_deinit(struct subscriptions *subscriptions);
 /* NULL when there is none. Good until the next addition or removal. */
 struct subscription *subscriptions_find(const struct subscriptions *subscriptions, uint32_t node);
 
+/* The node may be about to be added. */
+void subscriptions_prefetch(const struct subscriptions *subscriptions, uint32_t node);
+
 /* Makes room for one more, so that the next addition can't fail. -ENOMEM. */
 int subscriptions_reserve(struct subscriptions *subscriptions) MUST_CHECK;
 void subscriptions_add(struct subscriptions *subscriptions, uint32_t node, uint32_t place);

@@ -335,6 +335,16 @@ struct growth {
     uint32_t leaf;
 };
 
+static void prefetch_path(const struct tree *tree, const struct tree_levels *levels)
+{
+    uint64_t hash = tree_root(tree).hash;
+
+    for (unsigned i = 0; i < levels->len; i++) {
+        hash = hash_chain(hash, levels->hash[i]);
+        edges_prefetch(&tree->edges, hash);
+    }
+}
+
 static struct growth growth_towards(const struct tree *tree, struct slice path)
 {
     struct growth growth = {.place = tree_root(tree)};
@@ -342,6 +352,7 @@ static struct growth growth_towards(const struct tree *tree, struct slice path)
     unsigned i;
 
     tree_cut(tree, path, &levels);
+    prefetch_path(tree, &levels);
     for (i = 0; i < levels.len; i++) {
         struct tree_place child = tree_child(tree, growth.place, levels.level[i], levels.hash[i]);
 
@@ -461,6 +472,11 @@ static void link_child(struct tree *tree, uint32_t parent_number, uint32_t numbe
     atomic_fetch_or_explicit(&parent->bits, wildcard_bit(first_level(node_text(node))),
                              memory_order_release);
     atomic_fetch_add_explicit(&tree->len, 1, memory_order_relaxed);
+}
+
+uint32_t tree_next_number(const struct tree *tree)
+{
+    return node_next_number(&tree->nodes);
 }
 
 int tree_add(struct tree *tree, struct slice path, uint32_t *number_out)

@@ -44,6 +44,9 @@ uint32_t tree_find(const struct tree *tree, struct slice path);
 /* Finds or makes the node of a path. Under the lock. -ENOMEM: nothing was changed. */
 int tree_add(struct tree *tree, struct slice path, uint32_t *number_out) MUST_CHECK;
 
+/* The number that the next new node will have, if it is not one that was split. Under the lock. */
+uint32_t tree_next_number(const struct tree *tree);
+
 /* Takes out a node whose word is 0, with every ancestor that is then of no use. Under the lock. A
  * node that had to be where paths branched stays until the last of them is gone. */
 void tree_prune(struct tree *tree, uint32_t number);
