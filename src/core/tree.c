@@ -229,6 +229,21 @@ void tree_cut(const struct tree *tree, struct slice path, struct tree_levels *le
     }
 }
 
+void tree_prefetch(const struct tree *tree, const struct tree_levels *levels)
+{
+    uint64_t hash = tree_root(tree).hash;
+
+    for (unsigned i = 0; i < levels->len; i++) {
+        hash = hash_chain(hash, levels->hash[i]);
+        edges_prefetch(&tree->edges, hash);
+    }
+}
+
+void tree_prefetch_child(const struct tree *tree, struct tree_place parent, uint64_t level_hash)
+{
+    edges_prefetch(&tree->edges, hash_chain(parent.hash, level_hash));
+}
+
 uint32_t tree_find(const struct tree *tree, struct slice path)
 {
     struct tree_place place = tree_root(tree);
@@ -335,16 +350,6 @@ struct growth {
     uint32_t leaf;
 };
 
-static void prefetch_path(const struct tree *tree, const struct tree_levels *levels)
-{
-    uint64_t hash = tree_root(tree).hash;
-
-    for (unsigned i = 0; i < levels->len; i++) {
-        hash = hash_chain(hash, levels->hash[i]);
-        edges_prefetch(&tree->edges, hash);
-    }
-}
-
 static struct growth growth_towards(const struct tree *tree, struct slice path)
 {
     struct growth growth = {.place = tree_root(tree)};
@@ -352,7 +357,7 @@ static struct growth growth_towards(const struct tree *tree, struct slice path)
     unsigned i;
 
     tree_cut(tree, path, &levels);
-    prefetch_path(tree, &levels);
+    tree_prefetch(tree, &levels);
     for (i = 0; i < levels.len; i++) {
         struct tree_place child = tree_child(tree, growth.place, levels.level[i], levels.hash[i]);
 
