@@ -235,12 +235,25 @@ static void raise_version_of(struct shard *shard, struct slice filter)
     }
 }
 
-void router_raise_version(struct shard *shard, uint32_t node)
+static NO_INLINE void raise_version_of_long(struct shard *shard, uint32_t node)
 {
     UNINITIALIZED uint8_t path[UINT16_MAX];
     size_t len = tree_path(shard->core->router.tree, node, path, sizeof(path));
 
     raise_version_of(shard, slice_of(path, len));
+}
+
+/* On a small stack: sixteen pages of it are looked at one by one before they are used. */
+void router_raise_version(struct shard *shard, uint32_t node)
+{
+    UNINITIALIZED uint8_t path[256];
+    size_t len = tree_path(shard->core->router.tree, node, path, sizeof(path));
+
+    if (unlikely(len > sizeof(path))) {
+        raise_version_of_long(shard, node);
+    } else {
+        raise_version_of(shard, slice_of(path, len));
+    }
 }
 
 /* Groups */
