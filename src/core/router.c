@@ -399,7 +399,7 @@ static int subscribe_at(struct shard *shard, uint32_t node, struct slice filter,
     if (*replaced_out) {
         return replace_row(shard, node, subscriber);
     }
-    r = subscriptions_reserve(&subscriber.session->subscriptions);
+    r = subscriptions_reserve(&subscriber.session->subscriptions, node);
     if (r == 0) {
         r = add_row(shard, node, subscriber);
     }
