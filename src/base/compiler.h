@@ -19,6 +19,9 @@
 /* A large buffer that is written before it is read: release builds need not clear it. */
 #define UNINITIALIZED __attribute__((uninitialized))
 
+/* The line of this address will be needed, and is not waited for. Any address will do. */
+#define PREFETCH(address) __builtin_prefetch(address)
+
 #define likely(condition)   __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 

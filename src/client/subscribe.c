@@ -19,21 +19,28 @@ struct target {
 };
 
 /* Invalid filters end the connection, as in Mosquitto; shared ones are refused one by one. */
-static enum mqtt_reason check_filter(struct slice filter, struct target *target_out)
+static bool is_malformed(struct slice filter)
+{
+    struct target target;
+
+    return mqtt_share_parse(filter, &target.group, &target.filter) == MQTT_SHARE_NONE &&
+           !mqtt_filter_is_valid(filter);
+}
+
+/* A filter that is not malformed. */
+static enum mqtt_reason take_apart(struct slice filter, struct target *target_out)
 {
     enum mqtt_share_verdict verdict =
         mqtt_share_parse(filter, &target_out->group, &target_out->filter);
 
-    if (verdict == MQTT_SHARE_NONE) {
-        return mqtt_filter_is_valid(filter) ? MQTT_SUCCESS : MQTT_MALFORMED_PACKET;
-    }
-    return verdict == MQTT_SHARE_GROUP && mqtt_filter_is_valid(target_out->filter)
+    return verdict == MQTT_SHARE_NONE ||
+                   (verdict == MQTT_SHARE_GROUP && mqtt_filter_is_valid(target_out->filter))
                ? MQTT_SUCCESS
                : MQTT_TOPIC_FILTER_INVALID;
 }
 
-static void say_filter(const struct client *client, enum log_type type, const char *qos,
-                       struct slice filter)
+static NO_INLINE void tell_filter(const struct client *client, enum log_type type, const char *qos,
+                                  struct slice filter)
 {
     enum log_event event = type == LOG_SUBSCRIBE ? LOG_EVENT_SUBSCRIBED : LOG_EVENT_UNSUBSCRIBED;
     struct log_field fields[] = {
@@ -44,12 +51,17 @@ static void say_filter(const struct client *client, enum log_type type, const ch
     char id[256];
     char text[700];
 
-    if (!log_is_on(type)) {
-        return;
-    }
     text_escape(id, sizeof(id), session_id(client->session));
     text_escape(text, sizeof(text), filter);
     log_event(type, &facts, "%s %s%s", id, qos, text);
+}
+
+static void say_filter(const struct client *client, enum log_type type, const char *qos,
+                       struct slice filter)
+{
+    if (log_is_on(type)) {
+        tell_filter(client, type, qos, filter);
+    }
 }
 
 static uint8_t options_of(const struct client *client, const struct mqtt_filter *filter,
@@ -115,9 +127,7 @@ static enum mqtt_reason check_filters(const struct mqtt_subscribe *packet,
     struct mqtt_filter filter;
 
     while (next(&filters, &filter)) {
-        struct target target;
-
-        if (check_filter(filter.filter, &target) == MQTT_MALFORMED_PACKET) {
+        if (is_malformed(filter.filter)) {
             return MQTT_MALFORMED_PACKET;
         }
     }
@@ -165,7 +175,7 @@ static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter 
     int r;
 
     if (reason == MQTT_SUCCESS) {
-        reason = check_filter(filter->filter, &target);
+        reason = take_apart(filter->filter, &target);
     }
     if (reason == MQTT_SUCCESS && !may_subscribe(client, target.filter)) {
         reason = MQTT_NOT_AUTHORIZED;
@@ -236,7 +246,7 @@ static enum mqtt_reason unsubscribe_one(struct client *client, struct slice filt
     enum mqtt_reason reason = mount_filter(client, &filter);
 
     if (reason == MQTT_SUCCESS) {
-        reason = check_filter(filter, &target);
+        reason = take_apart(filter, &target);
     }
     if (reason != MQTT_SUCCESS) {
         /* UNSUBACK has no code for a quota. */

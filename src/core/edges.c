@@ -10,6 +10,9 @@
  * every table three quarters empty at times, and all of them at the same time, since the hash fills
  * them alike; and what a million nodes leave behind in the heap is of the size of the old tables.
  * Fuller ones would be dear to look into: at three quarters a search meets twice as many slots.
+ *
+ * Pages of 2 KiB that are split in two, under a directory, were measured, too: the same time, 4 %
+ * fewer misses of the cache, and 3 bytes more for each node, since a page is half empty after that.
  */
 
 #define FIRST_SLOTS  16u

@@ -79,6 +79,16 @@ static inline struct edge_search edges_search(const struct edges *edges, uint64_
     };
 }
 
+/* Where a search for the hash will look first. */
+static inline void edges_prefetch(const struct edges *edges, uint64_t hash)
+{
+    struct edge_search search = edges_search(edges, hash);
+
+    if (search.slots) {
+        PREFETCH(&search.slots->slot[search.at]);
+    }
+}
+
 /* The next number with the hash; 0 when there is none. */
 static inline uint32_t edges_next(struct edge_search *search)
 {

@@ -58,6 +58,12 @@ static inline struct tree_node *node_get(const struct node_pool *pool, uint32_t 
 /* A node with this text that nobody finds yet; TREE_NO_NODE without memory. */
 uint32_t node_make(struct node_pool *pool, struct slice text) MUST_CHECK;
 
+/* The number that the next node will have: what is kept under it may be looked for already. */
+static inline uint32_t node_next_number(const struct node_pool *pool)
+{
+    return pool->free != TREE_NO_NODE ? pool->free : pool->len;
+}
+
 /* Its number may come again: nobody can find it any more. Accepts TREE_NO_NODE. */
 void node_discard(struct node_pool *pool, uint32_t number);
 

@@ -381,6 +381,30 @@ static struct replay *find_walking(const struct shard *shard, const struct sessi
     return replay;
 }
 
+/*
+ * Whether there may be a value: there is none where the names before the first wildcard lead
+ * nowhere. What was numbered before `number` was read stood in the tree by then. So nothing needs
+ * to be held back either: what had gone again by now will not be sent by a replay, and comes once.
+ */
+static bool may_find(const struct tree *tree, struct slice filter)
+{
+    struct tree_place place = tree_root(tree);
+    struct slice level;
+    bool goes_on;
+
+    do {
+        goes_on = tree_take_level(&filter, &level);
+        if (level.len == 1 && (level.data[0] == '+' || level.data[0] == '#')) {
+            return true;
+        }
+        place = tree_child(tree, place, level, tree_level_hash(tree, level));
+        if (place.number == TREE_NO_NODE) {
+            return false;
+        }
+    } while (goes_on);
+    return tree_at(place) != TREE_NO_NODE && tree_word(tree, place.number) != 0;
+}
+
 int replay_start(struct shard *shard, struct session *session, const struct replay_request *request)
 {
     uint64_t number = atomic_load_explicit(&shard->core->retained.number, memory_order_acquire);
@@ -392,7 +416,8 @@ int replay_start(struct shard *shard, struct session *session, const struct repl
     if (earlier && !request->silent) {
         finish(earlier);
     }
-    if (number == 0 || (request->silent && request->replaced)) {
+    if (number == 0 || (request->silent && request->replaced) ||
+        !may_find(shard->core->retained.tree, request->filter)) {
         return 0;
     }
     replay = memory_alloc_zero(1, sizeof(*replay) + request->filter.len);

@@ -72,6 +72,30 @@ static void test_filters_find_their_values(void **state)
     fixture_free(fixture);
 }
 
+/* What can't bring anything is seen at once, and costs nothing afterwards. */
+static void test_names_that_lead_nowhere_are_no_replay(void **state)
+{
+    static const char *const none[] = {"x", "x/#", "a/x/+", "a", "a/b", "a/b/c/e", "a/b/c/d/#"};
+    static const char *const some[] = {"a/#", "a/b/#", "a/b/c", "a/b/c/#", "a/+", "+", "a/b/+/x"};
+    struct fixture *fixture = fixture_with_budget(1, 100);
+    struct client *client = fixture_connected(fixture, 0, "a");
+
+    (void)state;
+    fixture_retain(fixture, 0, "a/b/c", 1, 0);
+    fixture_retain(fixture, 0, "a/b/d", 2, 0);
+    for (unsigned i = 0; i < ARRAY_LEN(none); i++) {
+        fixture_subscribe(client, none[i], 0);
+        assert_null(session_replays(client->session));
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(some); i++) {
+        fixture_subscribe(client, some[i], 0);
+        assert_non_null(session_replays(client->session));
+        expect_over(fixture, client);
+    }
+    fixture_expect(client, "2r 1r 2r 1r 1r 1r");
+    fixture_free(fixture);
+}
+
 static void test_slices_keep_to_the_budget(void **state)
 {
     struct fixture *fixture = fixture_with_budget(1, 8);
@@ -728,6 +752,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filters_find_their_values),
+        cmocka_unit_test(test_names_that_lead_nowhere_are_no_replay),
         cmocka_unit_test(test_slices_keep_to_the_budget),
         cmocka_unit_test(test_deliveries_are_as_asked_for),
         cmocka_unit_test(test_holds_back_what_is_under_way),

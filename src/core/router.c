@@ -220,12 +220,9 @@ static void drop_empty_multi(struct shard *shard, uint32_t node)
     rcu_retire(&shard->reader, multi_free_late, NULL, multi);
 }
 
-void router_raise_version(struct shard *shard, uint32_t node)
+static void raise_version_of(struct shard *shard, struct slice filter)
 {
     struct router *router = &shard->core->router;
-    UNINITIALIZED uint8_t path[UINT16_MAX];
-    size_t len = tree_path(router->tree, node, path, sizeof(path));
-    struct slice filter = slice_of(path, len);
 
     point("version");
     if (mqtt_filter_has_wildcard(filter)) {
@@ -235,6 +232,27 @@ void router_raise_version(struct shard *shard, uint32_t node)
 
         atomic_fetch_add_explicit(&router->versions[hash % ROUTER_VERSION_LEN], 1,
                                   memory_order_acq_rel);
+    }
+}
+
+static NO_INLINE void raise_version_of_long(struct shard *shard, uint32_t node)
+{
+    UNINITIALIZED uint8_t path[UINT16_MAX];
+    size_t len = tree_path(shard->core->router.tree, node, path, sizeof(path));
+
+    raise_version_of(shard, slice_of(path, len));
+}
+
+/* On a small stack: sixteen pages of it are looked at one by one before they are used. */
+void router_raise_version(struct shard *shard, uint32_t node)
+{
+    UNINITIALIZED uint8_t path[256];
+    size_t len = tree_path(shard->core->router.tree, node, path, sizeof(path));
+
+    if (unlikely(len > sizeof(path))) {
+        raise_version_of_long(shard, node);
+    } else {
+        raise_version_of(shard, slice_of(path, len));
     }
 }
 
@@ -370,17 +388,18 @@ static int replace_row(struct shard *shard, uint32_t node, struct subscriber sub
 }
 
 /* Under the lock. */
-static int subscribe_at(struct shard *shard, uint32_t node, struct subscriber subscriber,
-                        bool *replaced_out)
+static int subscribe_at(struct shard *shard, uint32_t node, struct slice filter,
+                        struct subscriber subscriber, bool *replaced_out)
 {
     bool is_first = load(&tree_node(shard->core->router.tree, node)->word) == 0;
     int r;
 
-    *replaced_out = subscriptions_find(&subscriber.session->subscriptions, node) != NULL;
+    *replaced_out =
+        !is_first && subscriptions_find(&subscriber.session->subscriptions, node) != NULL;
     if (*replaced_out) {
         return replace_row(shard, node, subscriber);
     }
-    r = subscriptions_reserve(&subscriber.session->subscriptions);
+    r = subscriptions_reserve(&subscriber.session->subscriptions, node);
     if (r == 0) {
         r = add_row(shard, node, subscriber);
     }
@@ -392,7 +411,7 @@ static int subscribe_at(struct shard *shard, uint32_t node, struct subscriber su
     metrics_count(shard->metrics, METRIC_SUBSCRIPTIONS);
     /* A cached match has a node that others subscribe to, and reads its word again. */
     if (is_first) {
-        router_raise_version(shard, node);
+        raise_version_of(shard, filter);
     }
     return 0;
 }
@@ -405,9 +424,11 @@ int router_subscribe(struct shard *shard, struct slice filter, struct subscriber
 
     assert_owner(shard->worker);
     lock_take(tree_lock(tree));
+    subscriptions_prefetch(&subscriber.session->subscriptions, tree_next_number(tree));
     r = tree_add(tree, filter, &subscribed_out->node);
     if (r == 0) {
-        r = subscribe_at(shard, subscribed_out->node, subscriber, &subscribed_out->replaced);
+        r = subscribe_at(shard, subscribed_out->node, filter, subscriber,
+                         &subscribed_out->replaced);
     }
     point("subscribed");
     lock_release(tree_lock(tree));

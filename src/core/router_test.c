@@ -253,6 +253,10 @@ static void test_long_topics(void **state)
         topic[len - 1] = 'y';
         assert_int_equal(matches(fixture, topic), 1);
         assert_int_equal(matches(fixture, topic), 1);
+        topic[len - 1] = 'x';
+        assert_int_equal(matches(fixture, topic), 2);
+        assert_true(fixture_unsubscribe(client, topic));
+        assert_int_equal(matches(fixture, topic), 1);
     }
     fixture_free(fixture);
 }

@@ -39,6 +39,7 @@ static void walk_init(struct search_walk *walk, const struct tree *tree, struct 
     walk->is_internal = topic.data[0] == '$';
     walk->len = 0;
     tree_cut(tree, topic, &walk->levels);
+    tree_prefetch(tree, &walk->levels);
 }
 
 static void visit_node(const struct search_walk *walk, uint32_t node)
@@ -110,6 +111,17 @@ static struct tree_place plain_child(const struct search_walk *walk, struct tree
     return tree_child(walk->tree, place, walk->levels.level[depth], walk->levels.hash[depth]);
 }
 
+/* The way by '+' waits on the stack: what it leads to is fetched meanwhile. */
+static void push_plus(struct search_walk *walk, struct tree_place place, unsigned depth)
+{
+    struct tree_place plus = tree_plus(walk->tree, place);
+
+    if (plus.number != TREE_NO_NODE && depth < walk->levels.len) {
+        tree_prefetch_child(walk->tree, plus, walk->levels.hash[depth]);
+    }
+    push(walk, plus, depth);
+}
+
 /* What matches here, and the ways down. */
 static void take_step(struct search_walk *walk, struct search_step at)
 {
@@ -123,7 +135,7 @@ static void take_step(struct search_walk *walk, struct search_step at)
         return;
     }
     if (has_wild) {
-        push(walk, tree_plus(walk->tree, at.place), at.depth + 1);
+        push_plus(walk, at.place, at.depth + 1);
     }
     push(walk, plain_child(walk, at.place, at.depth), at.depth + 1);
 }

@@ -240,7 +240,7 @@ struct cleanup {
 
 static void remove_subscriptions(struct shard *shard, struct session *session, struct cleanup *left)
 {
-    uint32_t cursor = 0;
+    struct subscriptions_cursor cursor = {0};
 
     for (; left->removals > 0 && session->subscriptions.len > 0; left->removals--) {
         router_remove(shard, session, subscriptions_any(&session->subscriptions, &cursor));

@@ -303,7 +303,7 @@ static void test_replays_stop_in_slices(void **state)
     fixture_settle(fixture);
     client->pending = SIZE_MAX;
     for (unsigned i = 0; i < 50; i++) {
-        snprintf(filter, sizeof(filter), "%u/#", i);
+        snprintf(filter, sizeof(filter), "+/%u/#", i);
         fixture_subscribe(client, filter, 0);
     }
     fixture_disconnect(client, SESSION_LEAVE_QUIETLY);

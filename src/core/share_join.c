@@ -80,7 +80,7 @@ static int found(struct shard *shard, uint32_t node, struct slice name, struct s
 static int add(struct shard *shard, uint32_t node, struct slice name, struct subscriber subscriber)
 {
     struct share *share = router_share(shard, node);
-    int r = subscriptions_reserve(&subscriber.session->subscriptions);
+    int r = subscriptions_reserve(&subscriber.session->subscriptions, node);
 
     if (r == 0) {
         r = membership_reserve(subscriber.session);

@@ -44,6 +44,9 @@ uint32_t tree_find(const struct tree *tree, struct slice path);
 /* Finds or makes the node of a path. Under the lock. -ENOMEM: nothing was changed. */
 int tree_add(struct tree *tree, struct slice path, uint32_t *number_out) MUST_CHECK;
 
+/* The number that the next new node will have, if it is not one that was split. Under the lock. */
+uint32_t tree_next_number(const struct tree *tree);
+
 /* Takes out a node whose word is 0, with every ancestor that is then of no use. Under the lock. A
  * node that had to be where paths branched stays until the last of them is gone. */
 void tree_prune(struct tree *tree, uint32_t number);
@@ -92,6 +95,10 @@ struct tree_levels {
  * one. */
 void tree_cut(const struct tree *tree, struct slice path, struct tree_levels *levels_out);
 
+/* Among a million nodes a place is not in the cache: where the path's places are found is fetched
+ * ahead, all of it at once, and where a place has its child. */
+void tree_prefetch(const struct tree *tree, const struct tree_levels *levels);
+
 uint64_t tree_level_hash(const struct tree *tree, struct slice level);
 
 /* A place in a walk: a path that is at a node, or on the way to one, and the hash of that path. */
@@ -113,6 +120,8 @@ struct tree_place tree_root(const struct tree *tree);
 /* The place one level below; its number is TREE_NO_NODE when there is none. */
 struct tree_place tree_child(const struct tree *tree, struct tree_place parent, struct slice level,
                              uint64_t level_hash);
+
+void tree_prefetch_child(const struct tree *tree, struct tree_place parent, uint64_t level_hash);
 
 /*
  * The child of `parent` on the way to `number`, with its edge: that node itself, or since it was

@@ -264,6 +264,7 @@ class Launch:
         self.may_leave = point.call == "unlink"
         _, _, status, wrong = self.try_launch(
             *((lambda: None, arm) if is_end else (arm, lambda: None)))
+        self.points.disarm()  # a life that did not come by it must not leave it to another
         at = "end" if is_end else "start"
         self.failed[at, point.name] += self.points.failed() > 0
         self.ended += status != 0 and not wrong

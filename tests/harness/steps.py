@@ -250,6 +250,14 @@ def many_nodes(bench):
         taker.subscribe(*(f"{front}-{part}/{n}" for n in range(160)))
 
 
+def many_filters(bench):
+    """More than one table of a session takes."""
+    taker = bench.connect()
+    front = bench.name("f")
+    for at in range(0, 8704, 512):
+        taker.subscribe(*(f"{front}/{n}" for n in range(at, at + 512)))
+
+
 def many_sessions(bench):
     for _ in range(40):
         bench.connect(version=4)
@@ -586,5 +594,6 @@ FILES = {"keys": "meter:0123456789abcdef\n",
 RUN = [version_3, login, ruled, moved_with_rest, empty_id, will, qos, qos_3, many_unreleased,
        retained, filters, groups, long_search, wide, aliases, take_over, taken_over_with_rest,
        large, proxied, web, api, vouched_for, secured, keyed, mounted, by_path, queued, survey,
-       published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes]
+       published_log, reopened_log, reloaded, crowded, many_sessions, many_nodes,
+       many_filters]
 PARTS = [(CONFIG, RUN), (MERGING, [merged]), (QUIET, [flood])]
