@@ -229,10 +229,25 @@ void tree_cut(const struct tree *tree, struct slice path, struct tree_levels *le
     }
 }
 
+void tree_prefetch(const struct tree *tree, const struct tree_levels *levels)
+{
+    uint64_t hash = tree_root(tree).hash;
+
+    for (unsigned i = 0; i < levels->len; i++) {
+        struct edge_search search;
+
+        hash = hash_chain(hash, levels->hash[i]);
+        search = edges_search(&tree->edges, hash);
+        if (search.slots) {
+            __builtin_prefetch(&search.slots->slot[search.at]);
+        }
+    }
+}
+
 uint32_t tree_find(const struct tree *tree, struct slice path)
 {
     struct tree_place place = tree_root(tree);
-    struct tree_levels levels;
+    UNINITIALIZED struct tree_levels levels;
 
     tree_cut(tree, path, &levels);
     for (unsigned i = 0; i < levels.len && place.number != TREE_NO_NODE; i++) {
@@ -262,6 +277,22 @@ uint32_t tree_next_sibling(const struct tree *tree, uint32_t number, struct tree
 
     *own_out = edge_of(node, node_edge(node));
     return tree_child_towards(tree, next, own_out->parent, edge_out);
+}
+
+static uint32_t next_of(const struct tree *tree, uint32_t number)
+{
+    return atomic_load_explicit(&node_get(&tree->nodes, number)->next, memory_order_acquire);
+}
+
+uint64_t tree_look_ahead(const struct tree *tree, uint32_t number)
+{
+    uint32_t next = next_of(tree, number);
+    uint32_t behind = next != TREE_NO_NODE ? next_of(tree, next) : TREE_NO_NODE;
+
+    if (behind != TREE_NO_NODE) {
+        __builtin_prefetch(node_get(&tree->nodes, behind));
+    }
+    return next != TREE_NO_NODE ? tree_word(tree, next) : 0;
 }
 
 /* A child, else the next sibling, else an ancestor's. */
@@ -335,19 +366,25 @@ struct growth {
     uint32_t leaf;
 };
 
-static struct growth growth_towards(const struct tree *tree, struct slice path)
+/* All that was cut, from one level on. */
+static struct slice path_from(const struct tree_levels *levels, unsigned first)
+{
+    const uint8_t *begin = levels->level[first].data;
+    struct slice last = levels->level[levels->len - 1];
+
+    return slice_of(begin, (size_t)(last.data - begin) + last.len);
+}
+
+static struct growth growth_towards(const struct tree *tree, const struct tree_levels *levels)
 {
     struct growth growth = {.place = tree_root(tree)};
-    struct tree_levels levels;
-    unsigned i;
 
-    tree_cut(tree, path, &levels);
-    for (i = 0; i < levels.len; i++) {
-        struct tree_place child = tree_child(tree, growth.place, levels.level[i], levels.hash[i]);
+    for (unsigned i = 0; i < levels->len; i++) {
+        struct tree_place child = tree_child(tree, growth.place, levels->level[i], levels->hash[i]);
 
         if (child.number == TREE_NO_NODE) {
             growth.adds = true;
-            growth.rest = slice_skip(path, (size_t)(levels.level[i].data - path.data));
+            growth.rest = path_from(levels, i);
             growth.rest_hash = child.hash;
             break;
         }
@@ -463,14 +500,14 @@ static void link_child(struct tree *tree, uint32_t parent_number, uint32_t numbe
     atomic_fetch_add_explicit(&tree->len, 1, memory_order_relaxed);
 }
 
-int tree_add(struct tree *tree, struct slice path, uint32_t *number_out)
+int tree_add_cut(struct tree *tree, const struct tree_levels *levels, uint32_t *number_out)
 {
     struct growth growth;
     uint32_t number;
     int r;
 
     assert(lock_is_mine(&tree->lock));
-    growth = growth_towards(tree, path);
+    growth = growth_towards(tree, levels);
     r = growth_prepare(tree, &growth);
     if (r < 0) {
         return r;
@@ -486,6 +523,14 @@ int tree_add(struct tree *tree, struct slice path, uint32_t *number_out)
     }
     *number_out = number;
     return 0;
+}
+
+int tree_add(struct tree *tree, struct slice path, uint32_t *number_out)
+{
+    UNINITIALIZED struct tree_levels levels;
+
+    tree_cut(tree, path, &levels);
+    return tree_add_cut(tree, &levels, number_out);
 }
 
 /* Shrinking */

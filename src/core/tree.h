@@ -44,6 +44,15 @@ uint32_t tree_find(const struct tree *tree, struct slice path);
 /* Finds or makes the node of a path. Under the lock. -ENOMEM: nothing was changed. */
 int tree_add(struct tree *tree, struct slice path, uint32_t *number_out) MUST_CHECK;
 
+struct tree_levels;
+
+/* The same for a path that was cut before: nothing is hashed under the lock. */
+int tree_add_cut(struct tree *tree, const struct tree_levels *levels,
+                 uint32_t *number_out) MUST_CHECK;
+
+/* Has the slots fetched that a look-up of this path is going to meet, without waiting for them. */
+void tree_prefetch(const struct tree *tree, const struct tree_levels *levels);
+
 /* Takes out a node whose word is 0, with every ancestor that is then of no use. Under the lock. A
  * node that had to be where paths branched stays until the last of them is gone. */
 void tree_prune(struct tree *tree, uint32_t number);
@@ -146,6 +155,10 @@ uint64_t tree_plus_hash(const struct tree *tree);
 uint32_t tree_first_child(const struct tree *tree, uint32_t number, struct tree_edge *edge_out);
 uint32_t tree_next_sibling(const struct tree *tree, uint32_t number, struct tree_edge *own_out,
                            struct tree_edge *edge_out);
+
+/* For such a walk that reads the words: has the sibling behind the next one fetched, and answers the
+ * word of the next one; 0 without one. */
+uint64_t tree_look_ahead(const struct tree *tree, uint32_t number);
 
 /* A walk over all nodes, depth first: the next one; behind the last one TREE_NO_NODE. */
 uint32_t tree_next(const struct tree *tree, uint32_t number);
