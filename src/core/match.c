@@ -91,12 +91,36 @@ static bool entry_is_for(const struct match_entry *entry, struct slice topic, ui
            slice_is_equal(slice_of(entry->topic, entry->topic_len), topic);
 }
 
+static struct match_entry *set_of(const struct shard *shard, uint64_t topic_hash)
+{
+    return shard->cache->entries[topic_hash / ROUTER_VERSION_LEN % CACHE_SET_LEN];
+}
+
+/* Nothing is found then, and nothing need be remembered: a fifth of what it takes to load retained
+ * values before anybody subscribes. */
+static bool is_without_filters(const struct shard *shard)
+{
+    return tree_len(shard->core->router.tree) == 0;
+}
+
+void match_prefetch(const struct shard *shard, uint64_t topic_hash)
+{
+    const struct match_entry *set = set_of(shard, topic_hash);
+
+    if (is_without_filters(shard)) {
+        return;
+    }
+    for (unsigned way = 0; way < CACHE_WAYS; way++) {
+        __builtin_prefetch(&set[way].topic_hash, 1);
+        __builtin_prefetch(&set[way].topic[CACHE_TOPIC - 1], 1);
+    }
+}
+
 /* The entry of a topic; else the one to be replaced, with `*hit_out` false. */
 static ALWAYS_INLINE struct match_entry *entry_find(struct shard *shard, struct slice topic,
                                                     uint64_t topic_hash, bool *hit_out)
 {
-    struct match_entry *set =
-        shard->cache->entries[topic_hash / ROUTER_VERSION_LEN % CACHE_SET_LEN];
+    struct match_entry *set = set_of(shard, topic_hash);
 
     *hit_out = false;
     for (unsigned way = 0; way < CACHE_WAYS; way++) {
@@ -170,6 +194,9 @@ static ALWAYS_INLINE bool match(struct shard *shard, struct slice topic, uint64_
     bool hit;
 
     assert_owner(shard->worker);
+    if (is_without_filters(shard)) {
+        return true;
+    }
     if (topic.len > CACHE_TOPIC) {
         return match_uncached(shard, topic, steps, visitor);
     }

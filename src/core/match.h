@@ -27,6 +27,10 @@ bool match_nodes(struct shard *shard, struct slice topic, uint64_t topic_hash,
 void match_all_nodes(struct shard *shard, struct slice topic, uint64_t topic_hash,
                      search_visit_fn visit, void *context);
 
+/* Has fetched what the next match of a topic with this hash looks at first, without waiting for it.
+ */
+void match_prefetch(const struct shard *shard, uint64_t topic_hash);
+
 #define MATCH_CACHE_NODES 4
 
 /* What a match has visited: good for the same read section, as long as this worker changes none of
