@@ -284,15 +284,21 @@ static uint32_t next_of(const struct tree *tree, uint32_t number)
     return atomic_load_explicit(&node_get(&tree->nodes, number)->next, memory_order_acquire);
 }
 
-uint64_t tree_look_ahead(const struct tree *tree, uint32_t number)
+uint64_t tree_look_ahead(const struct tree *tree, uint32_t number, unsigned distance)
 {
-    uint32_t next = next_of(tree, number);
-    uint32_t behind = next != TREE_NO_NODE ? next_of(tree, next) : TREE_NO_NODE;
+    uint32_t behind;
 
+    for (unsigned i = 0; i < distance && number != TREE_NO_NODE; i++) {
+        number = next_of(tree, number);
+    }
+    if (number == TREE_NO_NODE) {
+        return 0;
+    }
+    behind = next_of(tree, number);
     if (behind != TREE_NO_NODE) {
         __builtin_prefetch(node_get(&tree->nodes, behind));
     }
-    return next != TREE_NO_NODE ? tree_word(tree, next) : 0;
+    return tree_word(tree, number);
 }
 
 /* A child, else the next sibling, else an ancestor's. */

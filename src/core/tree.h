@@ -156,9 +156,11 @@ uint32_t tree_first_child(const struct tree *tree, uint32_t number, struct tree_
 uint32_t tree_next_sibling(const struct tree *tree, uint32_t number, struct tree_edge *own_out,
                            struct tree_edge *edge_out);
 
-/* For such a walk that reads the words: has the sibling behind the next one fetched, and answers the
- * word of the next one; 0 without one. */
-uint64_t tree_look_ahead(const struct tree *tree, uint32_t number);
+/*
+ * For such a walk that reads the words: answers that of the sibling so many further on, 0 without
+ * one, and has the one behind that fetched. For few steps: it follows them anew each time.
+ */
+uint64_t tree_look_ahead(const struct tree *tree, uint32_t number, unsigned distance);
 
 /* A walk over all nodes, depth first: the next one; behind the last one TREE_NO_NODE. */
 uint32_t tree_next(const struct tree *tree, uint32_t number);
