@@ -96,8 +96,8 @@ static struct match_entry *set_of(const struct shard *shard, uint64_t topic_hash
     return shard->cache->entries[topic_hash / ROUTER_VERSION_LEN % CACHE_SET_LEN];
 }
 
-/* Nothing is found then, and nothing need be remembered: a fifth of what it takes to load retained
- * values before anybody subscribes. */
+/* Nothing is found then, and nothing need be remembered: up to a fifth of what it takes to load
+ * retained values before anybody subscribes, where neighbours empty the caches. */
 static bool is_without_filters(const struct shard *shard)
 {
     return tree_len(shard->core->router.tree) == 0;
