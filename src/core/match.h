@@ -15,6 +15,10 @@ struct match_cache;
 struct match_cache *match_cache_new(void);
 struct match_cache *match_cache_free(struct match_cache *cache);
 
+/* Has fetched what the next match of a topic with this hash looks at first, without waiting for it.
+ */
+void match_prefetch(const struct shard *shard, uint64_t topic_hash);
+
 #define MATCH_CACHE_NODES 4
 
 /* What a match has found: good for the same read section, as long as this worker changes none of

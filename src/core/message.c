@@ -5,12 +5,14 @@
 #include "base/spares.h"
 #include "metrics/metrics.h"
 
-static_assert(offsetof(struct message, data) <= 50,
-              "a retained message is paid for a million times");
+static_assert(MESSAGE_HEAD <= 46, "a retained message is paid for a million times");
 
-/* Fills in everything but the places of the parts. */
-static void message_begin(struct message *message, const struct message_parts *parts)
+/* Fills in everything but the parts themselves, which begin at `topic_at`. */
+static void message_begin(struct message *message, const struct message_parts *parts,
+                          size_t topic_at)
 {
+    assert(parts->topic.len > 0 && parts->topic.len <= UINT16_MAX && topic_at <= UINT16_MAX);
+
     atomic_init(&message->refs, 1);
     atomic_init(&message->retained_number, 0);
     message->topic_hash = parts->topic_hash;
@@ -22,14 +24,17 @@ static void message_begin(struct message *message, const struct message_parts *p
     message->has_author = parts->author.len > 0;
     message->is_adopted = false;
     message->is_stored = false;
+    message->topic_at = (uint16_t)topic_at;
     message->topic_len = (uint16_t)parts->topic.len;
+    message->properties_len = (uint32_t)parts->properties.len;
     message->payload_len = (uint32_t)parts->payload.len;
 }
 
-static void copy_to(struct message *message, size_t at, struct slice part)
+/* To where message_topic() and its like find it. */
+static void put(struct slice place, struct slice part)
 {
     if (part.len) {
-        memmove(message->data + at, part.data, part.len);
+        memmove((uint8_t *)(uintptr_t)place.data, part.data, part.len);
     }
 }
 
@@ -39,10 +44,15 @@ static size_t author_size(const struct message_parts *parts)
     return parts->author.len > 0 ? sizeof(uint16_t) + parts->author.len : 0;
 }
 
+static size_t author_at(const struct message *message)
+{
+    return message_size(message) - MESSAGE_HEAD;
+}
+
 static void put_author(struct message *message, struct slice author)
 {
     uint16_t len = (uint16_t)author.len;
-    size_t at = (size_t)message->payload_at + message->payload_len;
+    size_t at = author_at(message);
 
     memcpy(message->data + at, &len, sizeof(len));
     memcpy(message->data + at + sizeof(len), author.data, len);
@@ -50,7 +60,7 @@ static void put_author(struct message *message, struct slice author)
 
 struct slice message_author(const struct message *message)
 {
-    const uint8_t *at = message->data + message->payload_at + message->payload_len;
+    const uint8_t *at = message->data + author_at(message);
     uint16_t len = 0;
 
     if (message->has_author) {
@@ -64,19 +74,15 @@ int message_new(const struct message_parts *parts, struct message **message_out)
 {
     size_t size =
         parts->topic.len + parts->properties.len + parts->payload.len + author_size(parts);
-    struct message *message = spares_alloc(sizeof(*message) + size);
+    struct message *message = spares_alloc(MESSAGE_HEAD + size);
 
-    assert(parts->topic.len > 0 && parts->topic.len <= UINT16_MAX);
     if (!message) {
         return -ENOMEM;
     }
-    message_begin(message, parts);
-    message->topic_at = 0;
-    message->properties_at = (uint32_t)parts->topic.len;
-    message->payload_at = (uint32_t)(parts->topic.len + parts->properties.len);
-    copy_to(message, message->topic_at, parts->topic);
-    copy_to(message, message->properties_at, parts->properties);
-    copy_to(message, message->payload_at, parts->payload);
+    message_begin(message, parts, 0);
+    put(message_topic(message), parts->topic);
+    put(message_properties(message), parts->properties);
+    put(message_payload(message), parts->payload);
     if (message->has_author) {
         put_author(message, parts->author);
     }
@@ -86,12 +92,12 @@ int message_new(const struct message_parts *parts, struct message **message_out)
 
 struct message *message_room_new(size_t cap)
 {
-    return memory_alloc(sizeof(struct message) + cap);
+    return memory_alloc(MESSAGE_HEAD + cap);
 }
 
 struct message *message_room_resize(struct message *room, size_t cap)
 {
-    return memory_resize(room, sizeof(*room) + cap);
+    return memory_resize(room, MESSAGE_HEAD + cap);
 }
 
 struct message *message_room_free(struct message *room)
@@ -102,19 +108,17 @@ struct message *message_room_free(struct message *room)
 struct message *message_adopt(struct message *room, const struct message_parts *parts,
                               size_t properties_cap)
 {
-    size_t topic_at = (size_t)(parts->topic.data - room->data);
     size_t payload_at = (size_t)(parts->payload.data - room->data);
+    size_t topic_end = (size_t)(parts->topic.data - room->data) + parts->topic.len;
 
-    assert(topic_at <= UINT16_MAX && payload_at <= UINT32_MAX);
     assert(parts->author.len == 0);
-    assert(parts->properties.len <= properties_cap && properties_cap <= payload_at);
+    assert(parts->properties.len <= properties_cap && topic_end + properties_cap <= payload_at);
 
-    message_begin(room, parts);
+    message_begin(room, parts, payload_at - parts->properties.len - parts->topic.len);
     room->is_adopted = true;
-    room->topic_at = (uint16_t)topic_at;
-    room->payload_at = (uint32_t)payload_at;
-    room->properties_at = (uint32_t)(payload_at - parts->properties.len);
-    copy_to(room, room->properties_at, parts->properties);
+    /* In this order: the topic moves to where the properties of the packet were. */
+    put(message_properties(room), parts->properties);
+    put(message_topic(room), parts->topic);
     return room;
 }
 

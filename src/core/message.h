@@ -35,11 +35,10 @@ struct message {
     uint64_t origin;                  /* hash of the publishing client's id, for No Local */
     uint32_t expires_at;              /* second of the workers' clock, or MESSAGE_NEVER */
     uint32_t expiry_interval;         /* as it came, if it expires: no more is ever told */
-    uint16_t topic_at;                /* offsets into data[] */
-    uint16_t topic_len;
-    uint32_t properties_at; /* up to payload_at; encoded, ready to be forwarded */
-    uint32_t payload_at;
+    uint32_t properties_len;          /* encoded, ready to be forwarded */
     uint32_t payload_len;
+    uint16_t topic_at; /* in data[]; the properties lie behind the topic, then the payload */
+    uint16_t topic_len;
     uint8_t qos : 2;
     bool retain : 1;     /* as it was published */
     bool has_author : 1; /* who published it stands behind the payload: message_author() */
@@ -47,6 +46,10 @@ struct message {
     bool is_stored;      /* counted among the stored ones; a byte of its own, for it changes */
     uint8_t data[];
 };
+
+/* Of a message without data. Not its sizeof, which rounds up: the two bytes would move a message of
+ * 64 bytes with a topic of 25 into malloc's next size. */
+#define MESSAGE_HEAD offsetof(struct message, data)
 
 /* The parts of a message that is to be made, or that needs no message yet. All borrowed. */
 struct message_parts {
@@ -76,9 +79,9 @@ struct message *message_room_free(struct message *room);
 
 /*
  * Makes a message, without an author, of the room whose data holds all of `parts` (slices into
- * room->data: topic first, payload last). Properties that lie elsewhere are copied to just before
- * the payload: they must not be longer than those in the packet were, `properties_cap` bytes. The
- * room's owner owns the message.
+ * room->data: topic first, payload last). The payload stays; properties and topic move to just
+ * before it: `properties_cap` bytes are in between, and the properties, which may lie elsewhere,
+ * must not be longer. The room's owner owns the message.
  */
 struct message *message_adopt(struct message *room, const struct message_parts *parts,
                               size_t properties_cap);
@@ -102,13 +105,16 @@ static inline struct slice message_topic(const struct message *message)
 
 static inline struct slice message_properties(const struct message *message)
 {
-    return slice_of(message->data + message->properties_at,
-                    message->payload_at - message->properties_at);
+    const uint8_t *topic = message->data + message->topic_at;
+
+    return slice_of(topic + message->topic_len, message->properties_len);
 }
 
 static inline struct slice message_payload(const struct message *message)
 {
-    return slice_of(message->data + message->payload_at, message->payload_len);
+    struct slice properties = message_properties(message);
+
+    return slice_of(properties.data + properties.len, message->payload_len);
 }
 
 /* Who published it, as `client` wrote it; empty: unknown. */
@@ -138,7 +144,8 @@ static inline bool message_is_expired(const struct message *message, uint32_t no
 /* Bytes that a mailbox or a queue accounts for it. */
 static inline size_t message_size(const struct message *message)
 {
-    return sizeof(*message) + message->payload_at + message->payload_len;
+    return MESSAGE_HEAD + message->topic_at + message->topic_len + message->properties_len +
+           message->payload_len;
 }
 
 DEFINE_CLEANUP(struct message *, message_unref)

@@ -55,7 +55,7 @@ static void test_new_copies_all_parts(void **state)
 
         assert_int_equal(message_new(&parts, &message), 0);
         expect_message(message, rows[i][0], rows[i][1], rows[i][2]);
-        assert_int_equal(message_size(message), sizeof(*message) + size);
+        assert_int_equal(message_size(message), MESSAGE_HEAD + size);
         message_unref(message);
         memory_fail_after(1);
         assert_int_equal(message_new(&parts, &message), -ENOMEM);
@@ -95,9 +95,9 @@ static struct message *room_of(struct message_parts *parts, const char *body, co
     return room;
 }
 
-static void test_adopt_puts_properties_before_the_payload(void **state)
+static void test_adopt_puts_all_before_the_payload(void **state)
 {
-    static const char *const forwarded[] = {"", "pp", "pppppp"};
+    static const char *const forwarded[] = {"", "pp", "ppppp", "pppppp"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(forwarded); i++) {
@@ -132,7 +132,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new_copies_all_parts),
         cmocka_unit_test(test_last_reference_frees),
-        cmocka_unit_test(test_adopt_puts_properties_before_the_payload),
+        cmocka_unit_test(test_adopt_puts_all_before_the_payload),
         cmocka_unit_test(test_adopt_moves_what_overlaps),
     };
 

@@ -26,6 +26,10 @@
 #define PENDING_LOW ((size_t)64 * 1024)
 #define QUEUED_LOW  64u
 
+/* Which of the next values is fetched ahead, and how many cache lines of it: all of a small one. */
+#define LOOK_AHEAD  2u
+#define VALUE_LINES 3u
+
 enum replay_state { REPLAY_WALKING, REPLAY_GRACE, REPLAY_ECHO, REPLAY_STRANDED };
 
 /* Owner: its session's worker. */
@@ -58,6 +62,7 @@ struct replays {
 struct replay_walk {
     struct tree *tree;
     struct tree_levels filter;
+    bool ends_in_hash;
     unsigned depth; /* of `at` below the root */
     uint32_t at;
     uint64_t hashes[TREE_LEVEL_CAP + 1]; /* of the path of `at`, by depth */
@@ -65,26 +70,27 @@ struct replay_walk {
 
 static bool filter_level_is(const struct replay_walk *walk, unsigned depth, char wildcard)
 {
-    struct slice level = walk->filter.level[MIN(depth, walk->filter.len - 1)];
+    struct slice level = walk->filter.level[depth];
 
     return level.len == 1 && level.data[0] == (uint8_t)wildcard;
+}
+
+/* Whether the filter takes all that is below `depth`: there its '#' is, or above. */
+static bool is_hash_below(const struct replay_walk *walk, unsigned depth)
+{
+    return walk->ends_in_hash && depth + 1 >= walk->filter.len;
 }
 
 /* Whether the level below `depth` is any level: '+', '#', or all that is below a '#'. */
 static bool is_wild_below(const struct replay_walk *walk, unsigned depth)
 {
-    if (depth >= walk->filter.len) {
-        return filter_level_is(walk, walk->filter.len - 1, '#');
-    }
-    return filter_level_is(walk, depth, '+') || filter_level_is(walk, depth, '#');
+    return is_hash_below(walk, depth) ||
+           (depth < walk->filter.len && filter_level_is(walk, depth, '+'));
 }
 
 static bool is_match(const struct replay_walk *walk)
 {
-    if (filter_level_is(walk, walk->filter.len - 1, '#')) {
-        return walk->depth + 1 >= walk->filter.len;
-    }
-    return walk->depth == walk->filter.len;
+    return walk->depth == walk->filter.len || is_hash_below(walk, walk->depth);
 }
 
 /* Nothing that begins with '$' is found by a wildcard at the front. */
@@ -115,6 +121,9 @@ static bool stand_on(struct replay_walk *walk, uint32_t number, const struct tre
 
     walk->at = number;
     walk->depth = depth + edge->len;
+    if (depth > 0 && is_hash_below(walk, depth)) {
+        return true;
+    }
     do {
         goes_on = tree_take_level(&label, &level);
         if (!takes_level(walk, depth, level)) {
@@ -183,6 +192,7 @@ static void walk_init(struct replay_walk *walk, struct tree *tree, const struct 
 
     walk->tree = tree;
     tree_cut(tree, slice_of(replay->filter, replay->filter_len), &walk->filter);
+    walk->ends_in_hash = filter_level_is(walk, walk->filter.len - 1, '#');
     walk->depth = 0;
     walk->at = TREE_ROOT;
     walk->hashes[0] = tree_root(tree).hash;
@@ -591,6 +601,18 @@ static void send_value(struct replay *replay, uint32_t number)
     message_unref(message);
 }
 
+/* Nodes and values lie anywhere in memory, and the next step would wait for each in turn. */
+static void look_ahead(const struct replay_walk *walk)
+{
+    const char *value = (const char *)(uintptr_t)tree_look_ahead(walk->tree, walk->at, LOOK_AHEAD);
+
+    if (value) {
+        for (unsigned i = 0; i < VALUE_LINES; i++) {
+            PREFETCH(value + (size_t)i * CACHE_LINE);
+        }
+    }
+}
+
 /* One node further, and its value sent. False: the walk is over. */
 static bool advance(struct replay *replay, struct replay_walk *walk)
 {
@@ -598,6 +620,7 @@ static bool advance(struct replay *replay, struct replay_walk *walk)
         finish(replay);
         return false;
     }
+    look_ahead(walk);
     if (is_match(walk)) {
         send_value(replay, walk->at);
     }

@@ -283,6 +283,28 @@ uint32_t tree_next_sibling(const struct tree *tree, uint32_t number, struct tree
     return tree_child_towards(tree, next, own_out->parent, edge_out);
 }
 
+static uint32_t next_of(const struct tree *tree, uint32_t number)
+{
+    return atomic_load_explicit(&node_get(&tree->nodes, number)->next, memory_order_acquire);
+}
+
+uint64_t tree_look_ahead(const struct tree *tree, uint32_t number, unsigned distance)
+{
+    uint32_t behind;
+
+    for (unsigned i = 0; i < distance && number != TREE_NO_NODE; i++) {
+        number = next_of(tree, number);
+    }
+    if (number == TREE_NO_NODE) {
+        return 0;
+    }
+    behind = next_of(tree, number);
+    if (behind != TREE_NO_NODE) {
+        PREFETCH(node_get(&tree->nodes, behind));
+    }
+    return tree_word(tree, number);
+}
+
 /* A child, else the next sibling, else an ancestor's. */
 uint32_t tree_next(const struct tree *tree, uint32_t number)
 {
@@ -354,20 +376,25 @@ struct growth {
     uint32_t leaf;
 };
 
-static struct growth growth_towards(const struct tree *tree, struct slice path)
+/* All that was cut, from one level on. */
+static struct slice path_from(const struct tree_levels *levels, unsigned first)
+{
+    const uint8_t *begin = levels->level[first].data;
+    struct slice last = levels->level[levels->len - 1];
+
+    return slice_of(begin, (size_t)(last.data - begin) + last.len);
+}
+
+static struct growth growth_towards(const struct tree *tree, const struct tree_levels *levels)
 {
     struct growth growth = {.place = tree_root(tree)};
-    UNINITIALIZED struct tree_levels levels;
-    unsigned i;
 
-    tree_cut(tree, path, &levels);
-    tree_prefetch(tree, &levels);
-    for (i = 0; i < levels.len; i++) {
-        struct tree_place child = tree_child(tree, growth.place, levels.level[i], levels.hash[i]);
+    for (unsigned i = 0; i < levels->len; i++) {
+        struct tree_place child = tree_child(tree, growth.place, levels->level[i], levels->hash[i]);
 
         if (child.number == TREE_NO_NODE) {
             growth.adds = true;
-            growth.rest = slice_skip(path, (size_t)(levels.level[i].data - path.data));
+            growth.rest = path_from(levels, i);
             growth.rest_hash = child.hash;
             break;
         }
@@ -488,14 +515,14 @@ uint32_t tree_next_number(const struct tree *tree)
     return node_next_number(&tree->nodes);
 }
 
-int tree_add(struct tree *tree, struct slice path, uint32_t *number_out)
+int tree_add_cut(struct tree *tree, const struct tree_levels *levels, uint32_t *number_out)
 {
     struct growth growth;
     uint32_t number;
     int r;
 
     assert(lock_is_mine(&tree->lock));
-    growth = growth_towards(tree, path);
+    growth = growth_towards(tree, levels);
     r = growth_prepare(tree, &growth);
     if (r < 0) {
         return r;
@@ -511,6 +538,15 @@ int tree_add(struct tree *tree, struct slice path, uint32_t *number_out)
     }
     *number_out = number;
     return 0;
+}
+
+int tree_add(struct tree *tree, struct slice path, uint32_t *number_out)
+{
+    UNINITIALIZED struct tree_levels levels;
+
+    tree_cut(tree, path, &levels);
+    tree_prefetch(tree, &levels);
+    return tree_add_cut(tree, &levels, number_out);
 }
 
 /* Shrinking */

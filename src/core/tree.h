@@ -46,6 +46,11 @@ int tree_add(struct tree *tree, struct slice path, uint32_t *number_out) MUST_CH
 
 /* The number that the next new node will have, if it is not one that was split. Under the lock. */
 uint32_t tree_next_number(const struct tree *tree);
+struct tree_levels;
+
+/* The same for a path that was cut before: nothing is hashed under the lock. */
+int tree_add_cut(struct tree *tree, const struct tree_levels *levels,
+                 uint32_t *number_out) MUST_CHECK;
 
 /* Takes out a node whose word is 0, with every ancestor that is then of no use. Under the lock. A
  * node that had to be where paths branched stays until the last of them is gone. */
@@ -155,6 +160,12 @@ uint64_t tree_plus_hash(const struct tree *tree);
 uint32_t tree_first_child(const struct tree *tree, uint32_t number, struct tree_edge *edge_out);
 uint32_t tree_next_sibling(const struct tree *tree, uint32_t number, struct tree_edge *own_out,
                            struct tree_edge *edge_out);
+
+/*
+ * For such a walk that reads the words: answers that of the sibling so many further on, 0 without
+ * one, and has the one behind that fetched. For few steps: it follows them anew each time.
+ */
+uint64_t tree_look_ahead(const struct tree *tree, uint32_t number, unsigned distance);
 
 /* A walk over all nodes, depth first: the next one; behind the last one TREE_NO_NODE. */
 uint32_t tree_next(const struct tree *tree, uint32_t number);

@@ -342,6 +342,25 @@ static void test_walks_go_on_from_a_removed_node(void **state)
     assert_int_equal(first_child(find("x")), last);
 }
 
+/* The newest sibling comes first. */
+static void test_looks_ahead_among_siblings(void **state)
+{
+    static const char *const paths[] = {"x/1", "x/2", "x/3", "x/4"};
+    uint32_t last = TREE_NO_NODE;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        last = add(paths[i]);
+        tree_node(grove.tree, last)->word = 1 + i;
+    }
+    for (unsigned distance = 0; distance < 4; distance++) {
+        assert_int_equal(tree_look_ahead(grove.tree, last, distance), 4 - distance);
+    }
+    assert_int_equal(tree_look_ahead(grove.tree, last, 4), 0);
+    assert_int_equal(tree_look_ahead(grove.tree, last, 9), 0);
+    assert_int_equal(tree_look_ahead(grove.tree, TREE_ROOT, 1), 0);
+}
+
 /* A sibling that was split since is met as the node that stands in its place now. */
 static void test_walks_go_on_to_a_split_node(void **state)
 {
@@ -644,6 +663,7 @@ int main(void)
         GROVE_TEST(test_places_outlive_a_split),
         GROVE_TEST(test_prune_waits_for_pins),
         GROVE_TEST(test_walks_go_on_from_a_removed_node),
+        GROVE_TEST(test_looks_ahead_among_siblings),
         GROVE_TEST(test_walks_go_on_to_a_split_node),
         GROVE_TEST(test_numbers_come_again_after_the_grace_period),
         GROVE_TEST(test_no_memory_changes_nothing),
