@@ -49,6 +49,8 @@ struct session {
     bool is_holding : 1;    /* there is a wait for the store */
     bool is_held_more : 1;  /* another must follow */
     bool is_kept : 1;       /* the store has it */
+    bool lacks_room : 1;    /* a member of groups, and found so: core/membership.c */
+    bool is_full : 1;       /* the same for a whole iteration */
     uint8_t hold;           /* the wait that is under way, by number; see core/keep.c */
     uint8_t drop_waits;     /* so many must be over before any QoS 2 delivery leaves */
     uint8_t queue_policy;   /* enum settings_queue_policy */
