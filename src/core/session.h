@@ -128,6 +128,11 @@ static inline uint64_t session_origin(const struct session *session)
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node);
 
+/* The same for a member of a group, of which session_can_take() or session_can_keep() and what it
+ * may see and read are known. */
+void session_deliver_turn(struct shard *shard, struct session *session,
+                          struct publication *publication, const struct subscriber *subscriber);
+
 /* One more subscription of the merge's session, if it takes the publication. */
 void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
                    uint32_t node);

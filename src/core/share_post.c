@@ -238,7 +238,7 @@ static bool serve(struct shard *shard, struct offer *offer, enum share_state las
     subscriber = (struct subscriber){member->session, member->identifier, member->options};
     offer->publication->share = offer->share;
     offer->publication->is_handed_on = offer->is_handed_on;
-    session_deliver(shard, subscriber.session, offer->publication, &subscriber, offer->share->node);
+    session_deliver_turn(shard, subscriber.session, offer->publication, &subscriber);
     if (offer->publication->is_handed_on) {
         keep_unshared(shard, offer->publication->message, offer->share);
     }
