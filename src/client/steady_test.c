@@ -53,6 +53,7 @@ struct load {
     unsigned burst_len;
     uint8_t qos;
     unsigned size; /* of a payload */
+    bool is_group; /* the subscribers divide the messages among them */
 };
 
 struct flow {
@@ -89,8 +90,8 @@ static void flow_open(struct flow *flow, const char *options)
 
     flow->broker = broker_new(options, 1, 0);
     flow->publisher = come(flow, is_proxied, SUBSCRIBER_MAX);
-    snprintf(body, sizeof(body), "0001 %s 'steady/0' %02x", flow->level == 5 ? "00" : "",
-             flow->load.qos);
+    snprintf(body, sizeof(body), "0001 %s '%s' %02x", flow->level == 5 ? "00" : "",
+             flow->load.is_group ? "$share/g/steady/+" : "steady/0", flow->load.qos);
     for (unsigned i = 0; i < flow->load.subscriber_len; i++) {
         flow->subscribers[i] = come(flow, is_proxied, i);
         assert_true(say(flow->subscribers[i], 0x82, body, 0x90));
@@ -148,14 +149,13 @@ static const uint8_t *packet_id(const struct peer *peer)
     return peer->body + ((peer->type & 0xF0) == 0x30 ? 2 + peer->body[1] : 0);
 }
 
-/* As many packets of this kind as the burst has messages, and the answer to all at once; 0: none.
- */
-static void get_burst(const struct flow *flow, struct peer *peer, uint8_t type, uint8_t answer)
+/* So many packets of this kind, and the answer to all at once; 0: none. */
+static void get_burst(struct peer *peer, unsigned packet_len, uint8_t type, uint8_t answer)
 {
     uint8_t bytes[BURST_MAX * 4];
     size_t len = 0;
 
-    for (unsigned i = 0; i < flow->load.burst_len; i++) {
+    for (unsigned i = 0; i < packet_len; i++) {
         assert_true(get(peer));
         assert_int_equal(peer->type, type);
         bytes[len++] = answer;
@@ -172,18 +172,20 @@ static void play_round(const struct flow *flow)
 {
     static const uint8_t answers[] = {0, 0x40, 0x50};
     uint8_t qos = flow->load.qos;
+    unsigned sent_len = flow->load.burst_len;
+    unsigned got_len = flow->load.is_group ? sent_len / flow->load.subscriber_len : sent_len;
 
     put_burst(flow);
     for (unsigned i = 0; i < flow->load.subscriber_len; i++) {
-        get_burst(flow, flow->subscribers[i], (uint8_t)(0x30 | qos << 1), answers[qos]);
+        get_burst(flow->subscribers[i], got_len, (uint8_t)(0x30 | qos << 1), answers[qos]);
     }
     if (qos == 1) {
-        get_burst(flow, flow->publisher, 0x40, 0);
+        get_burst(flow->publisher, sent_len, 0x40, 0);
     } else if (qos == 2) {
-        get_burst(flow, flow->publisher, 0x50, 0x62);
-        get_burst(flow, flow->publisher, 0x70, 0);
+        get_burst(flow->publisher, sent_len, 0x50, 0x62);
+        get_burst(flow->publisher, sent_len, 0x70, 0);
         for (unsigned i = 0; i < flow->load.subscriber_len; i++) {
-            get_burst(flow, flow->subscribers[i], 0x62, 0x70);
+            get_burst(flow->subscribers[i], got_len, 0x62, 0x70);
         }
     }
 }
@@ -209,23 +211,28 @@ static void count_rounds(const struct flow *flow, double *means)
  * for an acknowledgement is one block, for however many it waits. One that does not fit into the
  * buffer for receiving is one block as well, and two more note that it is being received and that
  * it is being sent; now and then it comes in pieces. A topic is looked up by one hash, with all the
- * levels it has. No lock: subscribing takes one, publishing what is not retained takes none.
+ * levels it has. No lock: subscribing takes one, publishing what is not retained takes none. A
+ * group's turn needs none of that either.
  */
 static const struct row {
     const char *title;
     struct load load;
     unsigned limits[COUNTED_LEN];
 } rows[] = {
-    {"one, QoS 0",     {1, 1, 0, 64},    {0, 1, 0}  },
-    {"one, QoS 1",     {1, 1, 1, 64},    {1, 1, 0}  },
-    {"one, QoS 2",     {1, 1, 2, 64},    {1, 1, 0}  },
-    {"burst, QoS 0",   {1, 32, 0, 64},   {0, 32, 0} },
-    {"burst, QoS 1",   {1, 32, 1, 64},   {32, 32, 0}},
-    {"burst, QoS 2",   {1, 32, 2, 64},   {32, 32, 0}},
-    {"fan-out, QoS 0", {100, 1, 0, 64},  {0, 1, 0}  },
-    {"fan-out, QoS 1", {100, 1, 1, 64},  {1, 1, 0}  },
-    {"large, QoS 0",   {1, 1, 0, 60000}, {3, 1, 0}  },
-    {"large, QoS 1",   {1, 1, 1, 60000}, {3, 1, 0}  },
+    {"one, QoS 0",     {1, 1, 0, 64, false},    {0, 1, 0}  },
+    {"one, QoS 1",     {1, 1, 1, 64, false},    {1, 1, 0}  },
+    {"one, QoS 2",     {1, 1, 2, 64, false},    {1, 1, 0}  },
+    {"burst, QoS 0",   {1, 32, 0, 64, false},   {0, 32, 0} },
+    {"burst, QoS 1",   {1, 32, 1, 64, false},   {32, 32, 0}},
+    {"burst, QoS 2",   {1, 32, 2, 64, false},   {32, 32, 0}},
+    {"fan-out, QoS 0", {100, 1, 0, 64, false},  {0, 1, 0}  },
+    {"fan-out, QoS 1", {100, 1, 1, 64, false},  {1, 1, 0}  },
+    {"group, QoS 0",   {8, 32, 0, 64, true},    {0, 32, 0} },
+    {"group, QoS 1",   {8, 32, 1, 64, true},    {32, 32, 0}},
+    {"group, QoS 2",   {8, 32, 2, 64, true},    {32, 32, 0}},
+    {"large, QoS 0",   {1, 1, 0, 60000, false}, {3, 1, 0}  },
+    {"large, QoS 1",   {1, 1, 1, 60000, false}, {3, 1, 0}  },
+    {"large, group",   {1, 1, 0, 60000, true},  {3, 1, 0}  },
 };
 
 static const struct way {

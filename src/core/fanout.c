@@ -336,17 +336,6 @@ static bool can_serve_at_once(const struct shard *shard, uint64_t receiver_len)
            receiver_len * (SHARD_WRITE_COST + 1) <= shard->budget;
 }
 
-/* A message to refer to saves a copy where it needs none itself, or several are to receive it. */
-static void refer_to_payload(struct publication *publication, uint64_t receiver_len)
-{
-    if (likely(publication->parts.payload.len <= MESSAGE_COPY_MAX) ||
-        (!publication->room && receiver_len == 1)) {
-        return;
-    }
-    /* Without memory for one it is copied. */
-    (void)!publication_need_message(publication);
-}
-
 /* Nobody but one session, if that is all that was found: as what is sent to a device is. The
  * general way costs 150 instructions more, a tenth of a message of QoS 0. */
 static ALWAYS_INLINE bool serve_only_one(struct shard *shard, struct publication *publication,
@@ -362,7 +351,7 @@ static ALWAYS_INLINE bool serve_only_one(struct shard *shard, struct publication
         return false;
     }
     shard_charge(shard);
-    refer_to_payload(publication, 1);
+    publication_refer(publication, 1);
     session_deliver(shard, own.single.session, publication, &own.single, found->nodes[0].number);
     return true;
 }
@@ -396,7 +385,7 @@ void fanout_serve(struct shard *shard, struct publication *publication, struct s
         return;
     }
     shard_charge_many(shard, (walk.total + DELIVERIES_OF_A_CHARGE - 1) / DELIVERIES_OF_A_CHARGE);
-    refer_to_payload(publication, walk.total);
+    publication_refer(publication, walk.total);
     serve_counted(&walk);
 }
 

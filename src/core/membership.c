@@ -54,12 +54,19 @@ int membership_reserve(struct session *session)
     return 0;
 }
 
+static void forget_lack(struct session *session)
+{
+    session->lacks_room = false;
+    session->is_full = false;
+    list_remove(&session_membership(session)->filling);
+}
+
 void membership_drop_unused(struct session *session)
 {
     struct membership *membership = session_membership(session);
 
     if (membership && membership->len == 0) {
-        list_remove(&membership->filling);
+        forget_lack(session);
         memory_free(membership->nodes);
         session->extras->membership = memory_free(membership);
         session_drop_extras(session);
@@ -115,7 +122,7 @@ enum share_state membership_state(const struct session *session)
     if (!session->client) {
         return SHARE_AWAY;
     }
-    return session_membership(session)->is_full ? SHARE_FULL : SHARE_ABLE;
+    return session->is_full ? SHARE_FULL : SHARE_ABLE;
 }
 
 void membership_pass_over(struct shard *shard, struct session *session, uint32_t at,
@@ -145,8 +152,7 @@ static void restore(struct shard *shard, struct session *session)
 {
     struct membership *membership = session_membership(session);
 
-    membership->is_full = false;
-    list_remove(&membership->filling);
+    forget_lack(session);
     while (membership->passed_len > 0) {
         uint32_t node = membership->nodes[--membership->passed_len];
 
@@ -156,23 +162,20 @@ static void restore(struct shard *shard, struct session *session)
 
 void membership_on_delivery(struct shard *shard, struct session *session)
 {
-    struct membership *membership = session_membership(session);
+    struct membership *membership;
 
-    if (!session->client || membership->is_full || list_is_linked(&membership->filling) ||
-        session_has_room(shard, session)) {
+    if (!session->client || session->lacks_room || session_has_room(shard, session)) {
         return;
     }
+    session->lacks_room = true;
+    membership = session_membership(session);
     membership->full_at = shard->iteration;
     list_push(&shard->filling, &membership->filling);
 }
 
 void membership_on_room(struct shard *shard, struct session *session)
 {
-    struct membership *membership = session_membership(session);
-
-    if (membership && session->client &&
-        (membership->is_full || list_is_linked(&membership->filling)) &&
-        session_has_room(shard, session)) {
+    if (session->lacks_room && session->client && session_has_room(shard, session)) {
         restore(shard, session);
     }
 }
@@ -187,11 +190,8 @@ void membership_on_connect(struct shard *shard, struct session *session)
 
 void membership_on_disconnect(struct shard *shard, struct session *session)
 {
-    struct membership *membership = session_membership(session);
-
-    if (membership) {
-        membership->is_full = false;
-        list_remove(&membership->filling);
+    if (session_membership(session)) {
+        forget_lack(session);
         pass_over_in_all(shard, session);
     }
 }
@@ -207,7 +207,7 @@ void membership_go_on(struct shard *shard)
             return;
         }
         list_remove(&membership->filling);
-        membership->is_full = true;
+        membership->session->is_full = true;
         pass_over_in_all(shard, membership->session);
     }
 }

@@ -4,7 +4,8 @@
  * Membership
  *
  * What a session knows of the groups that it is in: whether it can take, and which of them think
- * otherwise. Exists only while the session is in a group. Belongs to its session.
+ * otherwise. Exists only while the session is in a group. Belongs to its session, which itself has
+ * what is looked at for each message: `lacks_room` and `is_full`.
  */
 
 #include "base/list.h"
@@ -13,9 +14,8 @@
 /* Private to core/membership.c. */
 struct membership {
     struct session *session;
-    struct list_link filling; /* in the shard's list: without room since `full_at` */
+    struct list_link filling; /* in the shard's list: without room since `full_at`, not full yet */
     uint32_t full_at;         /* iteration */
-    bool is_full;             /* was so for a whole iteration */
     uint32_t len;
     uint32_t cap;
     uint32_t passed_len; /* the first of `nodes`: groups that pass this member over */

@@ -17,6 +17,9 @@
 #define KEEP_CAP  32
 #define ID_LEN    65535u
 
+/* Acknowledgements come one behind the other: the message of the one so many behind is fetched. */
+#define FETCH_AHEAD 4u
+
 static struct delivery *row_at(struct outbound_ring *ring, uint32_t place)
 {
     return &ring->rows[(ring->head + place) & (ring->cap - 1)];
@@ -252,6 +255,10 @@ struct delivery *outbound_find(struct outbound *outbound, uint16_t packet_id)
 
     if (packet_id == 0 || !ring || distance >= ring->span) {
         return NULL;
+    }
+    if (distance + FETCH_AHEAD < ring->span) {
+        /* What is sent to many in turn lies scattered: 4 % of a message to a group. */
+        PREFETCH(row_at(ring, distance + FETCH_AHEAD)->message);
     }
     delivery = row_at(ring, distance);
     return delivery->state == DELIVERY_DONE ? NULL : delivery;

@@ -52,6 +52,16 @@ int publication_need_message(struct publication *publication)
     return r;
 }
 
+void publication_refer(struct publication *publication, uint64_t receiver_len)
+{
+    if (likely(publication->parts.payload.len <= MESSAGE_COPY_MAX) ||
+        (!publication->room && receiver_len == 1)) {
+        return;
+    }
+    /* Without memory for one it is copied. */
+    (void)!publication_need_message(publication);
+}
+
 void publication_deinit(struct publication *publication)
 {
     if (publication->owns_message) {

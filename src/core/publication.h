@@ -36,4 +36,8 @@ void publication_of(struct publication *publication, struct message *message, ui
 /* Makes the message if there is none. -ENOMEM. */
 int publication_need_message(struct publication *publication) MUST_CHECK;
 
+/* A message whose payload is long enough to be referred to, where that saves a copy: it needs none
+ * itself, or several are to receive it. */
+void publication_refer(struct publication *publication, uint64_t receiver_len);
+
 void publication_deinit(struct publication *publication);

@@ -148,7 +148,7 @@ static int deal(struct shard *shard, const struct publication *publication)
     }
     /* Where that is left to the workers, they are posted to because of it. */
     (void)!router_deal(shard, publication->parts.topic, publication->topic_hash, &workers, NULL);
-    return shard->dealt.out_of_memory ? -ENOMEM : 0;
+    return shard->dealt.out_of_memory ? -ENOMEM : share_post_own(shard);
 }
 
 int retained_publish(struct shard *shard, struct publication *publication)

@@ -719,6 +719,14 @@ void session_deliver(struct shard *shard, struct session *session, struct public
     }
 }
 
+void session_deliver_turn(struct shard *shard, struct session *session,
+                          struct publication *publication, const struct subscriber *subscriber)
+{
+    struct delivery_head head = head_of(shard, publication, subscriber);
+
+    deliver(shard, session, publication, &head);
+}
+
 void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,
                    uint32_t node)
 {

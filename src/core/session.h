@@ -39,6 +39,8 @@ struct session {
     bool is_holding : 1;    /* there is a wait for the store */
     bool is_held_more : 1;  /* another must follow */
     bool is_kept : 1;       /* the store has it */
+    bool lacks_room : 1;    /* a member of groups, and found so: core/membership.c */
+    bool is_full : 1;       /* the same for a whole iteration */
     uint8_t queue_policy;   /* enum settings_queue_policy */
 
     /* What a delivery looks at is above. */
@@ -128,6 +130,11 @@ static inline uint64_t session_origin(const struct session *session)
  */
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node);
+
+/* The same for a member of a group, of which session_can_take() or session_can_keep() and what it
+ * may see and read are known. */
+void session_deliver_turn(struct shard *shard, struct session *session,
+                          struct publication *publication, const struct subscriber *subscriber);
 
 /* One more subscription of the merge's session, if it takes the publication. */
 void session_merge(struct shard *shard, struct merge *merge, const struct subscriber *subscriber,

@@ -274,11 +274,19 @@ static void serve_own(struct shard *shard, struct publication *publication,
                       const struct worker_set *matched, const struct match_found *found)
 {
     struct share_post *shared = share_dealt_take(shard, shard->worker);
+    bool matches = worker_set_has(matched, shard->worker);
 
-    if (unlikely(shared != NULL)) {
-        shared->matches = worker_set_has(matched, shard->worker);
+    if (shard->dealt.own_len > 0) {
+        shard_charge_many(shard, shard->dealt.own_len);
+        publication_refer(publication, shard->dealt.own_len + matches);
+        share_serve_own(shard, publication);
     }
-    fanout_serve(shard, publication, shared, found);
+    if (unlikely(shared != NULL)) {
+        shared->matches = matches;
+    }
+    if (matches || shared) {
+        fanout_serve(shard, publication, shared, found);
+    }
 }
 
 /* Posts to others, and serves our own: at once where nothing can be overtaken by that. */
@@ -288,22 +296,25 @@ static int route(struct shard *shard, struct publication *publication,
     const struct post *post = &shard->post;
     struct worker_set workers = *matched;
     bool at_once;
+    int r = 0;
 
     if (unlikely(shard->dealt.len > 0)) {
         worker_set_join(&workers, &shard->dealt.workers);
     }
-    at_once = worker_set_has(&workers, shard->worker) && !shard_is_in_fanout(shard) &&
-              post->ops->is_quiet(post->context);
+    at_once = (worker_set_has(&workers, shard->worker) || shard->dealt.own_len > 0) &&
+              !shard_is_in_fanout(shard) && post->ops->is_quiet(post->context);
     if (at_once) {
         worker_set_remove(&workers, shard->worker);
+    } else if (unlikely(shard->dealt.own_len > 0)) {
+        r = share_post_own(shard);
+        worker_set_add(&workers, shard->worker);
     }
-    if (!worker_set_is_empty(&workers) || publication->parts.qos > 0) {
-        int r = publication_need_message(publication);
-
-        if (r < 0) {
-            share_dealt_drop(shard);
-            return r;
-        }
+    if (r == 0 && (!worker_set_is_empty(&workers) || publication->parts.qos > 0)) {
+        r = publication_need_message(publication);
+    }
+    if (r < 0) {
+        share_dealt_drop(shard);
+        return r;
     }
     if (!worker_set_is_empty(&workers)) {
         shard_post(shard, publication, &workers, matched);
@@ -357,7 +368,7 @@ int shard_publish(struct shard *shard, struct publication *publication)
         share_dealt_drop(shard);
         return -ENOMEM;
     }
-    if (worker_set_is_empty(&workers) && shard->dealt.len == 0) {
+    if (worker_set_is_empty(&workers) && share_dealt_is_empty(&shard->dealt)) {
         return PUBLISH_UNMATCHED;
     }
     r = route(shard, publication, &workers, likely(is_whole) ? found : NULL);

@@ -32,11 +32,16 @@ struct share_post {
     struct share_turn turns[];
 };
 
+/* A message has one turn on its publisher's own worker as a rule, and needs no post for so many. */
+#define SHARE_OWN_CAP 4
+
 /* The turns that were dealt and not posted yet, for each worker. */
 struct share_dealt {
     struct share_post **posts; /* by worker */
-    struct worker_set workers;
-    uint32_t len; /* of `workers` */
+    struct worker_set workers; /* that have one */
+    uint32_t len;              /* of `workers` */
+    uint32_t own_len;
+    struct share_turn own[SHARE_OWN_CAP]; /* of this worker, which holds no references of them */
     bool out_of_memory;
 };
 
@@ -45,8 +50,22 @@ void share_dealt_deinit(struct share_dealt *dealt);
 
 struct share_set;
 
-/* Deals a turn of every group in a set. Inside the read section that found it. */
+static inline bool share_dealt_is_empty(const struct share_dealt *dealt)
+{
+    return dealt->len == 0 && dealt->own_len == 0;
+}
+
+/*
+ * Deals a turn of every group in a set. Inside the read section that found it. share_serve_own(),
+ * share_post_own() or share_dealt_drop() must follow, before any member of this worker leaves.
+ */
 void share_deal_all(struct shard *shard, const struct share_set *set);
+
+/* Serves the first turns that were dealt to this worker; further ones are in its post. */
+void share_serve_own(struct shard *shard, struct publication *publication);
+
+/* They can't be served at once, and go into its post, too. -ENOMEM. */
+int share_post_own(struct shard *shard) MUST_CHECK;
 
 /*
  * The search for groups is too long for one iteration. Each worker gets a post that has it search,

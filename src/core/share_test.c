@@ -2,6 +2,7 @@
 #include "core/membership.h"
 #include "core/session_extras.h"
 #include "core/share.h"
+#include "core/share_post.h"
 
 #define GROUP "g"
 #define TOPIC "t/a"
@@ -961,6 +962,57 @@ static void test_long_search_without_memory(void **state)
     fixture_free(fixture);
 }
 
+/* Turns of the publisher's own worker are served with the message, however many; where something
+ * older waits they wait behind it. */
+static void test_own_turns(void **state)
+{
+    struct fixture *fixture = fixture_new(2, NULL);
+    struct client *a = connect_with(fixture, 0, "a", 0, 0);
+    char group[8];
+
+    (void)state;
+    for (uint32_t len = 1; len <= 2 * SHARE_OWN_CAP; len++) {
+        snprintf(group, sizeof(group), "g%u", len);
+        assert_int_equal(join_with(a, group, TOPIC, 1, len), 0);
+        fixture->is_never_quiet = false;
+        assert_int_equal(fixture_publish(fixture, 0, TOPIC, 2 * len, 1), PUBLISH_MATCHED);
+        assert_int_equal(fixture_count(a, 2 * len), len);
+        fixture->is_never_quiet = true;
+        assert_int_equal(fixture_publish(fixture, 0, TOPIC, 2 * len + 1, 1), PUBLISH_MATCHED);
+        assert_int_equal(fixture_count(a, 2 * len + 1), 0);
+        fixture_settle(fixture);
+        assert_int_equal(fixture_count(a, 2 * len + 1), len);
+    }
+    fixture_free(fixture);
+}
+
+/* As for ordinary subscribers (core/fanout_test.c): a long payload that several receive is shared.
+ */
+static void test_own_turns_refer_to_a_large_payload(void **state)
+{
+    struct fixture *fixture = fixture_new(1, NULL);
+    struct client *a = connect_with(fixture, 0, "a", 0, 0);
+    uint32_t payload[MESSAGE_COPY_MAX / 4 + 1] = {1};
+    struct publication publication;
+
+    (void)state;
+    for (unsigned len = 1; len <= 3; len++) {
+        if (len < 3) {
+            assert_int_equal(join_with(a, len == 1 ? "g" : "h", TOPIC, 0, 0), 0);
+        } else {
+            assert_true(leave(a, "h", TOPIC));
+            fixture_subscribe(a, TOPIC, 0);
+        }
+        publication = fixture_publication(fixture_enter(fixture, 0), TOPIC, payload);
+        publication.parts.payload = slice_of(payload, sizeof(payload));
+        assert_int_equal(shard_publish(fixture_enter(fixture, 0), &publication), PUBLISH_MATCHED);
+        assert_int_equal(publication.message != NULL, len > 1);
+        publication_deinit(&publication);
+    }
+    assert_int_equal(fixture_count(a, 1), 5);
+    fixture_free(fixture);
+}
+
 /* Groups come and go around those that stay, over many sizes of the set. */
 static void test_groups_come_and_go(void **state)
 {
@@ -1031,7 +1083,7 @@ static void test_no_memory_joins_nobody(void **state)
 }
 
 /* A refused PUBLISH reached nobody; one that is handed on without memory is dropped and counted. */
-static void test_no_memory_to_publish(void **state)
+static void publish_without_memory(bool waits)
 {
     struct fixture *fixture = fixture_new(2, NULL);
     struct client *a = connect_with(fixture, 0, "a", 0, 0);
@@ -1039,7 +1091,7 @@ static void test_no_memory_to_publish(void **state)
     unsigned refused = 0;
     char group[8];
 
-    (void)state;
+    fixture->is_never_quiet = waits;
     for (unsigned i = 0; i < 9; i++) {
         snprintf(group, sizeof(group), "g%u", i);
         assert_int_equal(join_with(i % 2 ? a : b, group, TOPIC, 1, 0), 0);
@@ -1059,6 +1111,14 @@ static void test_no_memory_to_publish(void **state)
     }
     assert_true(refused > 10);
     fixture_free(fixture);
+}
+
+/* Its own worker's turns, too, which need memory only where something older waits. */
+static void test_no_memory_to_publish(void **state)
+{
+    (void)state;
+    publish_without_memory(false);
+    publish_without_memory(true);
 }
 
 /* Random */
@@ -1250,6 +1310,8 @@ int main(void)
         cmocka_unit_test(test_long_search_deals_each_group_once),
         cmocka_unit_test(test_groups_of_one_filter_in_slices),
         cmocka_unit_test(test_long_search_without_memory),
+        cmocka_unit_test(test_own_turns),
+        cmocka_unit_test(test_own_turns_refer_to_a_large_payload),
         cmocka_unit_test(test_groups_come_and_go),
         cmocka_unit_test(test_no_memory_joins_nobody),
         cmocka_unit_test(test_no_memory_to_publish),

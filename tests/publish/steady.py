@@ -29,6 +29,7 @@ class Load(NamedTuple):
     burst: int = 1
     qos: int = 0
     size: int = 64
+    is_group: bool = False  # the subscribers divide all messages among them
 
 
 class Cost(NamedTuple):
@@ -53,6 +54,8 @@ ROWS = {
     "bursts, QoS 0": (Load(10, 10, burst=32), Cost(1, 10, 10)),
     "bursts, QoS 1": (Load(10, 10, burst=32, qos=1), Cost(2, 20, 20)),
     "bursts, QoS 2": (Load(10, 10, burst=32, qos=2), Cost(3, 40, 40)),
+    "group, QoS 0": (Load(10, 10, burst=32, is_group=True), Cost(1, 10, 10)),
+    "group, QoS 1": (Load(10, 10, burst=32, qos=1, is_group=True), Cost(2, 20, 20)),
     "fan-out": (Load(subscribers=100), Cost(1, 1, 100)),
     "fan-in": (Load(100, 1, burst=4), Cost(1, 100, 1)),
 }
@@ -68,6 +71,9 @@ WAYS = {
 }
 
 
+GROUP = "$share/g/steady/+"
+
+
 def topic_of(load, number):
     return f"steady/{number if load.publishers == load.subscribers else 'all'}"
 
@@ -80,7 +86,7 @@ class Crowd:
         self.subscribers = [connect(f"s-{n}") for n in range(load.subscribers)]
         self.publishers = [connect(f"p-{n}") for n in range(load.publishers)]
         for number, client in enumerate(self.subscribers):
-            client.subscribe(topic_of(load, number), qos=load.qos)
+            client.subscribe(GROUP if load.is_group else topic_of(load, number), qos=load.qos)
         self.messages = self.acknowledged = 0
 
     def burst(self, number, client):
