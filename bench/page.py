@@ -43,9 +43,11 @@ def ratio(figure, name):
 def verdict(figure):
     if figure["target"] is None:
         return "", ""
+    reference = figure.get("reference")
+    target = figure["target"] + ("" if reference is None else f" ({number(reference)})")
     if figure["is_met"] is None:
-        return figure["target"], "?"
-    return figure["target"], "met" if figure["is_met"] else f"**{number(figure['reached'])}**"
+        return target, "?"
+    return target, "met" if figure["is_met"] else f"**{number(figure['reached'])}**"
 
 
 def table(rows):

@@ -37,6 +37,7 @@ static const char usage[] =
     "  --count NUMBER                  messages for each publisher, instead of --seconds\n"
     "  --subscribe                     idle: each connection subscribes to its own topic\n"
     "  --exact                         subscriptions: none with wildcards\n"
+    "  --patience SECONDS              storm: until a client gives up (40)\n"
     "  --user NAME  --password WORD    log in\n";
 
 enum option_id {
@@ -58,6 +59,7 @@ enum option_id {
     OPTION_COUNT,
     OPTION_SUBSCRIBE,
     OPTION_EXACT,
+    OPTION_PATIENCE,
     OPTION_USER,
     OPTION_PASSWORD
 };
@@ -82,6 +84,7 @@ static const struct option options[] = {
     {"count",     required_argument, NULL, OPTION_COUNT},
     {"subscribe", no_argument,       NULL, OPTION_SUBSCRIBE},
     {"exact",     no_argument,       NULL, OPTION_EXACT},
+    {"patience",  required_argument, NULL, OPTION_PATIENCE},
     {"user",      required_argument, NULL, OPTION_USER},
     {"password",  required_argument, NULL, OPTION_PASSWORD},
     {NULL,        0,                 NULL, 0},
@@ -137,6 +140,7 @@ static void take_option(struct plan *plan, int id, const char *value)
     case OPTION_COUNT: plan->count = number(value, 1, UINT32_MAX); break;
     case OPTION_SUBSCRIBE: plan->subscribes = true; break;
     case OPTION_EXACT: plan->is_exact = true; break;
+    case OPTION_PATIENCE: plan->patience = duration(value); break;
     case OPTION_USER: plan->target.user = value; break;
     case OPTION_PASSWORD: plan->target.password = value; break;
     case 'n': plan->n = (uint32_t)number(value, 1, 1000000); break;
@@ -156,6 +160,7 @@ void plan_parse(struct plan *plan, int argc, char **argv)
         .rate = 5000,
         .seconds = 2,
         .warm_up = 0.3,
+        .patience = 40,
     };
     while ((id = getopt_long(argc, argv, "n:", options, NULL)) != -1) {
         take_option(plan, id, optarg);

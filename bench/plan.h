@@ -37,7 +37,8 @@ struct plan {
     uint32_t rate;   /* latency: messages a second, all publishers together */
     uint64_t count;  /* messages for each publisher, or what is loaded; 0: run for `seconds` */
     double seconds;
-    double warm_up; /* seconds before the measured ones */
+    double warm_up;  /* seconds before the measured ones */
+    double patience; /* seconds */
 };
 
 /* Ends the process with a usage text when the arguments are wrong. */

@@ -6,9 +6,12 @@ GENERATOR_IS_LIMIT = 0.97
 TWO_WORKERS = ("cpu_us", "busiest_share", "wakeups")
 
 
-def value_of(broker, row, metric=None):
-    samples = broker.samples.get(row.name)
-    return statistics.median(s[metric or row.metric] for s in samples) if samples else None
+def median(samples, metric):
+    return statistics.median(sample[metric] for sample in samples) if samples else None
+
+
+def value_of(broker, row):
+    return median(broker.samples.get(row.name), row.metric)
 
 
 def spread_of(broker, row):
@@ -66,30 +69,58 @@ class Report:
                 pairs.append((f"{peer.name}/{self.ours.name}", peer, self.ours))
         return pairs
 
-    def judge(self, row):
-        """Nightjar's figure as the target of the row counts it, and whether it is met."""
-        own = value_of(self.ours, row) if self.ours else None
-        if own is None or row.target is None:
-            return None, None
+    def base_of(self, broker, row):
+        """What the target of the row compares a Nightjar's figure with; None: it was not measured."""
         target = row.target
-        if target.of in ("", "+"):
-            base = value_of(self.floor, row) if target.of and self.floor else 0
-            reached = None if target.of and base is None else own - base
-        else:
-            broker = next((b for b in self.brokers if b.name == target.of), None)
-            other = next((r for r in self.bench.rows if r.name == target.row), None)
-            base = value_of(broker, other or row, row.metric) if broker and (
-                other or not target.row) else None
-            reached = own / base if base else None
-        return reached, None if reached is None else reached <= target.limit
+        if target.of == "nightjar":  # each with its own
+            return median(broker.references.get(row.name), row.metric)
+        kind = "floor" if target.of == "+" else target.of
+        other = next((b for b in self.brokers if b.kind == kind), None)
+        samples = (other.references if target.row else other.samples) if other else {}
+        return median(samples.get(row.name), row.metric)
+
+    def reach(self, broker, row):
+        """The figure of a Nightjar as the target of the row counts it; None: it can't be told."""
+        own = value_of(broker, row) if broker else None
+        if own is None or row.target is None:
+            return None
+        if not row.target.of:
+            return own
+        base = self.base_of(broker, row)
+        if row.target.of == "+":
+            return None if base is None else own - base
+        return own / base if base else None
+
+    def judge(self, row):
+        """What Nightjar reached, and whether that is the target."""
+        reached = self.reach(self.ours, row)
+        return reached, None if reached is None else reached <= row.target.limit
+
+    def reference(self, row):
+        """Where Nightjar's figure is compared with that of another row: the latter, or None."""
+        if not self.ours or not row.target or not row.target.row:
+            return None
+        return self.base_of(self.ours, row)
+
+    def verdict(self, row):
+        reached, is_met = self.judge(row)
+        if is_met is None:
+            return "?"
+        if not row.target.row:
+            return "met" if is_met else f"NOT: {reached:,.4g}"
+        # No column has these ratios.
+        text = f"{'met' if is_met else 'NOT'}: {reached:,.2f}"
+        for broker in self.peers:
+            other = self.reach(broker, row) if broker.kind == "nightjar" else None
+            text += f", {broker.name} {other:,.2f}" if other is not None else ""
+        return text
 
     def target_cells(self, row):
         if row.target is None:
             return ["", ""]
-        reached, is_met = self.judge(row)
-        if is_met is None:
-            return [str(row.target), "?"]
-        return [str(row.target), "met" if is_met else f"NOT: {reached:,.4g}"]
+        reference = self.reference(row)
+        base = "" if reference is None else f" ({figure(reference, row.metric)})"
+        return [str(row.target) + base, self.verdict(row)]
 
     def line(self, row, value):
         cells = [row.title]
@@ -120,7 +151,7 @@ class Report:
         # The split is counted in ticks: only the mean of all rounds says something.
         user = statistics.mean(s["user_us"] for s in samples)
         kernel = statistics.mean(s["kernel_us"] for s in samples)
-        return f"{user:.3f} + {kernel:.3f}  {value_of(broker, row, 'rate'):>9,.0f}/s"
+        return f"{user:.3f} + {kernel:.3f}  {median(samples, 'rate'):>9,.0f}/s"
 
     def split(self, rows):
         """User and kernel time, rates: where the figures come from."""
@@ -144,7 +175,7 @@ class Report:
                 if row.name not in broker.samples:
                     continue
                 base = value_of(self.floor, row) if self.floor else None
-                cells = [figure(value_of(broker, row, m), "us")
+                cells = [figure(median(broker.samples[row.name], m), "us")
                          for m in ("p50_us", "p90_us", "p99_us", "p999_us", "cpu_us")]
                 over = f"{value_of(broker, row) - base:+.1f}" if base is not None else "-"
                 target = self.target_cells(row) if broker is self.ours else ["", ""]
@@ -166,7 +197,7 @@ class Report:
             "ratios": {name: value_of(a, row) / value_of(b, row) for name, a, b in self.ratios()
                        if values.get(a.name) and values.get(b.name)},
             "target": str(row.target) if row.target else None,
-            "reached": reached, "is_met": is_met,
+            "reference": self.reference(row), "reached": reached, "is_met": is_met,
         }
 
     def print(self):

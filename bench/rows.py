@@ -8,7 +8,7 @@ class Target:
     """What Nightjar's figure shall be at most."""
     limit: float
     of: str = "floor"  # a broker whose figure is 1, "" for the plain figure, "+" above the floor's
-    row: str = ""  # the figure that is 1 is of this row, Nightjar's own where `of` is "nightjar"
+    row: str = ""  # the figure that is 1 is that broker's in this row, measured beside its own
     unit: str = ""
 
     def __str__(self):
@@ -162,6 +162,13 @@ ROWS = [
         "storm -n 5000", Target(1, "mosquitto"), metric="p99_ms", group="scale",
         more=(("  the same: p50, ms", "p50_ms", None),)),
 ]
+
+
+def find_reference(row):
+    """The other row that the target of this one is a ratio to, or None."""
+    name = row.target.row if row.target else ""
+    return next(other for other in ROWS if other.name == name) if name else None
+
 
 # How the cost of a message grows, in three series of points: for each its size, and its row. They
 # are run by --slopes.

@@ -1,7 +1,10 @@
 """Every scenario of the load generator for a moment, over a Unix socket: against the floor, and those
-that the floor can't answer against Nightjar."""
+that the floor can't answer against Nightjar. What becomes of unanswered clients, against one who
+leaves some unanswered."""
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -75,6 +78,53 @@ def check_nightjar(path, pid):
     assert result["messages"] == 3 * 5 * 100 and result["stall_ms"] > 0, result
 
 
+class Deaf(asyncio.Protocol):
+    """A broker that lets everyone in, but the last few only once."""
+    LAST = range(1001 + 37, 1001 + 40)
+
+    def __init__(self, seen, subscribers):
+        self.seen = seen  # how often by client id
+        self.subscribers = subscribers
+        self.unread = b""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.unread += data
+        while len(self.unread) >= 2 and len(self.unread) >= 2 + self.unread[1]:
+            packet = self.unread[:2 + self.unread[1]]
+            self.unread = self.unread[len(packet):]
+            self.on_packet(packet)
+
+    def on_packet(self, packet):
+        kind = packet[0] >> 4
+        if kind == 1:
+            name = packet[-14:].decode()
+            self.seen[name] = self.seen.get(name, 0) + 1
+            if self.seen[name] == 1 or int(name[6:]) not in self.LAST:
+                self.transport.write(b"\x20\x02\x00\x00")
+        elif kind == 8:
+            self.subscribers.append(self.transport)
+            self.transport.write(b"\x90\x03" + packet[2:4] + packet[-1:])
+        elif kind == 3:
+            for subscriber in self.subscribers:
+                subscriber.write(packet)
+
+
+async def check_unanswered(path):
+    """Three give up in the first of three storms, count in all of them, and come no more."""
+    seen, subscribers = {}, []
+    server = await asyncio.get_running_loop().create_unix_server(
+        lambda: Deaf(seen, subscribers), path)
+    result = await asyncio.to_thread(load, "storm -n 40 --patience 4", path, os.getpid())
+    server.close()
+    assert result["connections"] == 120 and result["unanswered"] == 3, result
+    assert 4000 <= result["p99_ms"] <= 4100 and result["deliveries"] == 3000, result
+    assert result["p50_ms"] < 4000, result
+    assert [seen[f"bench-{index:08}"] for index in (*Deaf.LAST, Deaf.LAST[0] - 1)] == [2, 2, 2, 4], seen
+
+
 def listening(command, path):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     while not Path(path).exists():
@@ -118,6 +168,7 @@ def main():
                           f"protocol websockets\nlistener 0 {path}\nallow_anonymous true\n"
                           "log_type error\nmax_inflight_messages 100\n")
         run([NIGHTJAR, "-c", str(config)], path, check_nightjar)
+        asyncio.run(check_unanswered(str(Path(folder) / "deaf")))
 
 
 main()

@@ -22,6 +22,9 @@
 
 #define DENY 4u
 
+/* The number of the tree for clients without a name; those of users are greater. */
+#define ANONYMOUS 1u
+
 /* Deeper than a topic or filter may be. */
 #define DEPTH_CAP 202
 
@@ -43,6 +46,7 @@ struct acl_node {
 struct user {
     struct table_link link; /* by name */
     struct slice name;
+    uint64_t number; /* of its tree */
     struct acl_node root;
 };
 
@@ -55,7 +59,8 @@ struct acl {
     struct hash_key key;
     uint64_t root_len; /* trees, to tell their nodes apart */
     bool has_patterns;
-    uint8_t denied; /* names, as bits 1 << enum acl_name, in patterns that deny */
+    uint8_t named;  /* names, as bits 1 << enum acl_name, in patterns */
+    uint8_t denied; /* the same, in those that deny */
 };
 
 /* How a pattern names somebody. */
@@ -339,6 +344,7 @@ static int read_pattern(struct reading *reading, struct slice filter, unsigned r
                        excerpt(filter).text);
     }
     acl->has_patterns = true;
+    acl->named |= (uint8_t)names;
     acl->denied |= rights == DENY ? (uint8_t)names : 0;
     return add_rule(reading, &acl->patterns, filter, rights);
 }
@@ -402,6 +408,7 @@ static int begin_user(struct reading *reading, struct slice name)
         }
         user->name = slice_of(arena_copy(&acl->arena, name), name.len);
         root_init(acl, &user->root);
+        user->number = acl->root_len;
         if (!user->name.data ||
             table_add(&acl->users, &user->link, hash_bytes(&acl->key, name)) < 0) {
             return -ENOMEM;
@@ -459,6 +466,7 @@ int acl_parse(const struct acl_request *request, struct acl **acl_out)
     /* Fixed: what is in the tables is the operator's choice, not a stranger's. */
     hash_key_make(&acl->key, 2);
     root_init(acl, &acl->anonymous);
+    assert(acl->root_len == ANONYMOUS);
     root_init(acl, &acl->patterns);
     reading.section = &acl->anonymous;
     r = read_all(&reading);
@@ -530,6 +538,14 @@ static uint8_t plain_names(const struct acl_who *who)
     return (uint8_t)plain;
 }
 
+/* Without patterns that name somebody, rights hang on the tree alone that is asked first. */
+static uint64_t group_of(const struct acl *acl, const struct acl_who *who, const struct user *user)
+{
+    uint64_t tree = user ? user->number : who->own ? ANONYMOUS : 0;
+
+    return acl->named == 0 || who->has_no_patterns ? 1 + 2 * tree + who->has_no_patterns : 0;
+}
+
 /*
  * Whoever has a wildcard in its name gets nothing by patterns at all, as with Mosquitto. The same
  * for a name that a pattern would have to deny something for, and can't stand in it; also for one
@@ -553,6 +569,7 @@ void acl_look_up(const struct acl *acl, struct slice client_id, const struct sli
     who_out->has_no_patterns = !acl->has_patterns || has_any(client_id, "#+") ||
                                has_any(who_out->username, "#+") ||
                                (acl->denied & ~(who_out->plain | exempt)) != 0;
+    who_out->group = group_of(acl, who_out, user);
 }
 
 static uint8_t small_letter(uint8_t byte)

@@ -58,9 +58,14 @@ struct acl_who {
     struct slice username;
     const struct acl_tls *tls;  /* NULL: nothing is known */
     const struct acl_node *own; /* rules of the user, or of those without a name; NULL: none */
+    uint64_t group;             /* all of a group have the same rights by these rules; 0: nobody
+                                   else is known to have the same */
     uint8_t plain;              /* bits 1 << enum acl_name: fit to stand in a pattern */
     bool has_no_patterns;       /* a pattern must not be asked at all */
 };
+
+/* Greater than any group. */
+#define ACL_GROUP_MAX (UINT64_C(1) << 63)
 
 /* `username`, `tls`: NULL, there is none. */
 void acl_look_up(const struct acl *acl, struct slice client_id, const struct slice *username,

@@ -8,36 +8,25 @@
 #include <string.h>
 
 /*
- * A decision is remembered with its topic, so that most messages cost a comparison instead of a
- * walk through the rules. What is remembered is about one set of rules: it is the address of these
- * that tells whether it still holds, and a reference keeps that address from being used again.
+ * The rules that hold now are the listener's on this worker, see struct server_rules: a worker
+ * takes them over between two packets, so that no packet is judged by two sets. What a session
+ * knows of them holds for their version only, and what they decided is forgotten with them.
  *
- * The rules that hold now are the listener's on this worker, see struct server_places: a worker
- * takes them over between two packets, so that no packet is judged by two sets.
+ * Decisions are remembered for a group: all who have the same rights by these rules. Where a
+ * pattern names somebody nobody is known to be like another, and each session is a group of its
+ * own, with a number that is drawn anew for each version and never given out twice.
  */
 
-#define CACHE_LEN 8 /* a power of two */
-
-/* Longer topics are not remembered. */
-#define TOPIC_MAX 58
-
-struct decision {
-    uint32_t hash;
-    uint8_t rights;    /* bits of enum acl_right */
-    uint8_t topic_len; /* 0: there is none */
-    uint8_t topic[TOPIC_MAX];
-};
-
-static_assert(sizeof(struct decision) == CACHE_LINE, "one line of the cache for each");
 static_assert((unsigned)PEER_READ == ACL_READ && (unsigned)PEER_WRITE == ACL_WRITE,
               "the same bits: they are compared for every message");
 
 /* Owner: its session. */
 struct rights {
-    struct server_places *places; /* counted */
-    struct access *access;        /* counted; what the following two are about; NULL: nothing */
+    struct server_rules *rules; /* of `places`, on the session's worker */
+    uint64_t version;           /* of the rules that the following two are about; 0: none yet */
+    uint64_t group;
     struct acl_who who;           /* its id is the session's; its `tls` is ours, and stays */
-    struct decision *decisions;   /* NULL: none yet */
+    struct server_places *places; /* counted */
     struct slice author;          /* empty: not asked for yet */
     bool has_username;
     uint16_t username_len;
@@ -87,6 +76,7 @@ struct rights *rights_new(const struct client *client)
     }
     rights->who.tls = tls;
     rights->places = server_places_ref(client->listener->places);
+    rights->rules = &rights->places->rules[client->hub->shard->worker];
     rights->has_username = username != NULL;
     rights->username_len = (uint16_t)len;
     if (len > 0) {
@@ -98,9 +88,7 @@ struct rights *rights_new(const struct client *client)
 struct rights *rights_free(struct rights *rights)
 {
     if (rights) {
-        access_unref(rights->access);
         server_places_unref(rights->places);
-        memory_free(rights->decisions);
         memory_free((void *)(uintptr_t)rights->who.tls);
         memory_free((void *)(uintptr_t)rights->author.data);
         memory_free(rights);
@@ -109,80 +97,18 @@ struct rights *rights_free(struct rights *rights)
 }
 
 /* Other rules: nothing that was known holds. */
-static void turn(struct rights *rights, struct access *access, struct slice id)
+static void turn(struct rights *rights, const struct acl *acl, struct slice id)
 {
     struct slice username = slice_of(rights->username, rights->username_len);
 
-    access_unref(rights->access);
-    rights->access = access_ref(access);
-    acl_look_up(access_acl(access), id, rights->has_username ? &username : NULL, rights->who.tls,
-                &rights->who);
-    rights->decisions = memory_free(rights->decisions);
+    acl_look_up(acl, id, rights->has_username ? &username : NULL, rights->who.tls, &rights->who);
+    rights->version = rights->rules->version;
+    rights->group = rights->who.group ? rights->who.group : ACL_GROUP_MAX + rights->rules->drawn++;
 }
 
-/* Where a topic's decision is, or would be; NULL: it is not remembered. */
-static struct decision *place_of(struct rights *rights, const struct message_parts *parts)
-{
-    if (parts->topic.len > TOPIC_MAX) {
-        return NULL;
-    }
-    if (!rights->decisions) {
-        rights->decisions = memory_alloc_zero(CACHE_LEN, sizeof(*rights->decisions));
-    }
-    return rights->decisions ? &rights->decisions[parts->topic_hash % CACHE_LEN] : NULL;
-}
-
-static ALWAYS_INLINE bool is_same_word(const uint8_t *a, const uint8_t *b)
-{
-    uint64_t x;
-    uint64_t y;
-
-    memcpy(&x, a, sizeof(x));
-    memcpy(&y, b, sizeof(y));
-    return x == y;
-}
-
-/* In words, the last of which may overlap the one before: a call of memcmp(), and the saving of
- * registers for it, costs more. */
-static ALWAYS_INLINE bool is_same(const uint8_t *a, const uint8_t *b, size_t len)
-{
-    if (len < sizeof(uint64_t)) {
-        while (len > 0 && a[len - 1] == b[len - 1]) {
-            len--;
-        }
-        return len == 0;
-    }
-    for (size_t at = 0; at + sizeof(uint64_t) < len; at += sizeof(uint64_t)) {
-        if (!is_same_word(a + at, b + at)) {
-            return false;
-        }
-    }
-    return is_same_word(a + len - sizeof(uint64_t), b + len - sizeof(uint64_t));
-}
-
-static ALWAYS_INLINE bool is_of(const struct decision *decision, const struct message_parts *parts)
-{
-    return decision->hash == parts->topic_hash && decision->topic_len == parts->topic.len &&
-           is_same(decision->topic, parts->topic.data, parts->topic.len);
-}
-
-static unsigned ask(struct rights *rights, const struct message_parts *parts)
-{
-    unsigned bits = acl_rights(access_acl(rights->access), &rights->who, parts->topic);
-    struct decision *decision = place_of(rights, parts);
-
-    if (decision) {
-        *decision = (struct decision){.hash = parts->topic_hash,
-                                      .rights = (uint8_t)bits,
-                                      .topic_len = (uint8_t)parts->topic.len};
-        memcpy(decision->topic, parts->topic.data, parts->topic.len);
-    }
-    return bits;
-}
-
-/* Those of the session that are about the rules that hold now. `access_out`: NULL, there are no
- * rules. NULL: nobody knows. */
-static struct rights *find(unsigned worker, struct session *session, struct access **access_out)
+/* Those of the session that are about the rules that hold now. `acl_out`: NULL, there are no rules.
+ * NULL: nobody knows. */
+static struct rights *find(unsigned worker, struct session *session, const struct acl **acl_out)
 {
     struct rights *rights = session->rights;
 
@@ -192,42 +118,58 @@ static struct rights *find(unsigned worker, struct session *session, struct acce
     if (!rights) {
         return NULL;
     }
-    *access_out = rights->places->accesses[worker];
-    if (!access_acl(*access_out)) {
-        *access_out = NULL;
-    } else if (rights->access != *access_out) {
-        turn(rights, *access_out, session_id(session));
+    assert(rights->rules == &rights->places->rules[worker]);
+    *acl_out = access_acl(rights->rules->access);
+    if (*acl_out && rights->version != rights->rules->version) {
+        turn(rights, *acl_out, session_id(session));
     }
     return rights;
 }
 
-/* What is not remembered: a call of its own, so that what is needs no registers saved. */
-static NO_INLINE bool judge(struct shard *shard, struct session *session,
-                            const struct message_parts *parts, enum peer_right right)
+static unsigned ask(struct rights *rights, const struct acl *acl, struct slice topic,
+                    uint32_t topic_hash)
 {
-    struct access *access;
-    struct rights *rights = find(shard->worker, session, &access);
+    struct decisions *decisions = &rights->rules->decisions;
+    const struct decision *decision = decisions_find(decisions, rights->group, topic, topic_hash);
+    unsigned bits;
 
-    if (!rights) {
-        return false;
+    if (decision) {
+        return decision->rights;
     }
-    return !access || (ask(rights, parts) & right) != 0;
+    bits = acl_rights(acl, &rights->who, topic);
+    decisions_keep(decisions, rights->group, topic, topic_hash, bits);
+    return bits;
 }
 
-bool rights_may(struct shard *shard, struct session *session, const struct message_parts *parts,
-                enum peer_right right)
+/* What is not where it was looked for at once: a call of its own, so that the rest needs no
+ * registers saved. */
+static NO_INLINE bool judge(struct shard *shard, struct session *session, struct slice topic,
+                            uint32_t topic_hash, enum peer_right right)
+{
+    const struct acl *acl;
+    struct rights *rights = find(shard->worker, session, &acl);
+
+    if (!rights || !acl) {
+        return rights != NULL;
+    }
+    return (ask(rights, acl, topic, topic_hash) & right) != 0;
+}
+
+bool rights_may(struct shard *shard, struct session *session, struct slice topic,
+                uint32_t topic_hash, enum peer_right right)
 {
     const struct rights *rights = session->rights;
 
-    if (likely(rights && rights->decisions &&
-               rights->access == rights->places->accesses[shard->worker])) {
-        const struct decision *decision = &rights->decisions[parts->topic_hash % CACHE_LEN];
+    if (likely(rights && rights->version == rights->rules->version &&
+               rights->rules->decisions.places)) {
+        const struct decision *decision =
+            decisions_find_first(&rights->rules->decisions, rights->group, topic, topic_hash);
 
-        if (likely(is_of(decision, parts))) {
+        if (likely(decision)) {
             return (decision->rights & right) != 0;
         }
     }
-    return judge(shard, session, parts, right);
+    return judge(shard, session, topic, topic_hash, right);
 }
 
 void rights_ensure(struct client *client)
@@ -358,11 +300,11 @@ bool rights_author_may(struct shard *shard, const struct message *message)
 
 bool rights_cover(struct client *client, struct slice filter)
 {
-    struct access *access;
-    struct rights *rights = find(client->hub->shard->worker, client->session, &access);
+    const struct acl *acl;
+    struct rights *rights = find(client->hub->shard->worker, client->session, &acl);
 
     if (!rights) {
         return false;
     }
-    return !access || acl_covers(access_acl(access), &rights->who, filter);
+    return !acl || acl_covers(acl, &rights->who, filter);
 }

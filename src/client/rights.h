@@ -21,8 +21,8 @@ struct rights *rights_new(const struct client *client);
 struct rights *rights_free(struct rights *rights);
 
 /* As peer_ops wants it. */
-bool rights_may(struct shard *shard, struct session *session, const struct message_parts *parts,
-                enum peer_right right);
+bool rights_may(struct shard *shard, struct session *session, struct slice topic,
+                uint32_t topic_hash, enum peer_right right);
 
 /* Makes those of a connected client if there are none; before it leaves, they must be there. */
 void rights_ensure(struct client *client);

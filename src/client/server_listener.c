@@ -12,10 +12,11 @@ struct server_places *server_places_ref(struct server_places *places)
 
 static struct server_places *places_free(struct server_places *places)
 {
-    for (unsigned i = 0; places->accesses && i < places->worker_len; i++) {
-        access_unref(places->accesses[i]);
+    for (unsigned i = 0; places->rules && i < places->worker_len; i++) {
+        access_unref(places->rules[i].access);
+        decisions_forget(&places->rules[i].decisions);
     }
-    memory_free(places->accesses);
+    memory_free(places->rules);
     memory_free(places->metrics);
     return memory_free(places);
 }
@@ -38,13 +39,13 @@ static struct server_places *places_new(unsigned worker_len, struct access *acce
     }
     places->worker_len = worker_len;
     places->metrics = memory_alloc_aligned(size);
-    places->accesses = memory_alloc_zero(worker_len, sizeof(struct access *));
-    if (!places->metrics || !places->accesses) {
+    places->rules = memory_alloc_zero(worker_len, sizeof(*places->rules));
+    if (!places->metrics || !places->rules) {
         return places_free(places);
     }
     memset(places->metrics, 0, size);
     for (unsigned i = 0; i < worker_len; i++) {
-        places->accesses[i] = access_ref(access);
+        places->rules[i] = (struct server_rules){.access = access_ref(access), .version = 1};
     }
     atomic_init(&places->len, 0);
     atomic_init(&places->refs, 1);
@@ -53,10 +54,13 @@ static struct server_places *places_new(unsigned worker_len, struct access *acce
 
 void server_places_turn(struct server_places *places, unsigned worker, struct access *access)
 {
-    struct access *before = places->accesses[worker];
+    struct server_rules *rules = &places->rules[worker];
+    struct access *before = rules->access;
 
     assert(worker < places->worker_len);
-    places->accesses[worker] = access_ref(access);
+    rules->access = access_ref(access);
+    rules->version++;
+    decisions_forget(&rules->decisions);
     access_unref(before);
 }
 

@@ -10,9 +10,18 @@
  */
 
 #include "access/access.h"
+#include "client/decisions.h"
 #include "config/settings.h"
 #include "metrics/metrics.h"
 #include "net/stream.h"
+
+/* The files that hold now for a listener on a worker, which alone changes them while it runs. */
+struct server_rules {
+    struct access *access;      /* counted; NULL: it has no files */
+    uint64_t version;           /* another one for other files; from 1 */
+    uint64_t drawn;             /* numbers that single sessions go by in the decisions */
+    struct decisions decisions; /* by these files; gone with them */
+};
 
 /*
  * Connections of one listener, with whichever options they came, and what it has counted since it
@@ -22,8 +31,7 @@ struct server_places {
     _Atomic uint32_t len;
     _Atomic uint32_t refs;
     unsigned worker_len;
-    struct access **accesses; /* that hold now, counted: each worker's own, which alone changes it
-                                 while it runs; NULL: it has no files */
+    struct server_rules *rules;          /* each worker's own */
     struct metrics_of_listener *metrics; /* a block for each worker, which alone writes there */
 };
 

@@ -47,11 +47,11 @@ struct peer_ops {
     void (*overflow)(struct client *client);
 
     /*
-     * Whether the session's client, connected or not, may do that with a topic. Asked only with
-     * `asks_rights` in the limits.
+     * Whether the session's client, connected or not, may do that with a topic; the low half of its
+     * hash. Asked only with `asks_rights` in the limits.
      */
-    bool (*may)(struct shard *shard, struct session *session, const struct message_parts *parts,
-                enum peer_right right);
+    bool (*may)(struct shard *shard, struct session *session, struct slice topic,
+                uint32_t topic_hash, enum peer_right right);
 
     /* Whether the author of a retained message may still publish it. Asked only with
      * `checks_authors` in the limits. */

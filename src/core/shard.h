@@ -229,7 +229,8 @@ void shard_post(struct shard *shard, const struct publication *publication,
 static inline bool shard_may(struct shard *shard, struct session *session,
                              const struct message_parts *parts, enum peer_right right)
 {
-    return likely(!shard->limits.asks_rights) || shard->peer->may(shard, session, parts, right);
+    return likely(!shard->limits.asks_rights) ||
+           shard->peer->may(shard, session, parts->topic, parts->topic_hash, right);
 }
 
 static inline uint64_t shard_topic_hash(const struct shard *shard, struct slice topic)
