@@ -295,14 +295,17 @@ static bool begin_proxy(struct client *client)
 
 void client_say_new(struct client *client)
 {
-    char address[CLIENT_ADDRESS_CAP];
-    char via[CLIENT_ADDRESS_CAP];
-    char told[TRUST_TOLD_CAP];
+    UNINITIALIZED char address[CLIENT_ADDRESS_CAP];
+    UNINITIALIZED char via[CLIENT_ADDRESS_CAP];
+    UNINITIALIZED char told[TRUST_TOLD_CAP];
 
     if (client->is_known) {
         return;
     }
     client->is_known = true;
+    if (!client_is_logged(client, LOG_NOTICE)) {
+        return;
+    }
     client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_OPENED, NULL,
                "New connection from %s on port %u%s%s.", client_address(client, address),
                client->listener->settings->port, client_via(client, via), trust_told(client, told));
@@ -312,8 +315,12 @@ void client_say_new(struct client *client)
 static bool is_forwarder(const struct client *client)
 {
     struct forwarded_trust trust = client_forwarders(client);
-    struct address peer = client_peer(client);
+    struct address peer;
 
+    if (trust.len == 0) {
+        return false;
+    }
+    peer = client_peer(client);
     return forwarded_trusts(&trust, &peer);
 }
 

@@ -244,6 +244,10 @@ void client_say_new(struct client *client);
 
 /* say.c */
 
+/* Whether lines of this type about a connection are written: ask before names are put together for
+ * one. */
+bool client_is_logged(const struct client *client, enum log_type type);
+
 /* A line about a connection: written when connection_messages is on. `reason`: NULL if it has none.
  */
 void client_log(const struct client *client, enum log_type type, enum log_event event,
