@@ -229,9 +229,7 @@ void client_arrive(struct client *client, struct slice rest)
         return;
     }
     if (!client->is_polled) {
-        r = poller_add(worker_poller(client->hub->worker), client->fd, client_interest(client),
-                       client);
-        client->is_polled = r == 0;
+        r = client_watch(client, client_interest(client));
     }
     if (r == 0) {
         r = client_begin_ack(client, MQTT_CONNACK, 0, 0, &ack);

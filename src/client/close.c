@@ -18,8 +18,8 @@
 
 void client_close(struct client *client)
 {
-    pending_end(client);
     admit_header_end(client);
+    pending_end(client);
     metrics_sub(client->hub->metrics, METRIC_CLIENTS_CONNECTED, client->state == CLIENT_READY);
     client_state_change(&client->state, CLIENT_CLOSING);
     client_drop_acks(client);

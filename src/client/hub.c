@@ -187,8 +187,7 @@ static bool accept_one(struct hub_listener *listener)
         socket_close(fd);
         return true;
     }
-    if (!client_accept(listener->hub, listener->shared, fd, &peer) &&
-        !reserve_on_refused(listener, SHORTAGE_MEMORY)) {
+    if (!client_accept(listener, fd, &peer) && !reserve_on_refused(listener, SHORTAGE_MEMORY)) {
         pause_accept(listener);
         return false;
     }

@@ -271,7 +271,10 @@ static bool hold(const struct row *row, const struct way *way)
  * the one that it takes over. The header of a proxy is one block more, and its reader another.
  */
 static const unsigned connection_limits[ARRAY_LEN(ways)][COUNTED_LEN] = {
-    {4, 3, 0, 0}, {4, 3, 0, 0}, {7, 5, 2, 0}};
+    {4, 3, 0, 0},
+    {4, 3, 0, 0},
+    {7, 5, 2, 0}
+};
 
 static void come_and_go(const struct flow *flow, const struct way *way)
 {
