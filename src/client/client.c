@@ -369,7 +369,7 @@ static void await(struct client *client)
 }
 
 /* Connections that are not read at once, after one that had sent nothing yet. */
-#define UNREAD_LEN 15
+#define UNREAD_LEN 7
 
 static bool may_be_read(struct hub_listener *listener, const struct client *client)
 {

@@ -74,3 +74,19 @@ def test_at_home_on_another_worker(start_broker):
     assert counted.pop("write", 0) <= 1  # wakes the other worker for all of them
     assert of_connections(counted) == {"recvfrom": 2 * LEN, "sendmsg": LEN, "epoll_ctl": LEN,
                                       "close": LEN}
+
+
+def test_who_takes_its_time_is_seldom_asked(start_broker):
+    """After one that had sent nothing the next seven are not read before they are watched."""
+    broker = start_plainly(start_broker, PLAIN, 1)
+    [tid] = calls.workers_of(broker)
+    with calls.Worker(tid) as worker:
+        clients = [broker.open() for _ in range(LEN)]
+        counted = worker.turn()
+        for number, client in enumerate(clients):
+            client.send(wire.connect(f"c-{number}"))
+        later = worker.turn()
+        leave(clients)
+    assert counted["recvfrom"] == LEN // 8
+    assert counted["epoll_ctl"] == LEN
+    assert later["recvfrom"] == LEN and later["epoll_ctl"] == 0
