@@ -102,7 +102,7 @@ static void print_tls(FILE *out, const struct proxy_info *info)
     fprintf(out, "name for use_identity_as_username: %s\n", names[info->common_name]);
 }
 
-static void print_info(FILE *out, const struct proxy_info *info, size_t used, size_t len)
+static void print_info(FILE *out, const struct proxy_info *info, const struct address *destination)
 {
     char cloud[PROXY_CLOUD_CAP];
 
@@ -110,7 +110,7 @@ static void print_info(FILE *out, const struct proxy_info *info, size_t used, si
             info->command == PROXY_COMMAND_LOCAL ? "LOCAL" : "PROXY");
     if (info->has_address) {
         print_address(out, "source", &info->source);
-        print_address(out, "destination", &info->destination);
+        print_address(out, "destination", destination);
         print_tls(out, info);
     } else {
         fputs("source: not told; the connection's own addresses hold\n", out);
@@ -123,15 +123,16 @@ static void print_info(FILE *out, const struct proxy_info *info, size_t used, si
     if (info->custom_len) {
         fprintf(out, "custom TLVs: %u\n", info->custom_len);
     }
-    fprintf(out, "header: %zu bytes; behind it: %zu bytes of the client\n", used, len - used);
 }
 
 static int decode(struct slice bytes, FILE *out)
 {
-    struct proxy_demands demands = {.accept = PROXY_ANY, .wants_certificate = true};
+    struct proxy_demands demands = {
+        .accept = PROXY_ANY, .wants_certificate = true, .wants_rest = true};
     CLEANUP(proxy_parser_free) struct proxy_parser *parser = NULL;
     CLEANUP(proxy_info_free) struct proxy_info *info = NULL;
     enum proxy_verdict verdict = PROXY_MORE;
+    struct address destination;
     size_t used = 0;
     int r = proxy_parser_new(&demands, &parser);
 
@@ -153,8 +154,10 @@ static int decode(struct slice bytes, FILE *out)
                 proxy_refusal_word(proxy_refusal(parser)), used, bytes.len);
         return 1;
     }
+    destination = proxy_destination(parser);
     info = proxy_take(parser);
-    print_info(out, info, used, bytes.len);
+    print_info(out, info, &destination);
+    fprintf(out, "header: %zu bytes; behind it: %zu bytes of the client\n", used, bytes.len - used);
     return 0;
 }
 

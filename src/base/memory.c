@@ -117,6 +117,19 @@ void *(memory_alloc)(size_t size)
     return is_failing(size) ? NULL : counted(malloc(size));
 }
 
+/*
+ * calloc() of glibc passes by what the thread has at hand (its cache of freed blocks of up to about
+ * 1 KiB): a tenth of all instructions of a connection that comes and goes.
+ */
+#define AT_HAND_MAX 1024
+
+static void *alloc_zeroed(size_t size)
+{
+    void *memory = malloc(size);
+
+    return memory ? memset(memory, 0, size) : NULL;
+}
+
 void *(memory_alloc_zero)(size_t len, size_t size)
 {
     size_t whole;
@@ -124,7 +137,10 @@ void *(memory_alloc_zero)(size_t len, size_t size)
     if (__builtin_mul_overflow(len, size, &whole)) {
         return NULL;
     }
-    return is_failing(whole) ? NULL : counted(calloc(len, size));
+    if (is_failing(whole)) {
+        return NULL;
+    }
+    return counted(whole <= AT_HAND_MAX ? alloc_zeroed(whole) : calloc(len, size));
 }
 
 void *(memory_resize)(void *memory, size_t size)

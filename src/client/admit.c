@@ -84,16 +84,16 @@ bool admit_header(struct client *client)
         refuse(client, &header_refusal);
     } else {
         count_header(client, 1);
-        client->state = CLIENT_PROXY;
     }
     return r == ADDRESSES_OK;
 }
 
 void admit_header_end(const struct client *client)
 {
-    struct address socket = client_socket(client);
+    struct address socket;
 
-    if (client->state == CLIENT_PROXY) {
+    if (client->state == CLIENT_PROXY && client->is_pending) {
+        socket = client_socket(client);
         count_header(client, -1);
         addresses_leave(server_door(client->hub->server)->proxies, &socket,
                         client->hub->shard->now_ms);
@@ -124,11 +124,14 @@ static struct addresses_limits limits_of(const struct client *client)
 bool admit_client(struct client *client)
 {
     struct addresses_limits limits = limits_of(client);
-    struct address peer = client_peer(client);
+    struct address peer;
     int r;
 
-    if ((limits.rate == 0 && limits.connections == 0 && limits.failures == 0) ||
-        !has_address(&peer)) {
+    if (limits.rate == 0 && limits.connections == 0 && limits.failures == 0) {
+        return true;
+    }
+    peer = client_peer(client);
+    if (!has_address(&peer)) {
         return true;
     }
     r = addresses_enter(server_door(client->hub->server)->addresses, &peer, &limits,
@@ -179,9 +182,10 @@ void admit_failed(struct client *client)
 
 void admit_end(const struct client *client)
 {
-    struct address peer = client_peer(client);
+    struct address peer;
 
     if (client->is_counted) {
+        peer = client_peer(client);
         addresses_leave(server_door(client->hub->server)->addresses, &peer,
                         client->hub->shard->now_ms);
     }

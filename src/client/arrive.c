@@ -54,8 +54,12 @@ static struct mqtt_connack_out connack_of(const struct client *client, bool sess
 /* [MQTT-3.1.2-24]. All the answers without filters are shorter than this one. */
 bool client_connack_fits(const struct client *client)
 {
-    struct mqtt_connack_out connack = connack_of(client, false);
+    UNINITIALIZED struct mqtt_connack_out connack;
 
+    if (client_packet_max(client) == UINT32_MAX) {
+        return true;
+    }
+    connack = connack_of(client, false);
     return mqtt_connack_size(&connack) <= client_packet_max(client);
 }
 
@@ -73,10 +77,13 @@ static void send_connack(struct client *client, bool session_present)
 static void say_connected(const struct client *client)
 {
     const struct client_facts *facts = client->facts;
-    char address[CLIENT_ADDRESS_CAP];
-    char id[256];
-    char username[256];
+    UNINITIALIZED char address[CLIENT_ADDRESS_CAP];
+    UNINITIALIZED char id[256];
+    UNINITIALIZED char username[256];
 
+    if (!client_is_logged(client, LOG_NOTICE)) {
+        return;
+    }
     text_escape(id, sizeof(id), session_id(client->session));
     if (!facts->username) {
         client_log(client, LOG_NOTICE, LOG_EVENT_CLIENT_CONNECTED, NULL,
@@ -222,9 +229,7 @@ void client_arrive(struct client *client, struct slice rest)
         return;
     }
     if (!client->is_polled) {
-        r = poller_add(worker_poller(client->hub->worker), client->fd, client_interest(client),
-                       client);
-        client->is_polled = r == 0;
+        r = client_watch(client, client_interest(client));
     }
     if (r == 0) {
         r = client_begin_ack(client, MQTT_CONNACK, 0, 0, &ack);

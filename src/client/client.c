@@ -104,16 +104,17 @@ static void arm_deadline(struct client *client)
     wheel_arm(&shard->wheel, &client->timer, wheel_deadline(due_ms, 0));
 }
 
-static int start(struct client *client)
+int client_watch(struct client *client, unsigned bits)
 {
-    int r = poller_add(worker_poller(client->hub->worker), client->fd, POLLER_READ, client);
+    struct poller *poller = worker_poller(client->hub->worker);
+    int r;
 
-    if (r < 0) {
-        return r;
+    if (client->is_polled) {
+        return poller_change(poller, client->fd, bits, client);
     }
-    client->is_polled = true;
-    arm_deadline(client);
-    return 0;
+    r = poller_add(poller, client->fd, bits, client);
+    client->is_polled = r == 0;
+    return r;
 }
 
 struct client_facts *client_need_facts(struct client *client)
@@ -283,9 +284,7 @@ static bool begin_proxy(struct client *client)
         client_refuse_header(client, PROXY_REFUSAL_UNTRUSTED);
         return false;
     }
-    if (!admit_header(client)) {
-        return false;
-    }
+    client->state = CLIENT_PROXY;
     if (proxy_parser_new(&demands, &client->facts->parser) < 0) {
         client_lose(client, CLIENT_OUT_OF_MEMORY);
         return false;
@@ -295,14 +294,17 @@ static bool begin_proxy(struct client *client)
 
 void client_say_new(struct client *client)
 {
-    char address[CLIENT_ADDRESS_CAP];
-    char via[CLIENT_ADDRESS_CAP];
-    char told[TRUST_TOLD_CAP];
+    UNINITIALIZED char address[CLIENT_ADDRESS_CAP];
+    UNINITIALIZED char via[CLIENT_ADDRESS_CAP];
+    UNINITIALIZED char told[TRUST_TOLD_CAP];
 
     if (client->is_known) {
         return;
     }
     client->is_known = true;
+    if (!client_is_logged(client, LOG_NOTICE)) {
+        return;
+    }
     client_log(client, LOG_NOTICE, LOG_EVENT_CONNECTION_OPENED, NULL,
                "New connection from %s on port %u%s%s.", client_address(client, address),
                client->listener->settings->port, client_via(client, via), trust_told(client, told));
@@ -312,8 +314,12 @@ void client_say_new(struct client *client)
 static bool is_forwarder(const struct client *client)
 {
     struct forwarded_trust trust = client_forwarders(client);
-    struct address peer = client_peer(client);
+    struct address peer;
 
+    if (trust.len == 0) {
+        return false;
+    }
+    peer = client_peer(client);
     return forwarded_trusts(&trust, &peer);
 }
 
@@ -347,28 +353,76 @@ bool client_on_upgrade(struct client *client, const struct stage_io *io)
     return meet(client);
 }
 
-bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
-                   const struct address *peer)
+/* Nothing of it has said who it is. */
+static bool is_awaited(const struct client *client)
 {
-    struct client *client = client_new(hub, listener, fd, peer);
+    return client->state == CLIENT_PROXY || client->state == CLIENT_FRESH;
+}
+
+static void await(struct client *client)
+{
+    if (client_watch(client, POLLER_READ) < 0) {
+        client_lose(client, CLIENT_OUT_OF_MEMORY);
+    } else if (client->state != CLIENT_PROXY || admit_header(client)) {
+        pending_begin(client);
+    }
+}
+
+/* Connections that are not read at once, after one that had sent nothing yet. */
+#define UNREAD_LEN 7
+
+static bool may_be_read(struct hub_listener *listener, const struct client *client)
+{
+    if (client->is_staged || client->is_web) {
+        return false;
+    }
+    if (listener->shared->settings->defer_accept || listener->unread_len == 0) {
+        return true;
+    }
+    listener->unread_len--;
+    return false;
+}
+
+/*
+ * What a connection has sent already is read before anything watches it: so it moves home without
+ * having been watched here, and nobody has to tell of what it brought. A receive in vain is the
+ * price, which is paid seldom where peers take their time. Whoever is moved is another worker's
+ * then, and only looked at.
+ */
+static void hear(struct hub_listener *listener, struct client *client)
+{
+    if (may_be_read(listener, client)) {
+        client_read(client);
+        if (!is_awaited(client)) {
+            return;
+        }
+        if (client->last_seen == 0) {
+            listener->unread_len = UNREAD_LEN;
+        }
+        await(client);
+        return;
+    }
+    await(client);
+    if (listener->shared->settings->defer_accept && is_awaited(client)) {
+        client_on_readable(client);
+    }
+}
+
+bool client_accept(struct hub_listener *listener, int fd, const struct address *peer)
+{
+    struct hub *hub = listener->hub;
+    struct client *client = client_new(hub, listener->shared, fd, peer);
 
     if (!client) {
         socket_close(fd);
-        hub_give_place(hub, listener);
+        hub_give_place(hub, listener->shared);
         return false;
     }
     client->facts->deadline_ms =
         hub->shard->now_ms + (uint64_t)hub->settings->limits.connect_timeout_s * 1000;
-    if (!begin_proxy(client) || (client->state == CLIENT_FRESH && !meet_unless_forwarder(client))) {
-        return true;
-    }
-    if (start(client) < 0) {
-        client_lose(client, CLIENT_OUT_OF_MEMORY);
-        return true;
-    }
-    pending_begin(client);
-    if (listener->settings->defer_accept) {
-        client_on_readable(client);
+    if (begin_proxy(client) && (client->state == CLIENT_PROXY || meet_unless_forwarder(client))) {
+        arm_deadline(client);
+        hear(listener, client);
     }
     return true;
 }
@@ -411,13 +465,11 @@ void client_free(struct client *client)
     struct hub *hub = client->hub;
 
     assert(!client->session);
-    if (client->is_polled) {
-        poller_remove(worker_poller(hub->worker), client->fd);
-    }
     worker_forget(hub->worker, client);
     if (client->state != CLIENT_LINGERING) {
         client_give_place(client);
     }
+    /* The poller forgets it with that. */
     socket_close(client->fd);
     list_remove(&client->link);
     hub_unlist(hub, client);

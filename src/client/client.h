@@ -23,6 +23,7 @@
 
 struct aliases;
 struct hub;
+struct hub_listener;
 struct ack;
 struct login;
 struct roster;
@@ -207,8 +208,7 @@ struct address client_socket(const struct client *client);
 void client_set_proxy(struct client *client, struct proxy_info *proxy);
 
 /* Takes a descriptor that was accepted, and its place at the listener. False: no memory, closed. */
-bool client_accept(struct hub *hub, struct server_listener *listener, int fd,
-                   const struct address *peer);
+bool client_accept(struct hub_listener *listener, int fd, const struct address *peer);
 
 /* client.c */
 
@@ -217,6 +217,9 @@ void client_on_header(struct client *client);
 
 void client_on_event(struct client *client, unsigned bits);
 void client_on_timer(struct client *client);
+
+/* Has the poller watch the descriptor for these bits, whether it did or not. -errno. */
+int client_watch(struct client *client, unsigned bits) MUST_CHECK;
 
 /* Frees everything and closes the descriptor. Not before the end of the iteration. */
 void client_free(struct client *client);
@@ -246,6 +249,10 @@ const char *client_via(const struct client *client, char text[CLIENT_ADDRESS_CAP
 void client_say_new(struct client *client);
 
 /* say.c */
+
+/* Whether lines of this type about a connection are written: ask before names are put together for
+ * one. */
+bool client_is_logged(const struct client *client, enum log_type type);
 
 /* A line about a connection: written when connection_messages is on. `reason`: NULL if it has none.
  */

@@ -18,8 +18,8 @@
 
 void client_close(struct client *client)
 {
-    pending_end(client);
     admit_header_end(client);
+    pending_end(client);
     metrics_sub(client->hub->metrics, METRIC_CLIENTS_CONNECTED, client->state == CLIENT_READY);
     client_state_change(&client->state, CLIENT_CLOSING);
     client_drop_acks(client);
@@ -38,10 +38,12 @@ static void leave_session(struct client *client, enum session_leave how)
 
 static void say_ended(const struct client *client, enum log_event event, const char *text)
 {
-    char label[CLIENT_LABEL_CAP];
+    UNINITIALIZED char label[CLIENT_LABEL_CAP];
 
-    client_log(client, LOG_NOTICE, event, text, "Client %s disconnected: %s.",
-               client_label(client, label), text);
+    if (client_is_logged(client, LOG_NOTICE)) {
+        client_log(client, LOG_NOTICE, event, text, "Client %s disconnected: %s.",
+                   client_label(client, label), text);
+    }
 }
 
 static void say_disconnected(const struct client *client, const char *text)
@@ -176,10 +178,12 @@ void client_fail_unkept(struct client *client)
 
 void client_leave(struct client *client, enum session_leave how)
 {
-    char label[CLIENT_LABEL_CAP];
+    UNINITIALIZED char label[CLIENT_LABEL_CAP];
 
-    client_log(client, LOG_NOTICE, LOG_EVENT_CLIENT_DISCONNECTED, NULL, "Client %s disconnected.",
-               client_label(client, label));
+    if (client_is_logged(client, LOG_NOTICE)) {
+        client_log(client, LOG_NOTICE, LOG_EVENT_CLIENT_DISCONNECTED, NULL,
+                   "Client %s disconnected.", client_label(client, label));
+    }
     /* It has no more to say [MQTT-3.14.4-1], though its stages may. */
     client->is_cut = !client->is_staged;
     leave_session(client, how);

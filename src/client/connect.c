@@ -485,7 +485,7 @@ static void have_verified(struct client *client, const struct mqtt_connect *conn
 
 void client_on_connect(struct client *client, struct slice body, struct slice rest)
 {
-    struct mqtt_connect connect;
+    UNINITIALIZED struct mqtt_connect connect;
     enum access_verdict verdict;
     enum mqtt_reason reason = mqtt_decode_connect(body, &connect);
 

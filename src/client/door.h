@@ -89,13 +89,13 @@ uint32_t pending_limit(const struct hub *hub);
 /* admit.c */
 
 /*
- * A PROXY header must come first: counts the connection among those of its proxy that are at that
- * and makes it one, or refuses and closes it. False: it is closed.
+ * A PROXY header must come first, and is waited for: counts the connection, which will be pending,
+ * among those of its proxy that are at that, or refuses and closes it. False: it is closed.
  */
 bool admit_header(struct client *client) MUST_CHECK;
 
-/* The header is complete, or the connection is over: before its state changes. Nothing for one that
- * is not at its header. */
+/* The header is complete, or the connection is over: before its state changes, and it is pending no
+ * more. Nothing for one that was not waited for at its header. */
 void admit_header_end(const struct client *client);
 
 /*

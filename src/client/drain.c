@@ -61,40 +61,40 @@ static struct client *next_client(struct hub *hub)
     return CONTAINER_OF(link, struct client, in_hub);
 }
 
+/*
+ * What it acknowledged, or that it has left itself, was read and may lie here: that is heard out
+ * first, and where it is a long search, it goes when that is over. False: it stays, or has gone.
+ */
+static bool see_off(struct client *client, bool insists)
+{
+    if (may_go(client, insists)) {
+        client_hear_out(client);
+    }
+    if (!may_go(client, insists)) {
+        return false;
+    }
+    if (client_is_put_off(client)) {
+        client_go_after_turn(client);
+    } else {
+        client_send_away(client, drain_reason(client));
+    }
+    return true;
+}
+
 /* `insists`: also those that have something unfinished. How many have gone. */
 static unsigned send_away(struct hub *hub, unsigned len, unsigned looks, bool insists)
 {
     unsigned gone = 0;
 
     while (gone < len && looks-- > 0 && !list_is_empty(&hub->clients)) {
-        struct client *client = next_client(hub);
-
-        if (!may_go(client, insists)) {
-            continue;
-        }
-        /* What it acknowledged, or that it has left itself, was read and may lie here. */
-        client_hear_out(client);
-        if (!may_go(client, insists)) {
-            continue;
-        }
-        if (client_is_put_off(client)) {
-            client_go_after_turn(client);
-        } else {
-            client_send_away(client, drain_reason(client));
-        }
-        gone++;
+        gone += see_off(next_client(hub), insists);
     }
     return gone;
 }
 
 void drain_on_turn(struct client *client)
 {
-    if (may_go(client, true)) {
-        client_hear_out(client);
-    }
-    if (may_go(client, true)) {
-        client_send_away(client, drain_reason(client));
-    }
+    see_off(client, true);
 }
 
 static unsigned count_clients(const struct hub *hub)

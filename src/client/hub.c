@@ -187,8 +187,7 @@ static bool accept_one(struct hub_listener *listener)
         socket_close(fd);
         return true;
     }
-    if (!client_accept(listener->hub, listener->shared, fd, &peer) &&
-        !reserve_on_refused(listener, SHORTAGE_MEMORY)) {
+    if (!client_accept(listener, fd, &peer) && !reserve_on_refused(listener, SHORTAGE_MEMORY)) {
         pause_accept(listener);
         return false;
     }
@@ -209,7 +208,8 @@ static void accept_some(struct hub_listener *listener)
     }
     hub->pending_closed = 0;
     for (unsigned i = 0; i < ACCEPT_BUDGET && hub->pending_closed < CLOSE_BUDGET; i++) {
-        if (!accept_one(listener)) {
+        /* What they have sent is handled at once, and may cost all of the iteration. */
+        if (!accept_one(listener) || hub->shard->budget == 0) {
             return;
         }
     }

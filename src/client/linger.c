@@ -43,20 +43,6 @@ static bool is_worthwhile(const struct client *client)
            client->hub->settings->limits.linger_timeout_s > 0;
 }
 
-/* What the poller watches it for differs, with what it was waiting for when it ended. */
-static int watch(struct client *client)
-{
-    struct poller *poller = worker_poller(client->hub->worker);
-    int r;
-
-    if (client->is_polled) {
-        return poller_change(poller, client->fd, POLLER_READ, client);
-    }
-    r = poller_add(poller, client->fd, POLLER_READ, client);
-    client->is_polled = r == 0;
-    return r;
-}
-
 static struct client *oldest(const struct hub *hub)
 {
     return CONTAINER_OF(hub->lingering.next, struct client, in_hub);
@@ -116,7 +102,7 @@ bool linger_begin(struct client *client)
         return false;
     }
     client_strip(client);
-    if (watch(client) < 0) {
+    if (client_watch(client, POLLER_READ) < 0) {
         return false;
     }
     /* Without memory for the last words of its stages it has failed once more. */

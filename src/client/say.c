@@ -87,13 +87,19 @@ static void add_told(struct facts *facts, const struct client *client)
     }
 }
 
+bool client_is_logged(const struct client *client, enum log_type type)
+{
+    return client->hub->settings->log.connection_messages && log_is_on(type);
+}
+
 void client_log(const struct client *client, enum log_type type, enum log_event event,
                 const char *reason, const char *format, ...)
 {
-    struct facts facts = {.len = 0};
+    UNINITIALIZED struct facts facts;
     va_list arguments;
 
-    if (!client->hub->settings->log.connection_messages) {
+    facts.len = 0;
+    if (!client_is_logged(client, type)) {
         return;
     }
     if (log_has_fields()) {

@@ -3,9 +3,10 @@
 #include <stdatomic.h>
 
 /*
- * What a message costs in the steady state: blocks of memory, hashes, locks. The linker gives this
- * test the calls of the broker to count (`wrapped` in meson.build); those of the test's own thread,
- * which is all clients, do not count. System calls are held by tests/publish/steady.py.
+ * What a message costs in the steady state, and a connection that comes and goes: blocks of memory,
+ * hashes, locks, texts that are put together. The linker gives this test the calls of the broker to
+ * count (`wrapped` in meson.build); those of the test's own thread, which is all clients, do not
+ * count. System calls are held by tests/publish/steady.py and tests/connect/cost.py.
  */
 
 #define ROUND_LEN      20
@@ -14,9 +15,9 @@
 #define SUBSCRIBER_MAX 100
 #define HEAD_MAX       32 /* what a PUBLISH has before its payload */
 
-enum counted { COUNTED_BLOCKS, COUNTED_HASHES, COUNTED_LOCKS, COUNTED_LEN };
+enum counted { COUNTED_BLOCKS, COUNTED_HASHES, COUNTED_LOCKS, COUNTED_TEXTS, COUNTED_LEN };
 
-static const char *const counted_names[COUNTED_LEN] = {"blocks", "hashes", "locks"};
+static const char *const counted_names[COUNTED_LEN] = {"blocks", "hashes", "locks", "texts"};
 
 static _Atomic unsigned long counts[COUNTED_LEN];
 static _Thread_local bool is_client;
@@ -46,6 +47,9 @@ WRAP(COUNTED_BLOCKS, char *, strdup, (const char *text), (text))
 WRAP(COUNTED_HASHES, uint64_t, hash_bytes, (const struct hash_key *key, struct slice bytes),
      (key, bytes))
 WRAP(COUNTED_LOCKS, int, pthread_mutex_lock, (pthread_mutex_t * mutex), (mutex))
+WRAP(COUNTED_TEXTS, size_t, text_escape, (char *to, size_t cap, struct slice text), (to, cap, text))
+WRAP(COUNTED_TEXTS, size_t, address_format, (const struct address *address, char *text),
+     (address, text))
 
 /* In a round, the publisher sends a burst at once, and every client its answers at once. */
 struct load {
@@ -268,6 +272,64 @@ static bool hold(const struct row *row, const struct way *way)
     return is_good;
 }
 
+/*
+ * A client that comes, leaves and closes, and nobody wants lines about it: the connection, what it
+ * has until CONNACK, its login and its session. Its id is hashed to find its home, its session, and
+ * the one that it takes over. The header of a proxy is one block more, and its reader another.
+ */
+static const unsigned connection_limits[ARRAY_LEN(ways)][COUNTED_LEN] = {
+    {4, 3, 0, 0},
+    {4, 3, 0, 0},
+    {7, 5, 2, 0}
+};
+
+static void come_and_go(const struct flow *flow, const struct way *way)
+{
+    struct peer *peer = come(flow, strstr(way->options, "proxy") != NULL, 1);
+
+    put(peer, 0xE0, "");
+    assert_false(get(peer)); /* the broker has closed: it is all over */
+    peer_free(peer);
+}
+
+static unsigned hold_connection(const struct way *way, const unsigned limits[COUNTED_LEN])
+{
+    struct flow flow = {.level = way->level};
+    char options[128];
+    unsigned excess = 0;
+
+    snprintf(options, sizeof(options), "%sconnection_messages false\n", way->options);
+    flow.broker = broker_new(options, 1, 0);
+    come_and_go(&flow, way);
+    memset(counts, 0, sizeof(counts));
+    for (unsigned i = 0; i < ROUND_LEN; i++) {
+        come_and_go(&flow, way);
+    }
+    for (unsigned i = 0; i < COUNTED_LEN; i++) {
+        double mean = (double)counts[i] / ROUND_LEN;
+
+        if (mean > limits[i] * TOLERANCE) {
+            print_error("%s: %.2f %s for a connection, not %u\n", way->title, mean,
+                        counted_names[i], limits[i]);
+            excess++;
+        }
+    }
+    broker_free(flow.broker);
+    return excess;
+}
+
+static void test_what_a_connection_takes(void **state)
+{
+    unsigned excess = 0;
+
+    (void)state;
+    is_client = true;
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        excess += hold_connection(&ways[i], connection_limits[i]);
+    }
+    assert_int_equal(excess, 0);
+}
+
 static void test_what_a_message_takes(void **state)
 {
     unsigned excess = 0;
@@ -286,6 +348,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_a_message_takes),
+        cmocka_unit_test(test_what_a_connection_takes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,6 @@ static int ask(struct client *client, struct verification *verification)
 
 int verify_begin(struct client *client, struct access *access, struct slice given)
 {
-    struct hub *hub = client->hub;
     struct slice username = slice_of_text(client_username(client));
     struct verification *verification;
     int r = verification_new(access, username, given, &verification);
@@ -64,7 +63,7 @@ int verify_begin(struct client *client, struct access *access, struct slice give
         return r;
     }
     /* Watched for its end alone. */
-    r = poller_change(worker_poller(hub->worker), client->fd, 0, client);
+    r = client_watch(client, 0);
     if (r < 0) {
         verification_free(verification);
         return r;

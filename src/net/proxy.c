@@ -66,6 +66,7 @@ struct piece {
 /* Owner: the connection whose header it reads. */
 struct proxy_parser {
     struct proxy_info *info; /* NULL until the version is known */
+    struct address destination;
     size_t kept_cap;
     struct proxy_demands demands;
     uint8_t state; /* enum state */
@@ -356,6 +357,16 @@ static void count_custom(struct proxy_parser *parser, uint8_t type)
     }
 }
 
+static bool is_wanted(const struct proxy_demands *demands, enum proxy_field field)
+{
+    switch (field) {
+    case PROXY_CLIENT_CERTIFICATE: return demands->wants_certificate;
+    case PROXY_SIGNATURE_ALGORITHM:
+    case PROXY_KEY_ALGORITHM: return demands->wants_rest;
+    default: return true;
+    }
+}
+
 /* NULL: the value is skipped. */
 static const struct proxy_rule *find_rule(const struct proxy_parser *parser, uint8_t type)
 {
@@ -366,8 +377,7 @@ static const struct proxy_rule *find_rule(const struct proxy_parser *parser, uin
         return &proxy_subject_rule;
     }
     rule = proxy_find_rule(type, parser->is_in_ssl);
-    return rule && rule->field == PROXY_CLIENT_CERTIFICATE && !demands->wants_certificate ? NULL
-                                                                                          : rule;
+    return rule && is_wanted(demands, rule->field) ? rule : NULL;
 }
 
 static void on_tlv_head(struct proxy_parser *parser)
@@ -409,19 +419,19 @@ static void begin_tlv(struct proxy_parser *parser)
 
 /* ---- version 2: prefix and addresses ---- */
 
-static void set_addresses(struct proxy_info *info, struct address source,
+static void set_addresses(struct proxy_parser *parser, struct address source,
                           struct address destination)
 {
-    info->source = source;
-    info->destination = destination;
-    info->has_address = true;
+    parser->info->source = source;
+    parser->info->has_address = true;
+    parser->destination = destination;
 }
 
 static void on_ipv4(struct proxy_parser *parser)
 {
     const uint8_t *at = parser->piece.bytes;
 
-    set_addresses(parser->info, address_of_ipv4(at, load_16(at + 8)),
+    set_addresses(parser, address_of_ipv4(at, load_16(at + 8)),
                   address_of_ipv4(at + 4, load_16(at + 10)));
     begin_tlv(parser);
 }
@@ -430,7 +440,7 @@ static void on_ipv6(struct proxy_parser *parser)
 {
     const uint8_t *at = parser->piece.bytes;
 
-    set_addresses(parser->info, address_of_ipv6(at, load_16(at + 32)),
+    set_addresses(parser, address_of_ipv6(at, load_16(at + 32)),
                   address_of_ipv6(at + 16, load_16(at + 34)));
     begin_tlv(parser);
 }
@@ -440,9 +450,9 @@ static void on_unix(struct proxy_parser *parser)
     const uint8_t *at = parser->piece.bytes;
     struct address none = {.family = ADDRESS_UNIX};
 
-    set_addresses(parser->info, none, none);
-    if (keep_path(parser, PROXY_SOURCE_PATH, at) &&
-        keep_path(parser, PROXY_DESTINATION_PATH, at + PATH_LEN)) {
+    set_addresses(parser, none, none);
+    if (!parser->demands.wants_rest || (keep_path(parser, PROXY_SOURCE_PATH, at) &&
+                                        keep_path(parser, PROXY_DESTINATION_PATH, at + PATH_LEN))) {
         begin_tlv(parser);
     }
 }
@@ -578,7 +588,7 @@ static void finish_line(struct proxy_parser *parser)
         return;
     }
     if (parsed.source.family != ADDRESS_NONE) {
-        set_addresses(parser->info, parsed.source, parsed.destination);
+        set_addresses(parser, parsed.source, parsed.destination);
     }
     finish(parser);
 }
@@ -685,6 +695,13 @@ struct proxy_info *proxy_take(struct proxy_parser *parser)
     assert(parser->state == STATE_DONE && parser->info);
 
     return TAKE(parser->info);
+}
+
+struct address proxy_destination(const struct proxy_parser *parser)
+{
+    assert(parser->state == STATE_DONE);
+
+    return parser->destination;
 }
 
 enum proxy_refusal proxy_refusal(const struct proxy_parser *parser)

@@ -54,14 +54,14 @@ enum proxy_field {
     PROXY_COMMON_NAME, /* never an identity unless `common_name` says so */
     PROXY_TLS_VERSION,
     PROXY_CIPHER,
-    PROXY_SIGNATURE_ALGORITHM, /* of the proxy's own certificate, like the next */
+    PROXY_SIGNATURE_ALGORITHM, /* of the proxy's own certificate, like the next; if wants_rest */
     PROXY_KEY_ALGORITHM,
     PROXY_CLIENT_CERTIFICATE, /* DER; only where it is wanted */
     PROXY_SUBJECT,            /* the custom TLV that was asked for */
     PROXY_AWS,                /* of clouds, as their documents have them: proxy_cloud_text() */
     PROXY_AZURE,
     PROXY_GCP,
-    PROXY_SOURCE_PATH, /* Unix sockets; a name that begins with 0 is an abstract one */
+    PROXY_SOURCE_PATH, /* Unix sockets, if wants_rest; an abstract name begins with 0 */
     PROXY_DESTINATION_PATH
 };
 
@@ -82,17 +82,18 @@ struct proxy_demands {
     enum proxy_versions accept;
     uint8_t subject_type;   /* the custom TLV that is kept as PROXY_SUBJECT; 0: none */
     bool wants_certificate; /* kilobytes that hardly anybody looks at */
+    bool wants_rest;        /* what no client is known by: paths, algorithms of the proxy's own */
     bool requires_crc;      /* version 2 without a checksum is refused */
 };
 
 /*
- * The result. Immutable once its owner has filled it in; lives as long as the client. Without
+ * The result. Immutable once its owner has filled it in; lives as long as the client, so it has no
+ * more than is asked of a client later. Without
  * `has_address` (health checks of the proxy, and clients whose address it can't tell) the socket's
  * own addresses hold, and there are neither TLS facts nor fields.
  */
 struct proxy_info {
     struct address source;
-    struct address destination;
     struct address via; /* who sent the header: for its owner to fill in */
     uint32_t verify;    /* result of the certificate check; means success only with a certificate */
     uint32_t kept_size; /* private, like kept[] */
@@ -120,6 +121,9 @@ enum proxy_verdict proxy_feed(struct proxy_parser *parser, struct slice input,
 
 /* After PROXY_DONE: the result, which is the caller's from now on. */
 struct proxy_info *proxy_take(struct proxy_parser *parser) MUST_CHECK;
+
+/* The same: where the client had connected to; its family tells whether that is known. */
+struct address proxy_destination(const struct proxy_parser *parser);
 
 /* After PROXY_REFUSED. */
 enum proxy_refusal proxy_refusal(const struct proxy_parser *parser);
