@@ -21,8 +21,11 @@ void match_prefetch(const struct shard *shard, uint64_t topic_hash);
 
 #define MATCH_CACHE_NODES 4
 
-/* What a match has found: good for the same read section, as long as this worker changes none of
- * its subscriptions. */
+/*
+ * What a match has found: good for the same read section, as long as this worker changes none of
+ * its subscriptions. Whoever keeps it for a few steps takes no lock in them: one that has to be
+ * waited for ends the section (base/lock.h).
+ */
 struct match_found {
     unsigned len; /* above MATCH_CACHE_NODES: there were more than are written down here */
     struct {

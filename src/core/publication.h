@@ -17,7 +17,8 @@ struct ticket;
 struct publication {
     struct message_parts parts;
     uint64_t topic_hash;
-    const struct match_found *found; /* what the match cache has for the topic; NULL: not asked */
+    const struct match_found *found; /* what the match cache has for the topic, in this very read
+                                        section; NULL: it was not asked */
     uint64_t retained_number;        /* of a message that came through the retained tree, else 0 */
     struct ticket *ticket;           /* somebody waits until it is kept; NULL: nobody */
     struct share *share;             /* of a group's turn, while it is served; borrowed */
