@@ -322,8 +322,9 @@ void client_input_free(struct client *client);
 /* What it has published is a long search: nothing more is taken from it before that is over. */
 void client_await_turn(struct client *client);
 
-/* Of one that is_searching: it is the drain's turn when that is over. */
-void client_go_after_turn(struct client *client);
+/* Of one that is_searching: it is the drain's turn when that is over. It is the `turns`-th search
+ * that it waits for. */
+void client_go_after_turn(struct client *client, unsigned turns);
 bool client_goes_after_turn(const struct client *client);
 
 /* It is about to be freed. */

@@ -15,9 +15,9 @@
  * before it in the stream, so messages in flight arrive.
  *
  * What a client has sent is heard before it goes, and that may end at a message of its own that is
- * a long search. Then it goes when that is over, at once and whatever lies behind: who sends one
- * such message after the other would stay for ever. What is not heard is as what lies in the
- * socket.
+ * a long search. Then it goes when that is over and what lies behind is heard as well, which may
+ * end at another one. But who sends one such message after the other would stay for long: after a
+ * few it goes at once. What is not heard then is as what lies in the socket.
  */
 
 /* Clients that are looked at in a step for one that goes, and at least. */
@@ -26,6 +26,9 @@
 
 /* The most that go in one step of the end, which is repeated: other work goes on in between. */
 #define LAST_LEN 5000u
+
+/* Long searches of one client that are waited for. */
+#define TURNS_MAX 4
 
 /* For so many steps it is waited for those that have something unfinished. */
 #define PATIENCE 50
@@ -63,9 +66,10 @@ static struct client *next_client(struct hub *hub)
 
 /*
  * What it acknowledged, or that it has left itself, was read and may lie here: that is heard out
- * first, and where it is a long search, it goes when that is over. False: it stays, or has gone.
+ * first, and where it is a long search, it goes when that is over. `turns`: so many were waited
+ * for. False: it stays, or has gone.
  */
-static bool see_off(struct client *client, bool insists)
+static bool see_off(struct client *client, bool insists, unsigned turns)
 {
     if (may_go(client, insists)) {
         client_hear_out(client);
@@ -73,8 +77,8 @@ static bool see_off(struct client *client, bool insists)
     if (!may_go(client, insists)) {
         return false;
     }
-    if (client_is_put_off(client)) {
-        client_go_after_turn(client);
+    if (client_is_put_off(client) && turns < TURNS_MAX) {
+        client_go_after_turn(client, turns + 1);
     } else {
         client_send_away(client, drain_reason(client));
     }
@@ -87,14 +91,14 @@ static unsigned send_away(struct hub *hub, unsigned len, unsigned looks, bool in
     unsigned gone = 0;
 
     while (gone < len && looks-- > 0 && !list_is_empty(&hub->clients)) {
-        gone += see_off(next_client(hub), insists);
+        gone += see_off(next_client(hub), insists, 0);
     }
     return gone;
 }
 
-void drain_on_turn(struct client *client)
+void drain_on_turn(struct client *client, unsigned turns)
 {
-    see_off(client, true);
+    see_off(client, true, turns);
 }
 
 static unsigned count_clients(const struct hub *hub)

@@ -54,8 +54,9 @@ static inline bool drain_step_has_passed(const struct drain_step *step)
 /* Whether a CONNECT is refused for the drain: the client is told to go elsewhere. */
 bool drain_refuses(const struct client *client);
 
-/* A client whose search the drain has waited for is through with it: it goes. */
-void drain_on_turn(struct client *client);
+/* A client is through with a search that the drain has waited for, as for `turns` - 1 before: it
+ * goes, unless what lies behind is another one. */
+void drain_on_turn(struct client *client, unsigned turns);
 
 /* What clients are told: 0x9C, or 0x9D where they shall not come back. */
 enum mqtt_reason drain_reason(const struct client *client);

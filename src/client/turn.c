@@ -14,14 +14,14 @@
 struct client_turn {
     struct post_call call;
     struct client *client; /* NULL: it has gone */
-    bool is_to_go;
+    unsigned turns_to_go;  /* so many, with this one, a drain has waited for; 0: it does not */
 };
 
 static void on_turn(void *context, struct post_call *call)
 {
     struct client_turn *turn = CONTAINER_OF(call, struct client_turn, call);
     struct client *client = turn->client;
-    bool is_to_go = turn->is_to_go;
+    unsigned turns_to_go = turn->turns_to_go;
 
     (void)context;
     memory_free(turn);
@@ -30,8 +30,8 @@ static void on_turn(void *context, struct post_call *call)
         client->is_searching = false;
         client->last_seen = shard_now(client->hub->shard);
         client_update_interest(client);
-        if (is_to_go) {
-            drain_on_turn(client);
+        if (turns_to_go > 0) {
+            drain_on_turn(client, turns_to_go);
         }
     }
 }
@@ -56,15 +56,15 @@ void client_await_turn(struct client *client)
     client_update_interest(client);
 }
 
-void client_go_after_turn(struct client *client)
+void client_go_after_turn(struct client *client, unsigned turns)
 {
-    assert(client->is_searching);
-    client->facts->turn->is_to_go = true;
+    assert(client->is_searching && turns > 0);
+    client->facts->turn->turns_to_go = turns;
 }
 
 bool client_goes_after_turn(const struct client *client)
 {
-    return client->is_searching && client->facts->turn->is_to_go;
+    return client->is_searching && client->facts->turn->turns_to_go > 0;
 }
 
 void client_leave_turn(struct client *client)
