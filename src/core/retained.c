@@ -128,7 +128,9 @@ static int number_and_post(struct shard *shard, struct publication *publication)
     workers = matched;
     worker_set_join(&workers, &shard->dealt.workers);
     has_subscribers = !worker_set_is_empty(&workers);
-    shard_post(shard, publication, &workers, &matched);
+    if (has_subscribers) {
+        shard_post(shard, publication, &workers, &matched);
+    }
     post->ops->push(post->context);
     atomic_store_explicit(&message->retained_number, number, memory_order_release);
     if (!is_whole) {

@@ -243,12 +243,11 @@ void shard_post(struct shard *shard, const struct publication *publication,
     const struct post *post = &shard->post;
     struct message *message = publication->message;
     struct ticket *ticket = publication->ticket;
-    struct worker_set workers;
+    struct worker_set workers = *to;
+    unsigned len = worker_set_len(&workers);
     unsigned worker;
-    unsigned len;
 
-    workers = *to;
-    len = worker_set_len(&workers);
+    assert(len > 0);
     message_ref_many(message, len);
     if (unlikely(ticket != NULL)) {
         ticket->message = message;

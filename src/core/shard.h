@@ -219,8 +219,8 @@ enum publish_verdict {
 int shard_publish(struct shard *shard, struct publication *publication) MUST_CHECK;
 
 /*
- * Posts a publication to workers (`to`), those of `matched` and those that have a turn dealt; room
- * was reserved and the message exists.
+ * Posts a publication to workers (`to`, not empty), those of `matched` and those that have a turn
+ * dealt; room was reserved and the message exists.
  */
 void shard_post(struct shard *shard, const struct publication *publication,
                 const struct worker_set *to, const struct worker_set *matched);

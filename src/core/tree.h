@@ -46,6 +46,7 @@ int tree_add(struct tree *tree, struct slice path, uint32_t *number_out) MUST_CH
 
 /* The number that the next new node will have, if it is not one that was split. Under the lock. */
 uint32_t tree_next_number(const struct tree *tree);
+
 struct tree_levels;
 
 /* The same for a path that was cut before: nothing is hashed under the lock. */
