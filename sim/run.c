@@ -258,6 +258,8 @@ static struct server_budgets budgets_of(const struct run_params *params)
         .deliveries = params->deliveries,
         .search_steps = params->searches,
         .at_once = params->at_once,
+        .slice = params->deliveries / 2,
+        .run = params->at_once,
         .cleanups = params->cleanups,
         .worker =
             {

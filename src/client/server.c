@@ -35,6 +35,8 @@ const struct server_budgets server_budgets_default = {
     .deliveries = 16000,
     .search_steps = 1024,
     .at_once = 64,
+    .slice = 4000,
+    .run = 16,
     .cleanups = 1000,
     .worker =
         {
@@ -124,6 +126,8 @@ struct core_limits server_core_limits(const struct server *server, const struct 
         .delivery_budget = server->budgets.deliveries,
         .search_steps = server->budgets.search_steps,
         .at_once = server->budgets.at_once,
+        .slice = server->budgets.slice,
+        .run = server->budgets.run,
         .cleanup_budget = server->budgets.cleanups,
         .max_sessions = (uint32_t)MAX(limits->global_max_clients, 0),
         .sweep_interval_s = settings->clients.retain_expiry_interval_min * 60,

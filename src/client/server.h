@@ -21,6 +21,8 @@ struct server_budgets {
     unsigned deliveries;   /* per iteration, and packets, entries, writes: core/shard.h */
     unsigned search_steps; /* of one search that is not left to the receivers; groups it may find */
     unsigned at_once;      /* subscribers of one message, even beyond that */
+    unsigned slice;        /* the part of the deliveries that one with too many may use */
+    unsigned run;          /* subscribers of one filter that it serves in turn */
     unsigned cleanups; /* per iteration: subscriptions of ended sessions, retained topics swept */
     struct worker_limits worker;
 };

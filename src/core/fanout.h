@@ -43,11 +43,11 @@ struct fanout {
     struct match_search search;
     struct fanout_deals to_deal;
     uint64_t topic_hash;
-    struct fanout_target *targets;
+    struct fanout_target *targets; /* that are not finished */
     uint32_t len;
     uint32_t cap;
-    uint32_t at; /* the target that is being served */
-    struct fanout_borders borders;
+    uint32_t at;      /* the target whose turn it is */
+    uint32_t run;     /* rows that it has had in this turn */
     uint64_t serial;  /* of this fan-out, if it merges what goes to one session; else 0 */
     uint64_t serials; /* given out so far */
 };
@@ -74,7 +74,7 @@ void fanout_go_on(struct shard *shard);
 void fanout_clear(struct shard *shard);
 
 /*
- * The borders in a list that the active fan-out is walking, for whoever removes a row of it: rows
- * before `row` have been served, rows from `end` on came later. NULL when it is not this list.
+ * The borders in a list that the active fan-out is to serve, for whoever removes a row of it: rows
+ * before `row` have been served, rows from `end` on came later. NULL: it is none of those.
  */
 struct fanout_borders *fanout_borders(struct fanout *fanout, const struct subscriber_list *list);

@@ -11,7 +11,20 @@ static const char *const filters[] = {"t/a", "t/+", "+/a", "+/+", "t/#", "#"};
 
 static struct fixture *small_fixture(void)
 {
-    struct core_limits limits = {.delivery_budget = SLICE, .at_once = 64, .cleanup_budget = 5};
+    struct core_limits limits = {
+        .delivery_budget = SLICE, .at_once = 64, .run = 100, .cleanup_budget = 5};
+
+    return fixture_new(1, &limits);
+}
+
+/* Each list has so many of its rows served in turn. */
+static struct fixture *turning_fixture(unsigned run, unsigned search_steps)
+{
+    struct core_limits limits = {.delivery_budget = SLICE,
+                                 .at_once = 64,
+                                 .run = run,
+                                 .cleanup_budget = 5,
+                                 .search_steps = search_steps};
 
     return fixture_new(1, &limits);
 }
@@ -19,10 +32,7 @@ static struct fixture *small_fixture(void)
 /* Of a search so many steps are taken at once. */
 static struct fixture *short_searching_fixture(unsigned search_steps)
 {
-    struct core_limits limits = {
-        .delivery_budget = SLICE, .at_once = 64, .cleanup_budget = 5, .search_steps = search_steps};
-
-    return fixture_new(1, &limits);
+    return turning_fixture(0, search_steps);
 }
 
 /* `len` clients that subscribe to a filter. */
@@ -124,6 +134,47 @@ static void test_many_are_served_in_slices(void **state)
     for (unsigned i = 0; i < 65; i++) {
         fixture_expect(clients[i], "1");
     }
+    fixture_free(fixture);
+}
+
+/* Clients with the same filters: those that a slice has come to are nearly through, so that each is
+ * written to once or twice, and not in every slice. What a slice may not use is left for others. */
+static void test_same_filters_are_served_together(void **state)
+{
+    struct core_limits limits = {
+        .delivery_budget = 160, .at_once = 64, .slice = 40, .run = 2, .cleanup_budget = 5};
+    struct fixture *fixture = fixture_new(1, &limits);
+    struct client *clients[20];
+    size_t before[ARRAY_LEN(clients)] = {0};
+    unsigned writes = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(clients); i++) {
+        char id[8];
+
+        snprintf(id, sizeof(id), "%u", i);
+        clients[i] = fixture_connected(fixture, 0, id);
+        for (unsigned j = 0; j < FILTER_LEN; j++) {
+            fixture_subscribe(clients[i], filters[j], 0);
+        }
+    }
+    shard_begin(fixture_enter(fixture, 0), fixture->now_ms);
+    fixture_publish(fixture, 0, TOPIC, 1, 0);
+    assert_int_equal(fixture_enter(fixture, 0)->budget, 120);
+    for (;;) {
+        for (unsigned i = 0; i < ARRAY_LEN(clients); i++) {
+            writes += clients[i]->sent_len > before[i];
+            before[i] = clients[i]->sent_len;
+        }
+        if (!shard_is_in_fanout(fixture_enter(fixture, 0))) {
+            break;
+        }
+        go_on(fixture);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(clients); i++) {
+        assert_int_equal(fixture_count(clients[i], 1), FILTER_LEN);
+    }
+    assert_true(writes <= ARRAY_LEN(clients) * 3 / 2);
     fixture_free(fixture);
 }
 
@@ -671,7 +722,7 @@ static void test_random_changes_between_slices(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
         memset(&model, 0, sizeof(model));
-        model.fixture = short_searching_fixture(seed % 4);
+        model.fixture = turning_fixture(1 + (unsigned)seed % 5, (unsigned)seed % 4);
         model.seed = seed;
         for (unsigned i = 0; i < CLIENT_LEN; i++) {
             model_connect(&model, &model.clients[i]);
@@ -692,6 +743,7 @@ int main(void)
         cmocka_unit_test(test_few_are_served_at_once),
         cmocka_unit_test(test_what_is_charged),
         cmocka_unit_test(test_many_are_served_in_slices),
+        cmocka_unit_test(test_same_filters_are_served_together),
         cmocka_unit_test(test_order_is_kept_behind_a_fanout),
         cmocka_unit_test(test_large_payloads_are_referenced),
         cmocka_unit_test(test_without_memory_all_are_served_at_once),

@@ -36,7 +36,8 @@ struct subscriber_list {
     struct subscriber *rows;
     uint32_t len;
     uint32_t cap;
-    uint32_t pins; /* fan-outs that will still come by; the list stays until they have */
+    uint32_t pins;   /* fan-outs that will still come by; the list stays until they have */
+    uint32_t target; /* its place among those of the active fan-out (core/fanout.c), if pinned */
 };
 
 #define ROUTER_VERSION_LEN 4096

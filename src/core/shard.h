@@ -42,6 +42,10 @@ struct core_limits {
     unsigned search_steps;    /* a search that is longer, or finds more groups, is left to the
                                  receivers, who make it in slices; 0 = no bound */
     unsigned at_once;         /* so few subscribers are served even when the budget is used up */
+    unsigned slice;           /* the part of the budget that a fan-out in slices may use in one
+                                 iteration; 0 = all of it */
+    unsigned run;             /* rows of a list that it serves before it is the next list's turn;
+                                 0 = 1 */
     unsigned cleanup_budget;  /* per iteration: removals of ended sessions (session_clean_up()), and
                                  retained topics looked at by a sweep */
     uint32_t sweep_interval_s; /* between sweeps for expired retained values; 0 = none */
