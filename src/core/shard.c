@@ -196,11 +196,15 @@ static void serve_entry(struct shard *shard, struct message *message, struct tic
                         struct share_post *post)
 {
     UNINITIALIZED struct publication publication;
+    UNINITIALIZED struct match_found found;
+    bool is_found;
 
     assert_owner(shard->worker);
     publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
     publication.ticket = ticket;
-    fanout_serve(shard, &publication, post, NULL);
+    is_found = likely(!post) &&
+               match_cached(shard, publication.parts.topic, publication.topic_hash, &found);
+    fanout_serve(shard, &publication, post, is_found ? &found : NULL);
     ticket_release(shard, ticket);
     message_unref(message);
 }
