@@ -98,10 +98,10 @@ static void touch_line(uintptr_t line, bool is_write, const void *caller)
         }
     } while (!atomic_compare_exchange_weak_explicit(word, &seen, next, memory_order_relaxed,
                                                     memory_order_relaxed));
-    if (is_write && (holders & ~own)) {
+    /* Others: whoever was the only one to write, or among those to read, is through by now. */
+    if (holders && is_write) {
         count_at(caller)->writes++;
-    }
-    if (!is_write && holders) {
+    } else if (holders) {
         count_at(caller)->reads++;
     }
 }

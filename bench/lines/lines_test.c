@@ -11,12 +11,15 @@
  */
 
 #define TURNS 100
+#define ADDED 1000000
 
 struct cell {
     _Alignas(64) uint64_t words[8];
 };
 
 static struct cell cells[4];
+static struct cell fresh[TURNS + 1];
+static struct cell *fresh_next = fresh;
 static struct {
     _Alignas(64) _Atomic uint64_t word;
 } shared;
@@ -59,6 +62,22 @@ static void write_only(void)
 static void copy_lines(void)
 {
     memcpy(&cells[2], &cells[0], 2 * sizeof(cells[0]));
+}
+
+static void move_line(void)
+{
+    memmove(&cells[2], &cells[0], sizeof(cells[0]));
+}
+
+static void compare_line(void)
+{
+    cells[2].words[0] = (uint64_t)memcmp(&cells[0], &cells[1], sizeof(cells[0]));
+}
+
+static void write_fresh(void)
+{
+    fresh_next->words[0] = 1;
+    fresh_next++;
 }
 
 /* From the middle of a line to the middle of the next. */
@@ -112,6 +131,11 @@ static const struct turns cases[] = {
     {"both read", read_first, read_first, {.writes = 2 * TURNS}}, /* what they read into */
     {"nobody else", write_first, nothing, {0}},
     {"two lines are copied", copy_lines, copy_lines, {.writes = 4 * TURNS}},
+    {"what is copied", copy_lines, write_only, {.writes = TURNS, .reads = TURNS}},
+    {"what is moved", move_line, write_only, {.writes = TURNS, .reads = TURNS}},
+    {"what is compared", compare_line, write_only, {.writes = TURNS, .reads = TURNS}},
+    {"what it is compared with", compare_line, write_other, {.writes = TURNS, .reads = TURNS}},
+    {"memory that nobody had", write_fresh, nothing, {0}},
     {"two lines are set", set_two, set_two, {.writes = 4 * TURNS}},
     {"a structure is copied", copy_struct, write_only, {.writes = TURNS, .reads = TURNS}},
     {"both lock", add_atomic, add_atomic, {.writes = 2 * TURNS, .locked = 2 * TURNS}},
@@ -172,9 +196,12 @@ static void counts_what_threads_share(void **state)
     }
 }
 
+static pthread_barrier_t start;
+
 static void *add_often(void *argument)
 {
-    for (size_t i = 0; i < 100000; i++) {
+    pthread_barrier_wait(&start);
+    for (size_t i = 0; i < ADDED; i++) {
         add_atomic();
     }
     return argument;
@@ -187,13 +214,15 @@ static void atomics_stay_atomic(void **state)
 
     (void)state;
     atomic_store(&shared.word, 0);
+    pthread_barrier_init(&start, NULL, 2);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, add_often, NULL), 0);
     }
     for (size_t i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
     }
-    assert_int_equal(atomic_load(&shared.word), 200000);
+    pthread_barrier_destroy(&start);
+    assert_int_equal(atomic_load(&shared.word), 2 * ADDED);
 }
 
 int main(void)
