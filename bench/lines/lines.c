@@ -13,8 +13,9 @@
  * holds comes from memory and is not counted, and a cache that forgets nothing has no misses of its
  * own: so what is counted is what threads do to each other, and nothing else.
  *
- * The word's other half says which of the lines that share the word it is about; the last one has
- * it. That is the same line unless the program spreads over more than a GiB.
+ * The word's other half says which of the lines that share the word it is about: those 4 GiB
+ * apart. The last one has it, and the other is forgotten. A program that is small and lies in few
+ * pieces has hardly any of these.
  *
  * Word and access are not one step: of two threads that meet at a line within nanoseconds the order
  * may be counted the other way round. All that is called from a hook must be free of hooks itself,
@@ -22,7 +23,7 @@
  */
 
 #define LINE_SIZE  ((uintptr_t)64)
-#define WORD_LEN   ((uintptr_t)1 << 24)
+#define WORD_LEN   ((uintptr_t)1 << 26)
 #define THREAD_LEN 32
 #define SITE_LEN   4096 /* of one thread; a power of two */
 
@@ -36,7 +37,7 @@ struct thread {
     struct site sites[SITE_LEN];
 };
 
-static _Atomic uint64_t words[WORD_LEN];
+static _Atomic uint64_t words[WORD_LEN]; /* takes memory only where it is used */
 static struct thread threads[THREAD_LEN];
 static _Atomic uint32_t thread_len;
 static __thread uint32_t self; /* 0: not seen before; else its index, + 1 */
