@@ -11,7 +11,7 @@ class Sites(dict):
     """Counts by place, which is an offset in the program."""
 
     def add(self, path, sign):
-        """What a program has written; with a sign of -1: what it did before the part of interest."""
+        """What a program has written; with a sign of -1 it is taken off."""
         for line in Path(path).read_text().splitlines():
             offset, *counts = line.split()
             site = self.setdefault(int(offset, 16), dict.fromkeys(FIGURES, 0))
@@ -30,7 +30,7 @@ def total(sites):
 def places(program, offsets):
     """The functions and lines that machine code was made of, the innermost first."""
     if not offsets:
-        return {}
+        return {}  # addr2line would ask for some
     # What was written is where the hook returns to: the access is the instruction before.
     command = ["addr2line", "-afise", str(program), *(hex(offset - 1) for offset in offsets)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -48,7 +48,7 @@ def places(program, offsets):
 
 
 def busiest(program, sites, least):
-    """Places of at least so many shared writes or reads for each message, the first the busiest."""
+    """Places with at least so much of anything for each message, the busiest first."""
     merged = {}
     for offset, place in places(program, list(sites)).items():
         counts = merged.setdefault(place, dict.fromkeys(FIGURES, 0))

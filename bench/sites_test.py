@@ -26,6 +26,7 @@ def test_a_run_less_another(folder):
                      0x20: {"writes": 0.0, "reads": 0.0, "locked": 0.0},
                      0x30: {"writes": 0.4, "reads": 0.0, "locked": 0.0}}, found
     assert sites.total(found) == {"writes": 2.4, "reads": 1.0, "locked": 1.0}
+    assert sites.busiest(COUNTED, {}, 0) == []
 
 
 def test_places_have_names(folder):

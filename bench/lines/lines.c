@@ -99,7 +99,7 @@ static void touch_line(uintptr_t line, bool is_write, const void *caller)
         }
     } while (!atomic_compare_exchange_weak_explicit(word, &seen, next, memory_order_relaxed,
                                                     memory_order_relaxed));
-    /* Others: whoever was the only one to write, or among those to read, is through by now. */
+    /* Somebody else is among the holders, or the word would not have changed. */
     if (holders && is_write) {
         count_at(caller)->writes++;
     } else if (holders) {

@@ -17,7 +17,7 @@
 
 struct lines_count {
     uint64_t writes; /* to a line that another thread held, and holds no longer */
-    uint64_t reads;  /* of a line that another thread had written, or was the only one to hold */
+    uint64_t reads;  /* of a line that another thread held, and this one did not */
     uint64_t locked; /* read-modify-writes, stores and fences that the CPU locks, shared or not */
 };
 
