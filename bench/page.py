@@ -11,6 +11,8 @@ import re
 import sys
 from pathlib import Path
 
+from sites import FIGURES
+
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- bench: written by bench/page.py -->\n", "<!-- /bench -->\n"
 
@@ -90,6 +92,19 @@ def instructions(documents):
             yield f"| {title} | {each:,.0f} |"
 
 
+def lines(documents):
+    counted = {}
+    for document in documents:
+        counted.update(document.get("lines") or {})
+    if counted:
+        yield "\n### Shared cache lines for each message, two workers (counted)\n"
+        yield "| | " + " | ".join(FIGURES.values()) + " |"
+        yield "|---" * (1 + len(FIGURES)) + "|"
+        for row in counted.values():
+            cells = [row["title"], *(number(max(0, row[name])) for name in FIGURES)]
+            yield "| " + " | ".join(cells) + " |"
+
+
 def body(documents):
     rows = {row["name"]: row for document in documents for row in document["rows"]}.values()
     sections = {title: [] for title, _ in SECTIONS}
@@ -103,6 +118,7 @@ def body(documents):
         if sections[title]:
             yield f"\n### {title}\n"
             yield from table(sections[title])
+    yield from lines(documents)
     yield from instructions(documents)
 
 

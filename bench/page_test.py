@@ -1,10 +1,12 @@
 """What becomes of measurements: the tables of the page, and the curves."""
 
 import sys
+import tempfile
 from importlib.machinery import SourceFileLoader
 from types import SimpleNamespace
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
@@ -43,6 +45,17 @@ def test_a_missed_target_says_by_what():
 def test_a_target_beside_another_row_says_that_ones_figure():
     text = "\n".join(page.body([document("p2p-q0-1-acl", 1.04, 1.05, reference=7.4321)]))
     assert "| <= 1.05 x floor (7.43) | met |" in text, text
+
+
+def test_shared_lines_have_a_table():
+    first, second = document("p2p-q0-32-2w", 0.5, 1.1), document("p2p-q0-1-2w", 9, 9)
+    first["lines"] = {"p2p-q0-32-2w": {"title": "bursts", "writes": 1.23123, "reads": 1.5,
+                                       "locked": -0.0001, "sites": []}}
+    second["lines"] = None
+    text = "\n".join(page.body([first, second]))
+    assert "| | shared writes | shared reads | locked operations |\n|---|---|---|---|\n" \
+           "| bursts | 1.23 | 1.5 | 0 |" in text, text
+    assert "counted" not in "\n".join(page.body([second]))
 
 
 def row_named(name):
@@ -98,6 +111,52 @@ def test_who_fails_as_a_reference_fails_in_that_row():
     assert machine.brokers[0].failures == [(row.name, "p2p-q0-32, to compare with: went away")]
     assert Report(machine).target_cells(row)[1] == "?"
     assert len(machine.brokers[1].samples[row.name]) == 3
+
+
+class Counted:
+    """Shares 10 lines at its start, and 2 and the number of the round with each message."""
+
+    def __init__(self, rows, folder):
+        self.brokers = [run.Broker("nightjar", "measured", 0, "nightjar")]
+        self.rows = rows
+        self.options = SimpleNamespace(rounds=3)
+        self.folder = folder
+        self.runs = []
+
+    def under_lines(self, _, broker, row, count):
+        assert broker.path == str(run.COUNTED)
+        if row.name == "p2p-q1-32-2w":
+            raise run.Failure("went away")
+        self.runs.append(count)
+        each = 2 + (len(self.runs) - 1) // 2
+        written = Path(self.folder, "written")
+        written.write_text(f"0x10 {10 + each * count * 100} 0 0\n")
+        return written, count * 100
+
+
+def test_shared_lines_are_counted_without_the_start():
+    rows = [row_named(name) for name in ("p2p-q0-1", "p2p-q0-32-2w", "p2p-q1-32-2w")]
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        bench = Counted(rows, folder)
+        with mock.patch.object(run, "under_lines", bench.under_lines), \
+                mock.patch.object(run.sites, "busiest", lambda program, found, least: [found]):
+            counted = run.count_lines(bench)
+    assert len(bench.runs) == 6 and bench.runs[0] < bench.runs[1], bench.runs
+    assert list(counted) == ["p2p-q0-32-2w"], counted
+    assert counted["p2p-q0-32-2w"]["writes"] == 3 and counted["p2p-q0-32-2w"]["reads"] == 0
+    assert bench.brokers[0].failures == [
+        ("p2p-q1-32-2w", "counting shared cache lines: went away")]
+
+
+def test_when_shared_lines_are_counted():
+    plain = {"without": [], "no_count": False, "instructions": False}
+    for row, changes, wanted in (("fanout-q0-2w", {}, True), ("fanout-q0", {}, False),
+                                 ("fanout-q0-2w", {"no_count": True}, False),
+                                 ("fanout-q0-2w", {"instructions": True}, False),
+                                 ("fanout-q0-2w", {"without": ["nightjar"]}, False),
+                                 ("fanout-q0-2w", {"without": ["floor"]}, True)):
+        options = SimpleNamespace(**{**plain, **changes})
+        assert run.wants_lines(options, [row_named(row)]) == wanted, (row, changes)
 
 
 def report_of(row, samples):

@@ -2,6 +2,8 @@
 
 import statistics
 
+from sites import FIGURES
+
 GENERATOR_IS_LIMIT = 0.97
 TWO_WORKERS = ("cpu_us", "busiest_share", "wakeups")
 
@@ -48,6 +50,16 @@ def print_grid(lines):
         print("  ".join(cells).rstrip())
         if number == 0:
             print("  ".join("-" * width for width in widths))
+
+
+def print_sites(counted):
+    """Where in the code cache lines were shared, for each row."""
+    for row in counted.values():
+        print(f"\n{row['title']}: where, for each delivered message\n")
+        grid = [["place < what it is part of", *FIGURES.values()]]
+        for site in row["sites"]:
+            grid.append([site["place"], *(f"{site[name]:z.3f}" for name in FIGURES)])
+        print_grid(grid)
 
 
 class Report:
@@ -182,6 +194,16 @@ class Report:
                 lines.append([row.title, broker.name, *cells, over, *target])
         print_grid(lines)
 
+    @staticmethod
+    def lines(counted):
+        if not counted:
+            return
+        print("\nShared cache lines for each delivered message, two workers (counted)\n")
+        grid = [["", *FIGURES.values()]]
+        for row in counted.values():
+            grid.append([row["title"], *(f"{row[name]:z.3f}" for name in FIGURES)])
+        print_grid(grid)
+
     def print_score(self, rows):
         verdicts = [self.judge(row)[1] for row in rows if row.target]
         if verdicts:
@@ -200,7 +222,8 @@ class Report:
             "reference": self.reference(row), "reached": reached, "is_met": is_met,
         }
 
-    def print(self):
+    def print(self, counted):
+        """`counted`: shared cache lines by row, or None."""
         everything = [view for row in self.bench.rows for view in row.views()]
         rows = [row for row in everything if not row.group]
         self.grid("CPU us for each delivered message, or each connection: one worker, broker and "
@@ -208,6 +231,7 @@ class Report:
                   [r for r in rows if r.metric == "cpu_us" and r.workers == 1])
         self.grid("The same with two workers, nothing pinned (the floor has one thread)",
                   [r for r in rows if r.workers == 2 and r.metric in TWO_WORKERS])
+        self.lines(counted)
         self.latency([r for r in rows if r.metric == "p50_us"])
         self.grid(f"Bytes of resident memory for each connection, {self.bench.idle:,} of them",
                   [r for r in rows if r.metric == "bytes"])

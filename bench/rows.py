@@ -40,6 +40,7 @@ class Row:
     probe: str = ""  # a program beside the generator that stands for the floor, and its arguments
     group: str = ""
     is_counted: bool = False  # by --instructions
+    has_lines: bool = False  # shared between its workers, which are counted too
     series: str = ""  # of a slope, and the point in it
     size: object = 0
     rounds_max: int = 99
@@ -122,13 +123,13 @@ ROWS = [
         f"idle -n {TLS_IDLE_N} --tls", Target(600, "+", unit="bytes"), metric="bytes", tls=True,
         probe=f"bench-tls {TLS_IDLE_N} {{folder}}/server.crt {{folder}}/server.key"),
     Row("p2p-q0-1-2w", "p2p QoS 0, 1 in flight", "p2p", Target(1.25, "nightjar", "p2p-q0-1"),
-        workers=2, more=WAKE_UPS),
+        workers=2, more=WAKE_UPS, has_lines=True),
     Row("p2p-q0-32-2w", "p2p QoS 0, bursts of 32", "p2p --window 32",
-        Target(1.1, "nightjar", "p2p-q0-32"), workers=2, more=WAKE_UPS),
+        Target(1.1, "nightjar", "p2p-q0-32"), workers=2, more=WAKE_UPS, has_lines=True),
     Row("p2p-q1-32-2w", "p2p QoS 1, bursts of 32", "p2p --qos 1 --window 32",
-        Target(1.1, "nightjar", "p2p-q1-32"), workers=2, more=WAKE_UPS),
+        Target(1.1, "nightjar", "p2p-q1-32"), workers=2, more=WAKE_UPS, has_lines=True),
     Row("fanout-q0-2w", "fan-out 1 to 1000 QoS 0, bursts of 32", FANOUT,
-        Target(1.25, "floor", "fanout-q0"), workers=2, more=WAKE_UPS),
+        Target(1.25, "floor", "fanout-q0"), workers=2, more=WAKE_UPS, has_lines=True),
     Row("connect-2w", "connect, full cycle", CONNECT, Target(1.1), workers=2),
     Row("connect-proxy-2w", "connect with PROXY v2 (floor without)", CONNECT, Target(1.1),
         workers=2, **BEHIND_PROXY),
