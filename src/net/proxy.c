@@ -2,6 +2,7 @@
 
 #include "base/crc32c.h"
 #include "base/memory.h"
+#include "base/spares.h"
 #include "base/text.h"
 #include "net/proxy_line.h"
 #include "net/proxy_rules.h"
@@ -656,7 +657,7 @@ static size_t step(struct proxy_parser *parser, struct slice input)
 
 int proxy_parser_new(const struct proxy_demands *demands, struct proxy_parser **parser_out)
 {
-    struct proxy_parser *parser = memory_alloc_zero(1, sizeof(*parser));
+    struct proxy_parser *parser = spares_alloc_zero(sizeof(*parser));
 
     assert(demands->accept != 0 && (demands->accept & ~(unsigned)PROXY_ANY) == 0);
     if (!parser) {
@@ -671,7 +672,7 @@ struct proxy_parser *proxy_parser_free(struct proxy_parser *parser)
 {
     if (parser) {
         proxy_info_free(parser->info);
-        memory_free(parser);
+        spares_free(parser, sizeof(*parser));
     }
     return NULL;
 }
