@@ -369,8 +369,12 @@ static void await(struct client *client)
     }
 }
 
-/* Connections that are not read at once, after one that had sent nothing yet. */
-#define UNREAD_LEN 7
+/*
+ * Connections that are not read at once after one that had sent nothing yet: one, and twice as many
+ * and one more after each other such, up to this. Where most have sent something, one that has not
+ * says little of the next.
+ */
+#define UNREAD_MAX 7u
 
 static bool may_be_read(struct hub_listener *listener, const struct client *client)
 {
@@ -384,6 +388,13 @@ static bool may_be_read(struct hub_listener *listener, const struct client *clie
     return false;
 }
 
+/* Whether one that was read at once had sent anything. */
+static void note_heard(struct hub_listener *listener, bool has_sent)
+{
+    listener->unread_next = has_sent ? 0 : (uint8_t)MIN(2u * listener->unread_next + 1, UNREAD_MAX);
+    listener->unread_len = listener->unread_next;
+}
+
 /*
  * What a connection has sent already is read before anything watches it: so it moves home without
  * having been watched here, and nobody has to tell of what it brought. A receive in vain is the
@@ -395,11 +406,10 @@ static void hear(struct hub_listener *listener, struct client *client)
     if (may_be_read(listener, client)) {
         client_read(client);
         if (!is_awaited(client)) {
+            note_heard(listener, true);
             return;
         }
-        if (client->last_seen == 0) {
-            listener->unread_len = UNREAD_LEN;
-        }
+        note_heard(listener, client->last_seen != 0);
         await(client);
         return;
     }
