@@ -246,6 +246,17 @@ void network_reset(struct connection *connection)
     }
 }
 
+unsigned network_waiting_len(int listener_fd)
+{
+    struct connection *first = first_waiting(listener_fd);
+    unsigned len = 0;
+
+    for (unsigned i = first ? first->number : self.len; i < self.len; i++) {
+        len += self.connections[i]->port == first->port && !self.connections[i]->is_accepted;
+    }
+    return len;
+}
+
 struct connection *network_accept(int listener_fd)
 {
     struct connection *connection = first_waiting(listener_fd);

@@ -152,6 +152,9 @@ void network_reset(struct connection *connection);
 
 /* The server's side, for replace/socket.c and replace/poller.c. */
 
+/* How many connections are in a listener's queue. */
+unsigned network_waiting_len(int listener_fd);
+
 /* Takes the next connection off a listener's queue: NULL when there is none. */
 struct connection *network_accept(int listener_fd);
 

@@ -119,7 +119,9 @@ static void test_accepts_in_order(void **state)
     assert_int_equal(socket_accept(network_listener(NETWORK_PLAIN), &fd, &peer), SOCKET_AGAIN);
     network_open(0, MQTT_3_1_1, NETWORK_PLAIN);
     network_open(1, MQTT_3_1_1, NETWORK_PLAIN);
+    assert_int_equal(socket_waiting_len(network_listener(NETWORK_PLAIN)), 2);
     fd = accept_one();
+    assert_int_equal(socket_waiting_len(network_listener(NETWORK_PLAIN)), 1);
     assert_int_equal(network_find(fd)->actor, 0);
     socket_close(fd);
     /* The lowest descriptor that is free, as the kernel has it. */

@@ -40,6 +40,12 @@ int socket_accept(int listener_fd, int *fd_out, struct address *peer_out)
     return SOCKET_OK;
 }
 
+unsigned socket_waiting_len(int listener_fd)
+{
+    assert(network_is_listener(listener_fd));
+    return network_waiting_len(listener_fd);
+}
+
 ssize_t socket_receive_vector(int fd, struct iovec *vector, unsigned len)
 {
     struct connection *connection;

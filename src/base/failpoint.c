@@ -75,8 +75,9 @@ static uint32_t number_points(void)
         while (!is_same_place(*other, *point)) {
             other++;
         }
-        (*point)->allocates = strncmp((*point)->call, "memory_", 7) == 0 &&
-                              strncmp((*point)->call, "memory_must_", 12) != 0;
+        (*point)->allocates = (strncmp((*point)->call, "memory_", 7) == 0 &&
+                               strncmp((*point)->call, "memory_must_", 12) != 0) ||
+                              strncmp((*point)->call, "spares_", 7) == 0;
         (*point)->index = other == point ? len++ : (*other)->index;
     }
     return len;

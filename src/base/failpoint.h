@@ -15,6 +15,7 @@
 /* All that declares what is given another meaning below: it must not be read with that meaning. */
 #include "base/base.h"
 #include "base/memory.h"
+#include "base/spares.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ struct failpoint {
     const char *call;
     uint32_t line;
     uint32_t index; /* in the table, set before main() */
-    bool allocates; /* through base/memory.h; set before main() */
+    bool allocates; /* through base/memory.h or base/spares.h; set before main() */
 };
 
 /* What the file holds: this, and `len` rows. Written by several processes and threads. */
@@ -73,7 +74,7 @@ struct failpoint_row {
 #define FAILPOINT_MAGIC "NJFAIL1"
 #define FAILPOINT_NONE  UINT32_MAX
 #define FAILPOINT_ANY   (UINT32_MAX - 1)
-/* Of base/memory.h, without what ends the process. */
+/* Of base/memory.h and base/spares.h, without what ends the process. */
 #define FAILPOINT_MEMORY (UINT32_MAX - 2)
 
 /* Counts a hit. Whether this one is to fail; then errno is `error`. */
@@ -111,13 +112,16 @@ struct failpoint_table *failpoint_table(void);
         function(__VA_ARGS__);                       \
     })
 
-/* Memory: base/memory.c defines these in parentheses, which keeps them what they are. */
+/* Memory: base/memory.c and base/spares.c define these in parentheses, which keeps them what they
+ * are. */
 #define memory_alloc(...)         FAILPOINT(memory_alloc, ENOMEM, NULL, __VA_ARGS__)
 #define memory_alloc_zero(...)    FAILPOINT(memory_alloc_zero, ENOMEM, NULL, __VA_ARGS__)
 #define memory_alloc_aligned(...) FAILPOINT(memory_alloc_aligned, ENOMEM, NULL, __VA_ARGS__)
 #define memory_resize(...)        FAILPOINT(memory_resize, ENOMEM, NULL, __VA_ARGS__)
 #define memory_copy_text(...)     FAILPOINT(memory_copy_text, ENOMEM, NULL, __VA_ARGS__)
 #define memory_copy_slice(...)    FAILPOINT(memory_copy_slice, ENOMEM, NULL, __VA_ARGS__)
+#define spares_alloc(...)         FAILPOINT(spares_alloc, ENOMEM, NULL, __VA_ARGS__)
+#define spares_alloc_zero(...)    FAILPOINT(spares_alloc_zero, ENOMEM, NULL, __VA_ARGS__)
 
 #define memory_must_alloc(...)         FAILPOINT_MUST(memory_must_alloc, __VA_ARGS__)
 #define memory_must_alloc_zero(...)    FAILPOINT_MUST(memory_must_alloc_zero, __VA_ARGS__)

@@ -3,11 +3,11 @@
 /*
  * Spares
  *
- * For blocks that come and go by the thousand, as messages do. A thread that was told how much it
- * may keep gives out again what was freed there last: it is in the CPU's cache still, and the
- * allocator has neither to find it nor to merge it. What is kept counts as free, as what the
- * allocator keeps does; to everybody else this is memory_alloc() and memory_free(). Any thread; a
- * block may be freed by another one than has asked for it.
+ * For blocks that come and go by the thousand, as messages and connections do. A thread that was
+ * told how much it may keep gives out again what was freed there last: it is in the CPU's cache
+ * still, and the allocator has neither to find it nor to merge it. What is kept counts as free, as
+ * what the allocator keeps does; to everybody else this is memory_alloc() and memory_free(). Any
+ * thread; a block may be freed by another one than has asked for it.
  */
 
 #include "base/base.h"
@@ -17,6 +17,7 @@
 
 /* NULL without memory. */
 void *spares_alloc(size_t size) MUST_CHECK;
+void *spares_alloc_zero(size_t size) MUST_CHECK;
 
 /* With the size that was asked for. Accepts NULL; answers NULL. */
 void *spares_free(void *memory, size_t size);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/spares.h"
 #include "base/text.h"
 #include "client/aliases.h"
 #include "client/hub.h"
@@ -120,7 +121,7 @@ int client_watch(struct client *client, unsigned bits)
 struct client_facts *client_need_facts(struct client *client)
 {
     if (!client->facts) {
-        client->facts = memory_alloc_zero(1, sizeof(*client->facts));
+        client->facts = spares_alloc_zero(sizeof(*client->facts));
         if (client->facts) {
             client->facts->max_packet_size = UINT32_MAX;
         }
@@ -142,7 +143,7 @@ static bool is_empty(const struct client_facts *facts)
 void client_drop_facts(struct client *client)
 {
     if (client->facts && is_empty(client->facts)) {
-        client->facts = memory_free(client->facts);
+        client->facts = spares_free(client->facts, sizeof(*client->facts));
     }
 }
 
@@ -233,14 +234,14 @@ void client_set_proxy(struct client *client, struct proxy_info *proxy)
 static struct client *client_new(struct hub *hub, struct server_listener *listener, int fd,
                                  const struct address *peer)
 {
-    struct client *client = memory_alloc_zero(1, sizeof(*client));
+    struct client *client = spares_alloc_zero(sizeof(*client));
 
     if (!client) {
         return NULL;
     }
     if (set_socket(client, peer) < 0 || !client_need_facts(client)) {
         forget_socket(client);
-        memory_free(client);
+        spares_free(client, sizeof(*client));
         return NULL;
     }
     client->listener = server_listener_ref(listener);
@@ -368,8 +369,12 @@ static void await(struct client *client)
     }
 }
 
-/* Connections that are not read at once, after one that had sent nothing yet. */
-#define UNREAD_LEN 7
+/*
+ * Connections that are not read at once after one that had sent nothing yet: one, and twice as many
+ * and one more after each other such, up to this. Where most have sent something, one that has not
+ * says little of the next.
+ */
+#define UNREAD_MAX 7u
 
 static bool may_be_read(struct hub_listener *listener, const struct client *client)
 {
@@ -383,6 +388,13 @@ static bool may_be_read(struct hub_listener *listener, const struct client *clie
     return false;
 }
 
+/* Whether one that was read at once had sent anything. */
+static void note_heard(struct hub_listener *listener, bool has_sent)
+{
+    listener->unread_next = has_sent ? 0 : (uint8_t)MIN(2u * listener->unread_next + 1, UNREAD_MAX);
+    listener->unread_len = listener->unread_next;
+}
+
 /*
  * What a connection has sent already is read before anything watches it: so it moves home without
  * having been watched here, and nobody has to tell of what it brought. A receive in vain is the
@@ -394,11 +406,10 @@ static void hear(struct hub_listener *listener, struct client *client)
     if (may_be_read(listener, client)) {
         client_read(client);
         if (!is_awaited(client)) {
+            note_heard(listener, true);
             return;
         }
-        if (client->last_seen == 0) {
-            listener->unread_len = UNREAD_LEN;
-        }
+        note_heard(listener, client->last_seen != 0);
         await(client);
         return;
     }
@@ -450,7 +461,7 @@ void client_strip(struct client *client)
     facts->sent_aliases = aliases_free(facts->sent_aliases);
     facts->username = memory_free(facts->username);
     if (facts->told.family == ADDRESS_NONE) {
-        client->facts = memory_free(facts);
+        client->facts = spares_free(facts, sizeof(*facts));
     }
 }
 
@@ -475,10 +486,10 @@ void client_free(struct client *client)
     hub_unlist(hub, client);
     wheel_disarm(&client->timer);
     client_strip(client);
-    memory_free(client->facts);
+    spares_free(client->facts, sizeof(*client->facts));
     forget_socket(client);
     server_listener_unref(client->listener);
-    memory_free(client);
+    spares_free(client, sizeof(*client));
     hub_on_descriptor(hub);
 }
 

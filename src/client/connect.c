@@ -175,8 +175,8 @@ static uint16_t shorter_keep_alive(const struct client *client, uint16_t asked)
 /* Version 3 can't be told: it will be cut off when it is silent, and nobody would know why. */
 static void warn_of_keep_alive(const struct client *client, uint16_t keep_alive)
 {
-    char label[CLIENT_LABEL_CAP];
-    char via[CLIENT_ADDRESS_CAP];
+    UNINITIALIZED char label[CLIENT_LABEL_CAP];
+    UNINITIALIZED char via[CLIENT_ADDRESS_CAP];
 
     if (client->version < MQTT_5_0 && is_over(keep_alive, max_keep_alive_of_proxy(client))) {
         client_log(
@@ -299,7 +299,7 @@ static struct slice choose_id(struct client *client, const struct mqtt_connect *
 /* The name of the client is known from here on, also to the log. */
 static int take_id(struct client *client, const struct mqtt_connect *connect)
 {
-    char assigned[PREFIX_CAP + ASSIGNED_LEN];
+    UNINITIALIZED char assigned[PREFIX_CAP + ASSIGNED_LEN];
     struct slice id = choose_id(client, connect, assigned);
     int r = login_new(connect, id, &client->facts->login);
 

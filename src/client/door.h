@@ -32,13 +32,14 @@ struct door {
     struct shortage shortages[SHORTAGE_LEN];
     struct reserve *reserve;
     struct addresses *addresses;
-    struct addresses *proxies;      /* connections whose PROXY header is not complete */
-    _Atomic uint32_t pending_len;   /* connections without a CONNECT */
-    uint32_t pending_default;       /* max_pending_connections where it is not set; 0: no limit */
-    _Atomic uint32_t lingering_len; /* connections that linger */
-    uint32_t lingering_default;     /* max_lingering_connections likewise */
+    struct addresses *proxies;  /* connections whose PROXY header is not complete */
+    uint32_t pending_default;   /* max_pending_connections where it is not set; 0: no limit */
+    uint32_t lingering_default; /* max_lingering_connections likewise */
     uint32_t worker_len;
     unsigned long file_limit; /* files that the process may open; 0: unknown */
+    /* Connections without a CONNECT, and such as linger. Apart from what all workers only read. */
+    _Atomic uint32_t pending_len CACHE_ALIGNED;
+    _Atomic uint32_t lingering_len;
 };
 
 /* `file_limit`: the files that the process may open; 0: unknown. -ENOMEM. */

@@ -8,7 +8,7 @@
 #include "net/socket.h"
 
 /* Connections accepted per iteration and listening socket. */
-#define ACCEPT_BUDGET 64
+#define ACCEPT_BUDGET 64u
 
 /* Of these, such as another one makes way for: that one has its descriptor until the end. */
 #define CLOSE_BUDGET 16
@@ -194,9 +194,19 @@ static bool accept_one(struct hub_listener *listener)
     return true;
 }
 
+/*
+ * An accept in vain is dear: the kernel makes a socket and a file before it looks whether anybody
+ * waits, 1.8 us where asking for the number is 0.3. One at least, since the poller told of it.
+ */
+static unsigned acceptable_len(const struct hub_listener *listener)
+{
+    return MAX(MIN(socket_waiting_len(listener->fd), ACCEPT_BUDGET), 1u);
+}
+
 static void accept_some(struct hub_listener *listener)
 {
     struct hub *hub = listener->hub;
+    unsigned len;
 
     if (memory_is_spent() && !agent_is_asked(listener)) {
         on_shortage(listener, SHORTAGE_MEMORY);
@@ -207,7 +217,8 @@ static void accept_some(struct hub_listener *listener)
         return;
     }
     hub->pending_closed = 0;
-    for (unsigned i = 0; i < ACCEPT_BUDGET && hub->pending_closed < CLOSE_BUDGET; i++) {
+    len = acceptable_len(listener);
+    for (unsigned i = 0; i < len && hub->pending_closed < CLOSE_BUDGET; i++) {
         /* What they have sent is handled at once, and may cost all of the iteration. */
         if (!accept_one(listener) || hub->shard->budget == 0) {
             return;

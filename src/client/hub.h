@@ -36,7 +36,8 @@ enum hub_timer { HUB_TIMER_CLIENT = SHARD_TIMER_CLIENT, HUB_TIMER_LISTENER, HUB_
 struct hub_listener {
     uint8_t source; /* SOURCE_LISTENER */
     bool is_polled;
-    uint8_t unread_len; /* connections to come that are not read at once, see client/client.c */
+    uint8_t unread_len;  /* connections to come that are not read at once, see client/client.c */
+    uint8_t unread_next; /* so many it becomes, if the next that is read has sent nothing */
     int fd;
     struct server_listener *shared; /* for whoever comes now */
     struct hub *hub;

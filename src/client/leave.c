@@ -58,7 +58,7 @@ static bool is_of_servers(enum mqtt_reason reason)
 
 void client_on_disconnect(struct client *client, struct slice body)
 {
-    struct mqtt_disconnect packet;
+    UNINITIALIZED struct mqtt_disconnect packet;
     enum mqtt_reason reason = mqtt_decode_disconnect(client->version, false, body, &packet);
 
     if (reason == MQTT_SUCCESS && is_of_servers(packet.reason)) {

@@ -2,6 +2,7 @@
 
 #include "access/verifier.h"
 #include "base/memory.h"
+#include "base/spares.h"
 #include "core/session.h"
 
 /* 3.1 and 3.1.1 know two lives of a session: the connection's, and for ever. */
@@ -17,7 +18,7 @@ static uint32_t expiry_interval(const struct mqtt_connect *connect)
 
 int login_new(const struct mqtt_connect *connect, struct slice client_id, struct login **login_out)
 {
-    struct login *login = memory_alloc_zero(1, sizeof(*login) + client_id.len);
+    struct login *login = spares_alloc_zero(sizeof(*login) + client_id.len);
 
     if (!login) {
         return -ENOMEM;
@@ -52,7 +53,7 @@ struct login *login_free(struct login *login)
         login_drop_verification(login);
         message_unref(login->will);
         memory_free(login->rest);
-        memory_free(login);
+        spares_free(login, sizeof(*login) + login->id_len);
     }
     return NULL;
 }

@@ -31,7 +31,7 @@ void server_places_unref(struct server_places *places)
 
 static struct server_places *places_new(unsigned worker_len, struct access *access)
 {
-    struct server_places *places = memory_alloc_zero(1, sizeof(*places));
+    struct server_places *places = memory_alloc_aligned(sizeof(*places));
     size_t size = worker_len * sizeof(*places->metrics);
 
     if (!places) {
@@ -69,7 +69,7 @@ int server_listener_new(const struct server_listener_params *params,
 {
     const struct server_listener *before = params->before;
     const char *mount = params->settings->mount_point;
-    struct server_listener *listener = memory_alloc_zero(1, sizeof(*listener));
+    struct server_listener *listener = memory_alloc_aligned(sizeof(*listener));
 
     if (!listener) {
         return -ENOMEM;

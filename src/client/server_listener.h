@@ -28,11 +28,11 @@ struct server_rules {
  * was opened. Any thread.
  */
 struct server_places {
-    _Atomic uint32_t len;
     _Atomic uint32_t refs;
     unsigned worker_len;
     struct server_rules *rules;          /* each worker's own */
     struct metrics_of_listener *metrics; /* a block for each worker, which alone writes there */
+    _Atomic uint32_t len CACHE_ALIGNED;  /* which all workers write: apart from what they read */
 };
 
 /* Immutable and counted: one for the server while it is in force, one for each connection. */
@@ -43,7 +43,7 @@ struct server_listener {
     struct access *access;    /* counted; NULL: it has no files */
     struct stage_source *tls; /* NULL: none */
     struct server_places *places;
-    _Atomic uint32_t refs;
+    _Atomic uint32_t refs CACHE_ALIGNED; /* as server_places.len */
 };
 
 struct server_listener_params {

@@ -274,13 +274,14 @@ static bool hold(const struct row *row, const struct way *way)
 
 /*
  * A client that comes, leaves and closes, and nobody wants lines about it: the connection, what it
- * has until CONNACK, its login and its session. Its id is hashed to find its home, its session, and
- * the one that it takes over. The header of a proxy is one block more, and its reader another.
+ * has until CONNACK, its login and its session are blocks that an earlier one has left. Its id is
+ * hashed to find its home, its session, and the one that it takes over. The header of a proxy is a
+ * block, and the proxy's entry among those whose header is awaited another.
  */
 static const unsigned connection_limits[ARRAY_LEN(ways)][COUNTED_LEN] = {
-    {4, 3, 0, 0},
-    {4, 3, 0, 0},
-    {7, 5, 2, 0}
+    {0, 3, 0, 0},
+    {0, 3, 0, 0},
+    {2, 5, 2, 0}
 };
 
 static void come_and_go(const struct flow *flow, const struct way *way)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/spares.h"
 #include "base/text.h"
 #include "core/keep.h"
 #include "core/membership.h"
@@ -94,10 +95,15 @@ static void give_place(struct core *core)
     atomic_fetch_sub_explicit(&core->session_len, 1, memory_order_relaxed);
 }
 
+static void free_block(struct session *session)
+{
+    spares_free(session, sizeof(*session) + session->id_len);
+}
+
 static int session_new(struct shard *shard, struct slice id, uint64_t hash,
                        struct session **session_out)
 {
-    struct session *session = memory_alloc_zero(1, sizeof(*session) + id.len);
+    struct session *session = spares_alloc_zero(sizeof(*session) + id.len);
     int r;
 
     if (!session) {
@@ -108,7 +114,7 @@ static int session_new(struct shard *shard, struct slice id, uint64_t hash,
     list_init(&session->in_shard);
     r = table_add(&shard->sessions, &session->link, hash);
     if (r < 0) {
-        memory_free(session);
+        free_block(session);
         return r;
     }
     *session_out = session;
@@ -194,7 +200,7 @@ static void session_free_if_unused(struct session *session)
         /* Room may have been made for a subscription that then came to nothing. */
         subscriptions_deinit(&session->subscriptions);
         assert(!session->extras);
-        memory_free(session);
+        free_block(session);
     }
 }
 
@@ -416,7 +422,7 @@ static void take_back(struct shard *shard, struct session *session)
     table_remove(&shard->sessions, &session->link);
     give_place(shard->core);
     memory_free(session->extras);
-    memory_free(session);
+    free_block(session);
 }
 
 int session_connect(struct shard *shard, struct client *client,

@@ -64,8 +64,9 @@ struct core {
     uint8_t homes[CORE_HOME_LEN];    /* the worker of each slot of client ids */
     struct router router;
     struct retained retained;
-    struct metrics *metrics;      /* a block for each worker */
-    _Atomic uint32_t session_len; /* of all workers; changes when one is made or ends */
+    struct metrics *metrics; /* a block for each worker */
+    /* Of all workers; changes when one is made or ends: apart from what is only read. */
+    _Atomic uint32_t session_len CACHE_ALIGNED;
     _Atomic uint32_t session_max; /* the most that there were */
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/crc32c.h"
 #include "base/memory.h"
+#include "base/spares.h"
 #include "base/text.h"
 #include "net/proxy_line.h"
 #include "net/proxy_rules.h"
@@ -13,10 +14,9 @@
 /*
  * A header is read as a chain of pieces of known size (prefix, addresses, head of a TLV) and of
  * values that are kept or skipped as they stream by. Each piece has a function that looks at it
- * when it is whole and says what comes next; only where the version shows (signature) and in a line
- * of version 1 is every byte looked at alone. So how the bytes were cut never matters, and memory
- * is constant: the largest piece, plus what is kept, which grows with what has arrived and never
- * with what was announced.
+ * when it is whole and says what comes next; only in a line of version 1 is every byte looked at
+ * alone. So how the bytes were cut never matters, and memory is constant: the largest piece, plus
+ * what is kept, which grows with what has arrived and never with what was announced.
  *
  * Two lengths bound a TLV: what is left of the header, and inside the SSL TLV what is left of that.
  * A TLV that does not fit where it stands is refused as soon as its head is known.
@@ -563,18 +563,25 @@ static void on_signature(struct proxy_parser *parser, uint8_t version)
 }
 
 /* The first byte decides which signature the others must continue. */
-static void match_signature(struct proxy_parser *parser, uint8_t byte)
+static size_t match_signature(struct proxy_parser *parser, struct slice input)
 {
     struct piece *piece = &parser->piece;
-    bool is_v1;
+    bool is_v1 = (piece->len > 0 ? piece->bytes[0] : input.data[0]) == signature_v1[0];
+    const uint8_t *signature = is_v1 ? signature_v1 : signature_v2;
+    size_t size = is_v1 ? sizeof(signature_v1) : sizeof(signature_v2);
+    bool is_alike = true;
+    size_t used = 0;
 
-    piece->bytes[piece->len] = byte;
-    is_v1 = piece->bytes[0] == signature_v1[0];
-    if (byte != (is_v1 ? signature_v1 : signature_v2)[piece->len++]) {
+    while (is_alike && used < input.len && piece->len < size) {
+        is_alike = input.data[used] == signature[piece->len];
+        piece->bytes[piece->len++] = input.data[used++];
+    }
+    if (!is_alike) {
         refuse(parser, PROXY_REFUSAL_SIGNATURE);
-    } else if (piece->len == (is_v1 ? sizeof(signature_v1) : sizeof(signature_v2))) {
+    } else if (piece->len == size) {
         on_signature(parser, is_v1 ? 1 : 2);
     }
+    return used;
 }
 
 static void finish_line(struct proxy_parser *parser)
@@ -643,7 +650,7 @@ static size_t pass_value(struct proxy_parser *parser, struct slice input)
 static size_t step(struct proxy_parser *parser, struct slice input)
 {
     switch ((enum state)parser->state) {
-    case STATE_SIGNATURE: match_signature(parser, input.data[0]); return 1;
+    case STATE_SIGNATURE: return match_signature(parser, input);
     case STATE_LINE: add_to_line(parser, input.data[0]); return 1;
     case STATE_PIECE: return fill_piece(parser, input);
     case STATE_KEEP:
@@ -656,7 +663,7 @@ static size_t step(struct proxy_parser *parser, struct slice input)
 
 int proxy_parser_new(const struct proxy_demands *demands, struct proxy_parser **parser_out)
 {
-    struct proxy_parser *parser = memory_alloc_zero(1, sizeof(*parser));
+    struct proxy_parser *parser = spares_alloc_zero(sizeof(*parser));
 
     assert(demands->accept != 0 && (demands->accept & ~(unsigned)PROXY_ANY) == 0);
     if (!parser) {
@@ -671,7 +678,7 @@ struct proxy_parser *proxy_parser_free(struct proxy_parser *parser)
 {
     if (parser) {
         proxy_info_free(parser->info);
-        memory_free(parser);
+        spares_free(parser, sizeof(*parser));
     }
     return NULL;
 }

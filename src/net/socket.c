@@ -1,6 +1,7 @@
 #include "net/socket.h"
 
 #include <limits.h>
+#include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,6 +38,16 @@ int socket_accept(int listener_fd, int *fd_out, struct address *peer_out)
     *fd_out = fd;
     *peer_out = address_of_sockaddr((struct sockaddr *)&storage, len);
     return SOCKET_OK;
+}
+
+/* Of a listening socket Linux tells the length of its queue in a field that has another name. */
+unsigned socket_waiting_len(int listener_fd)
+{
+    struct tcp_info info = {0};
+    socklen_t len = offsetof(struct tcp_info, tcpi_unacked) + sizeof(info.tcpi_unacked);
+
+    return getsockopt(listener_fd, SOL_TCP, TCP_INFO, &info, &len) < 0 ? UINT_MAX
+                                                                       : info.tcpi_unacked;
 }
 
 /* Needs no file system, and counts as an open file of the machine, too. */

@@ -27,6 +27,9 @@ enum socket_verdict {
  */
 int socket_accept(int listener_fd, int *fd_out, struct address *peer_out) MUST_CHECK;
 
+/* How many wait to be accepted; UINT_MAX where the kernel does not tell, as of Unix sockets. */
+unsigned socket_waiting_len(int listener_fd);
+
 /* A descriptor for nothing but to have one to close when another is needed. -errno. */
 int socket_reserve(int *fd_out) MUST_CHECK;
 

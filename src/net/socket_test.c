@@ -2,6 +2,7 @@
 #include "net/socket.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -52,6 +53,30 @@ static void accepts_one_after_the_other(void **state)
     assert_int_equal(socket_accept(listener, &fd, &told), SOCKET_AGAIN);
     socket_close(fd);
     close(peer);
+    close(listener);
+}
+
+static void tells_how_many_wait(void **state)
+{
+    struct sockaddr_in name;
+    int listener = make_listener(&name);
+    int first = connect_to(&name);
+    int second = connect_to(&name);
+    int pair[2];
+    struct address told;
+    int fd;
+
+    (void)state;
+    assert_int_equal(socket_waiting_len(listener), 2);
+    assert_int_equal(socket_accept(listener, &fd, &told), SOCKET_OK);
+    assert_int_equal(socket_waiting_len(listener), 1);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    assert_int_equal(socket_waiting_len(pair[0]), UINT_MAX);
+    close(pair[0]);
+    close(pair[1]);
+    close(fd);
+    close(second);
+    close(first);
     close(listener);
 }
 
@@ -160,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_one_after_the_other),
+        cmocka_unit_test(tells_how_many_wait),
         cmocka_unit_test(tells_when_descriptors_are_out),
         cmocka_unit_test(passes_up_what_is_wrong_with_the_listener),
         cmocka_unit_test(receives_and_sends),
