@@ -8,9 +8,9 @@
  * routes it; belongs to its worker.
  */
 
+#include "core/match.h"
 #include "core/message.h"
 
-struct match_found;
 struct share;
 struct ticket;
 
@@ -19,6 +19,7 @@ struct publication {
     uint64_t topic_hash;
     const struct match_found *found; /* what the match cache has for the topic, in this very read
                                         section; NULL: it was not asked */
+    struct match_groups groups;      /* of its topic, as far as they are known */
     uint64_t retained_number;        /* of a message that came through the retained tree, else 0 */
     struct ticket *ticket;           /* somebody waits until it is kept; NULL: nobody */
     struct share *share;             /* of a group's turn, while it is served; borrowed */

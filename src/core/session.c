@@ -669,11 +669,23 @@ bool session_has_room(const struct shard *shard, const struct session *session)
            shard->peer->pending(session->client) < PENDING_HIGH;
 }
 
-/* Whether it may read this; what it may not does not wait for it either, and takes no room. */
-static bool may_read(struct shard *shard, struct session *session,
-                     const struct publication *publication)
+bool session_ask(struct shard *shard, struct session *session, const struct message_parts *parts,
+                 enum peer_right right, struct match_groups *groups)
 {
-    if (shard_may(shard, session, &publication->parts, PEER_READ)) {
+    uint64_t *youngest = right == PEER_READ ? &groups->reader : &groups->writer;
+    bool may = shard->peer->may(shard, session, parts->topic, parts->topic_hash, right);
+
+    if (may && rights_hold(session->rights) && session->rights->group > *youngest) {
+        *youngest = session->rights->group;
+        groups->is_new = true;
+    }
+    return may;
+}
+
+/* Whether it may read this; what it may not does not wait for it either, and takes no room. */
+static bool may_read(struct shard *shard, struct session *session, struct publication *publication)
+{
+    if (session_may(shard, session, &publication->parts, PEER_READ, &publication->groups)) {
         return true;
     }
     metrics_count(shard->metrics, METRIC_DROPPED_DENIED);
@@ -681,9 +693,8 @@ static bool may_read(struct shard *shard, struct session *session,
 }
 
 /* Whether a subscription gets a publication that its filter matches. */
-static bool takes(struct shard *shard, struct session *session,
-                  const struct publication *publication, const struct subscriber *subscriber,
-                  uint32_t node)
+static bool takes(struct shard *shard, struct session *session, struct publication *publication,
+                  const struct subscriber *subscriber, uint32_t node)
 {
     if (session->is_over ||
         ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
