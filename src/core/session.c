@@ -585,8 +585,9 @@ static bool make_room(struct shard *shard, struct session *session,
     return true;
 }
 
-static void deliver_later(struct shard *shard, struct session *session,
-                          struct publication *publication, const struct delivery_head *head)
+static NO_INLINE void deliver_later(struct shard *shard, struct session *session,
+                                    struct publication *publication,
+                                    const struct delivery_head *head)
 {
     struct delivery delivery = {.identifier = head->identifier,
                                 .qos = head->qos,
@@ -693,8 +694,9 @@ static bool may_read(struct shard *shard, struct session *session, struct public
 }
 
 /* Whether a subscription gets a publication that its filter matches. */
-static bool takes(struct shard *shard, struct session *session, struct publication *publication,
-                  const struct subscriber *subscriber, uint32_t node)
+static ALWAYS_INLINE bool takes(struct shard *shard, struct session *session,
+                                struct publication *publication,
+                                const struct subscriber *subscriber, uint32_t node)
 {
     if (session->is_over ||
         ((subscriber->options & SUBSCRIBE_NO_LOCAL) != 0 &&
