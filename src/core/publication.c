@@ -32,14 +32,12 @@ static void own_message(struct publication *publication, struct message *message
     publication->parts.payload = message_payload(message);
 }
 
-int publication_need_message(struct publication *publication)
+int publication_make_message(struct publication *publication)
 {
     struct message *message;
     int r = 0;
 
-    if (publication->message) {
-        return 0;
-    }
+    assert(!publication->message);
     if (publication->room) {
         message = message_adopt(TAKE(publication->room), &publication->parts,
                                 publication->properties_cap);

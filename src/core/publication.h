@@ -35,8 +35,14 @@ struct publication {
 /* A publication of a message that exists. The message is borrowed. */
 void publication_of(struct publication *publication, struct message *message, uint64_t topic_hash);
 
-/* Makes the message if there is none. -ENOMEM. */
-int publication_need_message(struct publication *publication) MUST_CHECK;
+/* There is no message yet: makes it. -ENOMEM. */
+int publication_make_message(struct publication *publication) MUST_CHECK;
+
+/* The same if there is none. */
+static inline int MUST_CHECK publication_need_message(struct publication *publication)
+{
+    return publication->message ? 0 : publication_make_message(publication);
+}
 
 /* A message whose payload is long enough to be referred to, where that saves a copy: it needs none
  * itself, or several are to receive it. */
