@@ -202,31 +202,31 @@ static int publish_message(struct client *client, const struct intake *intake, s
 {
     const struct mqtt_publish *publish = &intake->packet;
     struct hub *hub = client->hub;
-    struct publication publication = {
-        .parts =
-            {
-                    .topic = publish->topic,
-                    .topic_hash = (uint32_t)intake->topic_hash,
-                    .payload = publish->payload,
-                    .origin = session_origin(client->session),
-                    .expires_at = forward_expiry(&publish->properties, hub->shard->now_ms),
-                    .expiry_interval = publish->properties.message_expiry_interval,
-                    .qos = publish->qos,
-                    .retain = publish->retain,
-                    },
-        .topic_hash = intake->topic_hash,
-        .found = likely(intake->is_found) ? &intake->found : NULL,
-        .groups = intake->found.groups,
-        .ticket = ack_ticket(ack),
-        .room = room_of(client, publish),
-        .properties_cap = publish->properties.raw.len,
-    };
+    UNINITIALIZED struct publication publication;
+    struct slice properties;
     bool has_room;
-    int r = forward_properties(hub, &publish->properties, &publication.parts.properties);
+    int r = forward_properties(hub, &publish->properties, &properties);
 
     if (r < 0) {
         return r;
     }
+    publication_init(&publication, intake->topic_hash);
+    publication.parts = (struct message_parts){
+        .topic = publish->topic,
+        .topic_hash = (uint32_t)intake->topic_hash,
+        .properties = properties,
+        .payload = publish->payload,
+        .origin = session_origin(client->session),
+        .expires_at = forward_expiry(&publish->properties, hub->shard->now_ms),
+        .expiry_interval = publish->properties.message_expiry_interval,
+        .qos = publish->qos,
+        .retain = publish->retain,
+    };
+    publication.found = likely(intake->is_found) ? &intake->found : NULL;
+    publication.groups = intake->found.groups;
+    publication.ticket = ack_ticket(ack);
+    publication.room = room_of(client, publish);
+    publication.properties_cap = publish->properties.raw.len;
     if (unlikely(publish->retain && hub->settings->clients.check_retain_source) &&
         add_author(client, &publication) < 0) {
         return -ENOMEM;

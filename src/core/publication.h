@@ -32,6 +32,25 @@ struct publication {
     bool is_handed_on; /* of a group's turn: a member had it before */
 };
 
+/* All but the parts: nothing is known yet. One by one: an initializer has all of it cleared first
+ * by a repeated instruction, which takes 10 ns longer, 3 % of a message of QoS 0. */
+static inline void publication_init(struct publication *publication, uint64_t topic_hash)
+{
+    publication->topic_hash = topic_hash;
+    publication->found = NULL;
+    publication->groups = (struct match_groups){0};
+    publication->retained_number = 0;
+    publication->ticket = NULL;
+    publication->share = NULL;
+    publication->message = NULL;
+    publication->room = NULL;
+    publication->properties_cap = 0;
+    publication->image = 0;
+    publication->is_repeated = false;
+    publication->owns_message = false;
+    publication->is_handed_on = false;
+}
+
 /* A publication of a message that exists. The message is borrowed. */
 void publication_of(struct publication *publication, struct message *message, uint64_t topic_hash);
 
