@@ -585,6 +585,8 @@ static bool make_room(struct shard *shard, struct session *session,
     return true;
 }
 
+/* Out of line, and what comes before in line: without either a delivery of a fan-out costs a tenth
+ * more. */
 static NO_INLINE void deliver_later(struct shard *shard, struct session *session,
                                     struct publication *publication,
                                     const struct delivery_head *head)
