@@ -37,7 +37,7 @@ struct match_known {
 
 struct match_cache {
     struct match_entry entries[CACHE_SET_LEN][CACHE_WAYS];
-    struct match_known known[CACHE_SET_LEN][CACHE_WAYS];
+    struct match_known known[CACHE_SET_LEN * CACHE_WAYS]; /* in the order of the entries */
 };
 
 static_assert(sizeof(struct match_entry) == 128, "an entry is two cache lines");
@@ -141,7 +141,7 @@ static ALWAYS_INLINE struct match_entry *entry_of(const struct shard *shard, str
 static ALWAYS_INLINE struct match_known *known_of(const struct shard *shard,
                                                   const struct match_entry *entry)
 {
-    return &shard->cache->known[0][entry - shard->cache->entries[0]];
+    return &shard->cache->known[entry - shard->cache->entries[0]];
 }
 
 /* What this worker remembers of the topic, if that still holds; else NULL. */
