@@ -65,7 +65,7 @@ struct acl_who {
 };
 
 /* Greater than any group. */
-#define ACL_GROUP_MAX (UINT64_C(1) << 63)
+#define ACL_GROUP_MAX (UINT64_C(1) << 35)
 
 /* `username`, `tls`: NULL, there is none. */
 void acl_look_up(const struct acl *acl, struct slice client_id, const struct slice *username,

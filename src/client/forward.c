@@ -17,8 +17,9 @@ uint32_t forward_expiry(const struct mqtt_properties *properties, uint64_t now_m
                MESSAGE_LATEST);
 }
 
-int forward_properties(struct hub *hub, const struct mqtt_properties *properties,
-                       struct slice *forwarded_out)
+/* Without those of this hop. */
+static NO_INLINE int copy_others(struct hub *hub, const struct mqtt_properties *properties,
+                                 struct slice *forwarded_out)
 {
     struct slice raw = properties->raw;
     enum mqtt_property id;
@@ -26,10 +27,6 @@ int forward_properties(struct hub *hub, const struct mqtt_properties *properties
     uint8_t *scratch;
     uint8_t *at;
 
-    if ((properties->present & OF_THIS_HOP) == 0) {
-        *forwarded_out = raw;
-        return 0;
-    }
     scratch = hub_scratch(hub, raw.len);
     if (!scratch) {
         return -ENOMEM;
@@ -43,4 +40,14 @@ int forward_properties(struct hub *hub, const struct mqtt_properties *properties
     }
     *forwarded_out = slice_of(scratch, (size_t)(at - scratch));
     return 0;
+}
+
+int forward_properties(struct hub *hub, const struct mqtt_properties *properties,
+                       struct slice *forwarded_out)
+{
+    if ((properties->present & OF_THIS_HOP) == 0) {
+        *forwarded_out = properties->raw;
+        return 0;
+    }
+    return copy_others(hub, properties, forwarded_out);
 }

@@ -496,16 +496,14 @@ static bool is_busy(const struct client *client, const struct delivery_head *hea
            output_packet_len(&client->output) >= max_queued;
 }
 
-static enum peer_verdict peer_publish(struct client *client, struct publication *publication,
-                                      const struct delivery_head *head)
+/* A packet of its own for this client. */
+static NO_INLINE enum peer_verdict publish_own(struct client *client,
+                                               struct publication *publication,
+                                               const struct delivery_head *head)
 {
     struct slice topic = publication->parts.topic;
     struct publish_form form;
 
-    if (publication->image && !is_busy(client, head) && put_image(client, publication, head)) {
-        trace_sending_publish(client, &publication->parts, head);
-        return PEER_SENT;
-    }
     if (!mount_strip(client, &topic)) {
         return PEER_OUTSIDE;
     }
@@ -520,6 +518,27 @@ static enum peer_verdict peer_publish(struct client *client, struct publication 
     trace_sending_publish(client, &publication->parts, head);
     put_publish(client, publication, &form, head);
     return PEER_SENT;
+}
+
+/* The same bytes as for others, if they are this client's. */
+static NO_INLINE enum peer_verdict publish_image(struct client *client,
+                                                 struct publication *publication,
+                                                 const struct delivery_head *head)
+{
+    if (!is_busy(client, head) && put_image(client, publication, head)) {
+        trace_sending_publish(client, &publication->parts, head);
+        return PEER_SENT;
+    }
+    return publish_own(client, publication, head);
+}
+
+/* Each way has a function of its own: with all in one, a delivery of a fan-out costs a tenth more.
+ */
+static enum peer_verdict peer_publish(struct client *client, struct publication *publication,
+                                      const struct delivery_head *head)
+{
+    return publication->image ? publish_image(client, publication, head)
+                              : publish_own(client, publication, head);
 }
 
 static void peer_overflow(struct client *client)

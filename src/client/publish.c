@@ -146,20 +146,21 @@ static enum mqtt_reason check_publish(struct client *client, struct intake *inta
     return resolve_topic(client, intake);
 }
 
-static enum mqtt_reason check_rights(const struct client *client, const struct intake *intake)
+static enum mqtt_reason check_rights(const struct client *client, struct intake *intake)
 {
     struct message_parts parts = {
         .topic = intake->packet.topic,
         .topic_hash = (uint32_t)intake->topic_hash,
     };
 
-    return shard_may(client->hub->shard, client->session, &parts, PEER_WRITE)
+    return session_may(client->hub->shard, client->session, &parts, PEER_WRITE,
+                       &intake->found.groups)
                ? access_publish(parts.topic)
                : MQTT_NOT_AUTHORIZED;
 }
 
 /* Errors of the message alone, which is dropped; the acknowledgement tells. */
-static enum mqtt_reason check_message(const struct client *client, const struct intake *intake)
+static enum mqtt_reason check_message(const struct client *client, struct intake *intake)
 {
     const struct mqtt_publish *publish = &intake->packet;
     const struct settings *settings = client->hub->settings;
@@ -201,30 +202,31 @@ static int publish_message(struct client *client, const struct intake *intake, s
 {
     const struct mqtt_publish *publish = &intake->packet;
     struct hub *hub = client->hub;
-    struct publication publication = {
-        .parts =
-            {
-                    .topic = publish->topic,
-                    .topic_hash = (uint32_t)intake->topic_hash,
-                    .payload = publish->payload,
-                    .origin = session_origin(client->session),
-                    .expires_at = forward_expiry(&publish->properties, hub->shard->now_ms),
-                    .expiry_interval = publish->properties.message_expiry_interval,
-                    .qos = publish->qos,
-                    .retain = publish->retain,
-                    },
-        .topic_hash = intake->topic_hash,
-        .found = likely(intake->is_found) ? &intake->found : NULL,
-        .ticket = ack_ticket(ack),
-        .room = room_of(client, publish),
-        .properties_cap = publish->properties.raw.len,
-    };
+    UNINITIALIZED struct publication publication;
+    struct slice properties;
     bool has_room;
-    int r = forward_properties(hub, &publish->properties, &publication.parts.properties);
+    int r = forward_properties(hub, &publish->properties, &properties);
 
     if (r < 0) {
         return r;
     }
+    publication_init(&publication, intake->topic_hash);
+    publication.parts = (struct message_parts){
+        .topic = publish->topic,
+        .topic_hash = (uint32_t)intake->topic_hash,
+        .properties = properties,
+        .payload = publish->payload,
+        .origin = session_origin(client->session),
+        .expires_at = forward_expiry(&publish->properties, hub->shard->now_ms),
+        .expiry_interval = publish->properties.message_expiry_interval,
+        .qos = publish->qos,
+        .retain = publish->retain,
+    };
+    publication.found = likely(intake->is_found) ? &intake->found : NULL;
+    publication.groups = intake->found.groups;
+    publication.ticket = ack_ticket(ack);
+    publication.room = room_of(client, publish);
+    publication.properties_cap = publish->properties.raw.len;
     if (unlikely(publish->retain && hub->settings->clients.check_retain_source) &&
         add_author(client, &publication) < 0) {
         return -ENOMEM;
@@ -234,6 +236,10 @@ static int publish_message(struct client *client, const struct intake *intake, s
     if (has_room && !publication.room) {
         /* It is the message's now. */
         client->facts->input->room = NULL;
+    }
+    if (unlikely(publication.groups.is_new)) {
+        match_keep_groups(hub->shard, publication.parts.topic, intake->topic_hash,
+                          &publication.groups);
     }
     publication_deinit(&publication);
     return r;
@@ -246,7 +252,7 @@ static enum mqtt_reason count_dropped(struct client *client, enum mqtt_reason re
 }
 
 /* Publishes; the answer is what the acknowledgement says. */
-static enum mqtt_reason accept_publish(struct client *client, const struct intake *intake,
+static enum mqtt_reason accept_publish(struct client *client, struct intake *intake,
                                        struct ack *ack)
 {
     enum mqtt_reason reason = check_message(client, intake);
@@ -276,7 +282,7 @@ static bool must_close(const struct client *client, enum mqtt_reason reason)
     return reason == MQTT_QUOTA_EXCEEDED && client->version < MQTT_5_0;
 }
 
-static void publish_once(struct client *client, const struct intake *intake)
+static void publish_once(struct client *client, struct intake *intake)
 {
     const struct mqtt_publish *publish = &intake->packet;
     enum mqtt_reason reason;
@@ -297,7 +303,7 @@ static void publish_once(struct client *client, const struct intake *intake)
 }
 
 /* The identifier is kept before anybody can see the message: its repeat must be known as one. */
-static enum mqtt_reason accept_exactly_once(struct client *client, const struct intake *intake,
+static enum mqtt_reason accept_exactly_once(struct client *client, struct intake *intake,
                                             struct ack *ack)
 {
     uint16_t packet_id = intake->packet.packet_id;
@@ -319,7 +325,7 @@ static enum mqtt_reason accept_exactly_once(struct client *client, const struct 
 }
 
 /* A repeat is answered, not published (MQTT 5.0 section 4.3.3). */
-static void publish_exactly_once(struct client *client, const struct intake *intake)
+static void publish_exactly_once(struct client *client, struct intake *intake)
 {
     const struct mqtt_publish *publish = &intake->packet;
     bool is_repeat = inbound_has(&client->session->inbound, publish->packet_id);

@@ -9,22 +9,25 @@
 
 /*
  * The rules that hold now are the listener's on this worker, see struct server_rules: a worker
- * takes them over between two packets, so that no packet is judged by two sets. What a session
- * knows of them holds for their version only, and what they decided is forgotten with them.
+ * takes them over between two packets, so that no packet is judged by two sets.
  *
  * Decisions are remembered for a group: all who have the same rights by these rules. Where a
  * pattern names somebody nobody is known to be like another, and each session is a group of its
- * own, with a number that is drawn anew for each version and never given out twice.
+ * own. Each set of rules on a worker, of whichever listener, has numbers for its groups that no
+ * other has, and greater ones than those before: so a session knows by its number that the rules
+ * have changed, and whoever remembers what a group may do, as the match cache does, can't be wrong.
  */
+
+/* Numbers of one set of rules: as many for the groups that they tell as for single sessions. */
+#define GROUPS_EACH (2 * ACL_GROUP_MAX)
 
 static_assert((unsigned)PEER_READ == ACL_READ && (unsigned)PEER_WRITE == ACL_WRITE,
               "the same bits: they are compared for every message");
 
 /* Owner: its session. */
-struct rights {
-    struct server_rules *rules; /* of `places`, on the session's worker */
-    uint64_t version;           /* of the rules that the following two are about; 0: none yet */
-    uint64_t group;
+struct client_rights {
+    struct rights known;          /* what core looks at; the member that the session points to */
+    struct server_rules *rules;   /* of `places`, on the session's worker */
     struct acl_who who;           /* its id is the session's; its `tls` is ours, and stays */
     struct server_places *places; /* counted */
     struct slice author;          /* empty: not asked for yet */
@@ -32,6 +35,12 @@ struct rights {
     uint16_t username_len;
     char username[];
 };
+
+static struct client_rights *all_of(struct rights *known)
+{
+    static_assert(offsetof(struct client_rights, known) == 0, "NULL stays NULL");
+    return (struct client_rights *)known;
+}
 
 static uint8_t *put(uint8_t *at, struct slice bytes)
 {
@@ -68,7 +77,7 @@ struct rights *rights_new(const struct client *client)
 {
     const char *username = client_username(client);
     size_t len = username ? strlen(username) : 0;
-    struct rights *rights = memory_alloc_zero(1, sizeof(*rights) + len);
+    struct client_rights *rights = memory_alloc_zero(1, sizeof(*rights) + len);
     struct acl_tls *tls;
 
     if (!rights || copy_tls(client, &tls) < 0) {
@@ -77,16 +86,19 @@ struct rights *rights_new(const struct client *client)
     rights->who.tls = tls;
     rights->places = server_places_ref(client->listener->places);
     rights->rules = &rights->places->rules[client->hub->shard->worker];
+    rights->known.group_min = &rights->rules->group_min;
     rights->has_username = username != NULL;
     rights->username_len = (uint16_t)len;
     if (len > 0) {
         memcpy(rights->username, username, len);
     }
-    return rights;
+    return &rights->known;
 }
 
-struct rights *rights_free(struct rights *rights)
+struct rights *rights_free(struct rights *known)
 {
+    struct client_rights *rights = all_of(known);
+
     if (rights) {
         server_places_unref(rights->places);
         memory_free((void *)(uintptr_t)rights->who.tls);
@@ -96,48 +108,69 @@ struct rights *rights_free(struct rights *rights)
     return NULL;
 }
 
-/* Other rules: nothing that was known holds. */
-static void turn(struct rights *rights, const struct acl *acl, struct slice id)
+/* The number that a group of these rules has, among those of all rules on this worker. */
+static uint64_t number_of(struct shard *shard, struct server_rules *rules, uint64_t group)
+{
+    if (rules->group_min == UINT64_MAX) {
+        rules->group_min = ++shard->rules_len * GROUPS_EACH;
+    }
+    if (group == 0) {
+        group = ACL_GROUP_MAX + rules->drawn++;
+    }
+    assert(group < GROUPS_EACH && shard->rules_len < UINT64_MAX / GROUPS_EACH);
+    return rules->group_min + group;
+}
+
+/* Other rules (NULL: none, and all may all): nothing that was known holds. */
+static void turn(struct shard *shard, struct client_rights *rights, const struct acl *acl,
+                 struct slice id)
 {
     struct slice username = slice_of(rights->username, rights->username_len);
+    uint64_t group = 1;
 
-    acl_look_up(acl, id, rights->has_username ? &username : NULL, rights->who.tls, &rights->who);
-    rights->version = rights->rules->version;
-    rights->group = rights->who.group ? rights->who.group : ACL_GROUP_MAX + rights->rules->drawn++;
+    if (acl) {
+        acl_look_up(acl, id, rights->has_username ? &username : NULL, rights->who.tls,
+                    &rights->who);
+        group = rights->who.group;
+    }
+    rights->known.group = number_of(shard, rights->rules, group);
 }
 
 /* Those of the session that are about the rules that hold now. `acl_out`: NULL, there are no rules.
  * NULL: nobody knows. */
-static struct rights *find(unsigned worker, struct session *session, const struct acl **acl_out)
+static struct client_rights *find(struct shard *shard, struct session *session,
+                                  const struct acl **acl_out)
 {
-    struct rights *rights = session->rights;
+    struct client_rights *rights;
 
-    if (!rights && session->client) {
-        rights = session->rights = rights_new(session->client);
+    if (!session->rights && session->client) {
+        session->rights = rights_new(session->client);
     }
+    rights = all_of(session->rights);
     if (!rights) {
         return NULL;
     }
-    assert(rights->rules == &rights->places->rules[worker]);
+    assert(rights->rules == &rights->places->rules[shard->worker]);
     *acl_out = access_acl(rights->rules->access);
-    if (*acl_out && rights->version != rights->rules->version) {
-        turn(rights, *acl_out, session_id(session));
+    if (!rights_hold(&rights->known)) {
+        turn(shard, rights, *acl_out, session_id(session));
     }
     return rights;
 }
 
-static unsigned ask(struct rights *rights, const struct acl *acl, struct slice topic,
+static unsigned ask(struct client_rights *rights, const struct acl *acl, struct slice topic,
                     uint32_t topic_hash)
 {
     struct decisions *decisions = &rights->rules->decisions;
-    const struct decision *decision = decisions_find(decisions, rights->group, topic, topic_hash);
+    uint64_t group = rights->known.group;
+    const struct decision *decision = decisions_find(decisions, group, topic, topic_hash);
     unsigned bits;
 
     if (decision) {
         return decision->rights;
     }
     bits = acl_rights(acl, &rights->who, topic);
-    decisions_keep(decisions, rights->group, topic, topic_hash, bits);
+    decisions_keep(decisions, group, topic, topic_hash, bits);
     return bits;
 }
 
@@ -147,7 +180,7 @@ static NO_INLINE bool judge(struct shard *shard, struct session *session, struct
                             uint32_t topic_hash, enum peer_right right)
 {
     const struct acl *acl;
-    struct rights *rights = find(shard->worker, session, &acl);
+    struct client_rights *rights = find(shard, session, &acl);
 
     if (!rights || !acl) {
         return rights != NULL;
@@ -158,12 +191,11 @@ static NO_INLINE bool judge(struct shard *shard, struct session *session, struct
 bool rights_may(struct shard *shard, struct session *session, struct slice topic,
                 uint32_t topic_hash, enum peer_right right)
 {
-    const struct rights *rights = session->rights;
+    const struct client_rights *rights = all_of(session->rights);
 
-    if (likely(rights && rights->version == rights->rules->version &&
-               rights->rules->decisions.places)) {
+    if (likely(rights_hold(session->rights) && rights->rules->decisions.places)) {
         const struct decision *decision =
-            decisions_find_first(&rights->rules->decisions, rights->group, topic, topic_hash);
+            decisions_find_first(&rights->rules->decisions, rights->known.group, topic, topic_hash);
 
         if (likely(decision)) {
             return (decision->rights & right) != 0;
@@ -239,17 +271,19 @@ struct slice rights_new_author(const struct client *client)
 struct slice rights_author(struct client *client)
 {
     struct session *session = client->session;
+    struct client_rights *rights;
 
     if (!session->rights) {
         session->rights = rights_new(client);
     }
-    if (!session->rights) {
+    rights = all_of(session->rights);
+    if (!rights) {
         return slice_of(NULL, 0);
     }
-    if (session->rights->author.len == 0) {
-        session->rights->author = rights_new_author(client);
+    if (rights->author.len == 0) {
+        rights->author = rights_new_author(client);
     }
-    return session->rights->author;
+    return rights->author;
 }
 
 /* The rules that hold now at the listener of an author; NULL: there are none, or it has closed. */
@@ -301,7 +335,7 @@ bool rights_author_may(struct shard *shard, const struct message *message)
 bool rights_cover(struct client *client, struct slice filter)
 {
     const struct acl *acl;
-    struct rights *rights = find(client->hub->shard->worker, client->session, &acl);
+    struct client_rights *rights = find(client->hub->shard, client->session, &acl);
 
     if (!rights) {
         return false;

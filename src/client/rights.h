@@ -14,11 +14,10 @@
 #include "core/session.h"
 
 struct client;
-struct rights;
 
 /* What a client of these would be asked by: of its listener, and its name. NULL: no memory. */
 struct rights *rights_new(const struct client *client);
-struct rights *rights_free(struct rights *rights);
+struct rights *rights_free(struct rights *known);
 
 /* As peer_ops wants it. */
 bool rights_may(struct shard *shard, struct session *session, struct slice topic,

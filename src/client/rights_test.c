@@ -15,7 +15,7 @@
  * themselves, for every kind of rule and client, while rules and clients come and go.
  */
 
-enum { CLIENT_LEN = 12 };
+enum { CLIENT_LEN = 12, TOPIC_LEN = 15 };
 
 struct visitor {
     const char *id;
@@ -32,6 +32,7 @@ struct fixture {
     struct server_listener *listener;
     struct access *access; /* the rules that hold */
     struct visitor visitors[CLIENT_LEN];
+    struct match_groups groups[TOPIC_LEN]; /* as the match cache keeps them, for ever */
 };
 
 static void ignore_line(void *context, enum log_type type, const char *text)
@@ -109,6 +110,8 @@ static struct fixture *fixture_new(const char *rules)
 
     fixture->hub = memory_must_alloc_zero(1, sizeof(*fixture->hub));
     fixture->hub->shard = &fixture->shard;
+    fixture->shard.peer = &client_peer_ops;
+    fixture->shard.limits.asks_rights = true;
     fixture->settings = read_rules(rules, &fixture->access);
     params.terms = fixture->settings;
     params.settings = &fixture->settings->listeners[0];
@@ -140,6 +143,11 @@ static void change_rules(struct fixture *fixture, const char *rules)
     fixture->access = access;
 }
 
+static const char *const names[] = {"anna", "bob", "a", "c#", "b", NULL};
+static const char *const topics[TOPIC_LEN] = {
+    "a/b",  "a/c",  "a/b/c", "b/a",      "b/b",    "anna/bob", "anna/a",   "bob/b",
+    "c#/b", "anna", "b",     "bob/anna", "$SYS/a", "anna/b",   "nowhere/x"};
+
 /* Few hashes for many topics: a decision is not taken for another topic's. */
 static bool may(struct fixture *fixture, const struct visitor *visitor, const char *topic,
                 enum peer_right right)
@@ -148,6 +156,19 @@ static bool may(struct fixture *fixture, const struct visitor *visitor, const ch
     bool is_allowed = rights_may(&fixture->shard, visitor->session, copy, copy.len % 2, right);
 
     bytes_free(copy);
+    return is_allowed;
+}
+
+/* The same, of a message that is published: what is known of its topic comes first. */
+static bool may_with(struct fixture *fixture, const struct visitor *visitor, size_t topic,
+                     enum peer_right right)
+{
+    struct message_parts parts = {.topic = bytes_copy(slice_of_text(topics[topic])),
+                                  .topic_hash = topic % 2};
+    bool is_allowed =
+        session_may(&fixture->shard, visitor->session, &parts, right, &fixture->groups[topic]);
+
+    bytes_free(parts.topic);
     return is_allowed;
 }
 
@@ -177,11 +198,6 @@ static const char *const rule_sets[] = {
     NULL,
 };
 
-static const char *const names[] = {"anna", "bob", "a", "c#", "b", NULL};
-static const char *const topics[] = {"a/b",      "a/c",      "a/b/c",  "b/a",    "b/b",
-                                     "anna/bob", "anna/a",   "bob/b",  "c#/b",   "anna",
-                                     "b",        "bob/anna", "$SYS/a", "anna/b", "nowhere/x"};
-
 static const char *any_name(struct dice *dice, bool must_be)
 {
     return names[dice_below(dice, (uint32_t)ARRAY_LEN(names) - must_be)];
@@ -196,11 +212,13 @@ static void check_some(struct fixture *fixture, struct dice *dice)
 {
     for (unsigned i = 0; i < 40; i++) {
         const struct visitor *visitor = &fixture->visitors[dice_below(dice, CLIENT_LEN)];
-        const char *topic = topics[dice_below(dice, ARRAY_LEN(topics))];
+        size_t topic = dice_below(dice, TOPIC_LEN);
         enum peer_right right = dice_below(dice, 2) ? PEER_READ : PEER_WRITE;
+        bool is_allowed = dice_below(dice, 2) ? may(fixture, visitor, topics[topic], right)
+                                              : may_with(fixture, visitor, topic, right);
 
-        if (may(fixture, visitor, topic, right) != should(fixture, visitor, topic, right)) {
-            fail_msg("%s, %s: %d of %s", visitor->id, visitor->username, right, topic);
+        if (is_allowed != should(fixture, visitor, topics[topic], right)) {
+            fail_msg("%s, %s: %d of %s", visitor->id, visitor->username, right, topics[topic]);
         }
     }
 }
@@ -314,6 +332,65 @@ static void test_no_memory(void **state)
     fixture_free(fixture);
 }
 
+/* Who is known to be allowed is not looked up: but it is one group, and of these rules. */
+static void test_the_youngest_group_is_known(void **state)
+{
+    struct fixture *fixture =
+        fixture_new("user anna\ntopic read a/b\nuser bob\ntopic readwrite #\n");
+    struct visitor *anna = &fixture->visitors[0];
+    struct visitor *bob = &fixture->visitors[1];
+    struct match_groups *groups = &fixture->groups[0];
+
+    (void)state;
+    come(fixture, anna, "a", "anna");
+    come(fixture, bob, "b", "bob");
+    assert_false(may_with(fixture, anna, 0, PEER_WRITE));
+    assert_int_equal(groups->writer, 0);
+    assert_false(groups->is_new);
+    assert_true(may_with(fixture, bob, 0, PEER_READ));
+    assert_true(groups->is_new);
+    assert_int_equal(groups->reader, bob->session->rights->group);
+    /* Older: by her turns with him nothing new is learned. */
+    groups->is_new = false;
+    assert_true(may_with(fixture, anna, 0, PEER_READ));
+    assert_false(groups->is_new);
+    assert_int_equal(groups->reader, bob->session->rights->group);
+    change_rules(fixture, "user anna\ntopic read a/b\n");
+    assert_false(may_with(fixture, bob, 0, PEER_READ));
+    assert_true(may_with(fixture, anna, 0, PEER_READ));
+    assert_int_equal(groups->reader, anna->session->rights->group);
+    /* Without rules all are of one group. */
+    change_rules(fixture, NULL);
+    assert_true(may_with(fixture, bob, 0, PEER_WRITE));
+    assert_true(may_with(fixture, anna, 0, PEER_READ));
+    assert_int_equal(groups->writer, groups->reader);
+    fixture_free(fixture);
+}
+
+/* What one listener's rules let do is no answer for another's, though one has gone and the other
+ * stands where it was. */
+static void test_no_two_rules_have_a_group(void **state)
+{
+    struct fixture *fixture = fixture_new("topic readwrite a/b");
+    struct match_groups kept;
+    uint64_t rules_len;
+
+    (void)state;
+    come(fixture, &fixture->visitors[0], "x", NULL);
+    assert_true(may_with(fixture, &fixture->visitors[0], 0, PEER_READ));
+    kept = fixture->groups[0];
+    rules_len = fixture->shard.rules_len;
+    fixture_free(fixture);
+    fixture = fixture_new("topic readwrite b/a");
+    fixture->shard.rules_len = rules_len;
+    fixture->groups[0] = kept;
+    come(fixture, &fixture->visitors[0], "x", NULL);
+    assert_false(may_with(fixture, &fixture->visitors[0], 0, PEER_READ));
+    assert_true(may_with(fixture, &fixture->visitors[0], 3, PEER_READ));
+    assert_true(fixture->groups[3].reader > kept.reader);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +399,8 @@ int main(void)
         cmocka_unit_test(test_not_shared_where_a_pattern_names_somebody),
         cmocka_unit_test(test_gone_with_the_rules),
         cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_the_youngest_group_is_known),
+        cmocka_unit_test(test_no_two_rules_have_a_group),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

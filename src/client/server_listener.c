@@ -45,7 +45,8 @@ static struct server_places *places_new(unsigned worker_len, struct access *acce
     }
     memset(places->metrics, 0, size);
     for (unsigned i = 0; i < worker_len; i++) {
-        places->rules[i] = (struct server_rules){.access = access_ref(access), .version = 1};
+        places->rules[i] =
+            (struct server_rules){.access = access_ref(access), .group_min = UINT64_MAX};
     }
     atomic_init(&places->len, 0);
     atomic_init(&places->refs, 1);
@@ -59,7 +60,8 @@ void server_places_turn(struct server_places *places, unsigned worker, struct ac
 
     assert(worker < places->worker_len);
     rules->access = access_ref(access);
-    rules->version++;
+    rules->group_min = UINT64_MAX;
+    rules->drawn = 0;
     decisions_forget(&rules->decisions);
     access_unref(before);
 }

@@ -18,8 +18,9 @@
 /* The files that hold now for a listener on a worker, which alone changes them while it runs. */
 struct server_rules {
     struct access *access;      /* counted; NULL: it has no files */
-    uint64_t version;           /* another one for other files; from 1 */
-    uint64_t drawn;             /* numbers that single sessions go by in the decisions */
+    uint64_t group_min;         /* numbers of groups (core/peer.h) by these files begin here;
+                                   UINT64_MAX: there are none yet */
+    uint64_t drawn;             /* groups of a single session */
     struct decisions decisions; /* by these files; gone with them */
 };
 

@@ -355,26 +355,6 @@ static bool can_serve_at_once(const struct shard *shard, uint64_t receiver_len)
            receiver_len * (SHARD_WRITE_COST + 1) <= shard->budget;
 }
 
-/* Nobody but one session, if that is all that was found: as what is sent to a device is. The
- * general way costs 150 instructions more, a tenth of a message of QoS 0. */
-static ALWAYS_INLINE bool serve_only_one(struct shard *shard, struct publication *publication,
-                                         const struct match_found *found)
-{
-    struct own_subscribers own;
-
-    if (!found || found->len != 1) {
-        return false;
-    }
-    own = router_own(shard, found->nodes[0].word);
-    if (own.len != 1 || own.list) {
-        return false;
-    }
-    shard_charge(shard);
-    publication_refer(publication, 1);
-    session_deliver(shard, own.single.session, publication, &own.single, found->nodes[0].number);
-    return true;
-}
-
 void fanout_serve(struct shard *shard, struct publication *publication, struct share_post *post,
                   const struct match_found *found)
 {
@@ -382,9 +362,6 @@ void fanout_serve(struct shard *shard, struct publication *publication, struct s
     bool merges;
 
     assert(!fanout_is_active(&shard->fanout));
-    if (likely(!post) && serve_only_one(shard, publication, found)) {
-        return;
-    }
     walk_init(&walk, shard, publication, post);
     if (unlikely(!count(&walk, found))) {
         if (start_search(&walk)) {

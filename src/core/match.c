@@ -28,8 +28,16 @@ struct match_entry {
     uint8_t topic[CACHE_TOPIC];
 };
 
+/* Apart from the entries, and looked at only where rights are asked for. A topic's groups are right
+ * for as long as it has its entry, whatever becomes of that: what they may do never changes. */
+struct match_known {
+    uint64_t reader;
+    uint64_t writer;
+};
+
 struct match_cache {
     struct match_entry entries[CACHE_SET_LEN][CACHE_WAYS];
+    struct match_known known[CACHE_SET_LEN * CACHE_WAYS]; /* in the order of the entries */
 };
 
 static_assert(sizeof(struct match_entry) == 128, "an entry is two cache lines");
@@ -130,6 +138,12 @@ static ALWAYS_INLINE struct match_entry *entry_of(const struct shard *shard, str
     return NULL;
 }
 
+static ALWAYS_INLINE struct match_known *known_of(const struct shard *shard,
+                                                  const struct match_entry *entry)
+{
+    return &shard->cache->known[entry - shard->cache->entries[0]];
+}
+
 /* What this worker remembers of the topic, if that still holds; else NULL. */
 static ALWAYS_INLINE const struct match_entry *
 entry_that_holds(const struct shard *shard, struct slice topic, uint64_t topic_hash)
@@ -149,7 +163,9 @@ static struct match_entry *entry_to_fill(const struct shard *shard, struct slice
 
     if (!entry) {
         set[1] = set[0];
+        *known_of(shard, &set[1]) = *known_of(shard, &set[0]);
         entry = &set[0];
+        *known_of(shard, entry) = (struct match_known){0};
     }
     entry->topic_hash = topic_hash;
     entry->node_len = 0;
@@ -166,8 +182,15 @@ bool match_cached(struct shard *shard, struct slice topic, uint64_t topic_hash,
 
     assert_owner(shard->worker);
     found_out->len = 0;
+    found_out->groups = (struct match_groups){0};
     if (unlikely(!entry)) {
         return false;
+    }
+    if (unlikely(shard->limits.asks_rights)) {
+        const struct match_known *known = known_of(shard, entry);
+
+        found_out->groups.reader = known->reader;
+        found_out->groups.writer = known->writer;
     }
     for (unsigned i = 0; i < entry->node_len; i++) {
         uint64_t word;
@@ -180,6 +203,18 @@ bool match_cached(struct shard *shard, struct slice topic, uint64_t topic_hash,
         }
     }
     return true;
+}
+
+void match_keep_groups(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                       const struct match_groups *groups)
+{
+    const struct match_entry *entry = entry_of(shard, topic, topic_hash);
+
+    assert_owner(shard->worker);
+    if (entry) {
+        *known_of(shard, entry) =
+            (struct match_known){.reader = groups->reader, .writer = groups->writer};
+    }
 }
 
 static NO_INLINE bool match_uncached(struct shard *shard, struct slice topic, unsigned steps,

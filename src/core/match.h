@@ -19,6 +19,17 @@ struct match_cache *match_cache_free(struct match_cache *cache);
  */
 void match_prefetch(const struct shard *shard, uint64_t topic_hash);
 
+/*
+ * The youngest groups (core/peer.h) that are known to be allowed to read a topic, and to write it;
+ * 0: none is. One of each is enough for whoever sends to a device, or for a crowd with equal
+ * rights.
+ */
+struct match_groups {
+    uint64_t reader;
+    uint64_t writer;
+    bool is_new; /* not known to the match cache yet */
+};
+
 #define MATCH_CACHE_NODES 4
 
 /*
@@ -27,6 +38,7 @@ void match_prefetch(const struct shard *shard, uint64_t topic_hash);
  * waited for ends the section (base/lock.h).
  */
 struct match_found {
+    struct match_groups groups; /* only where `asks_rights` */
     unsigned len; /* above MATCH_CACHE_NODES: there were more than are written down here */
     struct {
         uint32_t number;
@@ -51,6 +63,10 @@ static inline bool match_found_is_all(const struct match_found *found)
 /* The answer of the cache, when there is one. Only a topic that may be published to has one. */
 bool match_cached(struct shard *shard, struct slice topic, uint64_t topic_hash,
                   struct match_found *found_out) MUST_CHECK;
+
+/* Remembers them with the topic, where the cache has an answer for it. */
+void match_keep_groups(struct shard *shard, struct slice topic, uint64_t topic_hash,
+                       const struct match_groups *groups);
 
 /*
  * Visits every node that matches and has subscribers: the answer of the cache, when there is one,

@@ -11,7 +11,6 @@
 #include "mqtt/reasons.h"
 
 struct client;
-struct rights;
 struct session;
 struct shard;
 
@@ -33,6 +32,20 @@ enum peer_verdict {
 };
 
 enum peer_right { PEER_READ = 1, PEER_WRITE = 2 };
+
+/*
+ * What `client` knows of the rights of a session begins with this. All of a group may read and
+ * write the same, by rules that never change: other rules make other groups, with greater numbers.
+ */
+struct rights {
+    uint64_t group;            /* 0: not looked up yet */
+    const uint64_t *group_min; /* of those by the rules that hold now */
+};
+
+static inline bool rights_hold(const struct rights *rights)
+{
+    return rights && rights->group >= *rights->group_min;
+}
 
 struct peer_ops {
     /* Encodes a PUBLISH into the peer's output. Never closes the peer at once. */

@@ -2,23 +2,20 @@
 
 void publication_of(struct publication *publication, struct message *message, uint64_t topic_hash)
 {
-    *publication = (struct publication){
-        .parts =
-            {
-                    .topic = message_topic(message),
-                    .properties = message_properties(message),
-                    .payload = message_payload(message),
-                    .origin = message->origin,
-                    .topic_hash = message->topic_hash,
-                    .expires_at = message->expires_at,
-                    .expiry_interval = message->expiry_interval,
-                    .qos = message->qos,
-                    .retain = message->retain,
-                    },
-        .topic_hash = topic_hash,
-        .retained_number = message_retained_number(message),
-        .message = message,
+    publication_init(publication, topic_hash);
+    publication->parts = (struct message_parts){
+        .topic = message_topic(message),
+        .properties = message_properties(message),
+        .payload = message_payload(message),
+        .origin = message->origin,
+        .topic_hash = message->topic_hash,
+        .expires_at = message->expires_at,
+        .expiry_interval = message->expiry_interval,
+        .qos = message->qos,
+        .retain = message->retain,
     };
+    publication->retained_number = message_retained_number(message);
+    publication->message = message;
 }
 
 /* The parts are the message's now: what they were made of goes when the packet is handled. */
@@ -32,14 +29,12 @@ static void own_message(struct publication *publication, struct message *message
     publication->parts.payload = message_payload(message);
 }
 
-int publication_need_message(struct publication *publication)
+int publication_make_message(struct publication *publication)
 {
     struct message *message;
     int r = 0;
 
-    if (publication->message) {
-        return 0;
-    }
+    assert(!publication->message);
     if (publication->room) {
         message = message_adopt(TAKE(publication->room), &publication->parts,
                                 publication->properties_cap);

@@ -8,9 +8,9 @@
  * routes it; belongs to its worker.
  */
 
+#include "core/match.h"
 #include "core/message.h"
 
-struct match_found;
 struct share;
 struct ticket;
 
@@ -19,6 +19,7 @@ struct publication {
     uint64_t topic_hash;
     const struct match_found *found; /* what the match cache has for the topic, in this very read
                                         section; NULL: it was not asked */
+    struct match_groups groups;      /* of its topic, as far as they are known */
     uint64_t retained_number;        /* of a message that came through the retained tree, else 0 */
     struct ticket *ticket;           /* somebody waits until it is kept; NULL: nobody */
     struct share *share;             /* of a group's turn, while it is served; borrowed */
@@ -31,11 +32,36 @@ struct publication {
     bool is_handed_on; /* of a group's turn: a member had it before */
 };
 
+/* All but the parts: nothing is known yet. One by one: an initializer has all of it cleared first
+ * by a repeated instruction, which takes 10 ns longer, 3 % of a message of QoS 0. */
+static inline void publication_init(struct publication *publication, uint64_t topic_hash)
+{
+    publication->topic_hash = topic_hash;
+    publication->found = NULL;
+    publication->groups = (struct match_groups){0};
+    publication->retained_number = 0;
+    publication->ticket = NULL;
+    publication->share = NULL;
+    publication->message = NULL;
+    publication->room = NULL;
+    publication->properties_cap = 0;
+    publication->image = 0;
+    publication->is_repeated = false;
+    publication->owns_message = false;
+    publication->is_handed_on = false;
+}
+
 /* A publication of a message that exists. The message is borrowed. */
 void publication_of(struct publication *publication, struct message *message, uint64_t topic_hash);
 
-/* Makes the message if there is none. -ENOMEM. */
-int publication_need_message(struct publication *publication) MUST_CHECK;
+/* There is no message yet: makes it. -ENOMEM. */
+int publication_make_message(struct publication *publication) MUST_CHECK;
+
+/* The same if there is none. */
+static inline int MUST_CHECK publication_need_message(struct publication *publication)
+{
+    return publication->message ? 0 : publication_make_message(publication);
+}
 
 /* A message whose payload is long enough to be referred to, where that saves a copy: it needs none
  * itself, or several are to receive it. */

@@ -51,6 +51,12 @@ static void *pointer_of(uint64_t word)
     return (void *)(uintptr_t)(word & POINTER_BITS);
 }
 
+static struct subscriber single_of(uint64_t word)
+{
+    return (struct subscriber){.session = pointer_of(word),
+                               .options = (uint8_t)(word >> OPTIONS_SHIFT)};
+}
+
 static uint64_t make_word(unsigned kind, unsigned worker, uint8_t options, void *pointer)
 {
     uint64_t bits = (uintptr_t)pointer;
@@ -303,8 +309,7 @@ static int single_to_list(struct shard *shard, _Atomic uint64_t *slot, uint32_t 
     if (!list) {
         return -ENOMEM;
     }
-    r = push_row(
-        list, (struct subscriber){.session = session, .options = (uint8_t)(word >> OPTIONS_SHIFT)});
+    r = push_row(list, single_of(word));
     assert(r == 0);
     subscriptions_find(&session->subscriptions, node)->place = 0;
     store(slot, make_word(KIND_LIST, shard->worker, 0, list));
@@ -642,14 +647,22 @@ struct own_subscribers router_own(const struct shard *shard, uint64_t word)
         return own;
     }
     if (kind_of(word) == KIND_SINGLE) {
-        own.single.session = pointer_of(word);
-        own.single.options = (uint8_t)(word >> OPTIONS_SHIFT);
+        own.single = single_of(word);
         own.len = 1;
         return own;
     }
     own.list = pointer_of(word);
     own.len = own.list->len;
     return own;
+}
+
+bool router_own_is_all(const struct shard *shard, uint64_t word, struct subscriber *single_out)
+{
+    if (kind_of(word) != KIND_SINGLE || worker_of(word) != shard->worker) {
+        return false;
+    }
+    *single_out = single_of(word);
+    return true;
 }
 
 bool router_find_own(const struct shard *shard, struct session *session, uint32_t node,

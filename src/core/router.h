@@ -109,6 +109,10 @@ struct own_subscribers {
 
 struct own_subscribers router_own(const struct shard *shard, uint64_t word);
 
+/* Whether nobody stands at a node but one session of this worker. */
+bool router_own_is_all(const struct shard *shard, uint64_t word,
+                       struct subscriber *single_out) MUST_CHECK;
+
 /* How a session of this worker subscribes at a node that stays. False: it does not. */
 bool router_find_own(const struct shard *shard, struct session *session, uint32_t node,
                      struct subscriber *subscriber_out);

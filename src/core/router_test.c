@@ -572,6 +572,38 @@ static void test_random_against_a_naive_list(void **state)
     fixture_free(list.fixture);
 }
 
+/* What is known of who may do what with a topic goes with its entry in the cache: no other topic
+ * gets it that is put in the same place. */
+static void test_groups_stay_with_their_topic(void **state)
+{
+    struct fixture *fixture = fixture_new(1, NULL);
+    struct shard *shard = fixture_enter(fixture, 0);
+    struct match_found found;
+    unsigned known_len = 0;
+
+    (void)state;
+    shard->limits.asks_rights = true;
+    fixture_subscribe(fixture_connected(fixture, 0, "a"), "t/#", 0);
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 1; i <= 6000; i++) {
+            char text[16];
+            struct slice topic = slice_of(text, (size_t)snprintf(text, sizeof(text), "t/%u", i));
+            uint64_t hash = shard_topic_hash(shard, topic);
+
+            assert_int_equal(matches(fixture, text), 1);
+            assert_true(match_cached(shard, topic, hash, &found));
+            assert_true(found.groups.reader == 0 || found.groups.reader == i);
+            assert_int_equal(found.groups.writer, 2 * found.groups.reader);
+            known_len += found.groups.reader == i;
+            match_keep_groups(shard, topic, hash,
+                              &(struct match_groups){.reader = i, .writer = 2 * (uint64_t)i});
+        }
+    }
+    /* There is room for 4096 topics, and 6000 come by in turns. */
+    assert_in_range(known_len, 100, 4096);
+    fixture_free(fixture);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -587,6 +619,7 @@ int main(void)
         cmocka_unit_test(test_no_memory_subscribes_nobody),
         cmocka_unit_test(test_no_memory_leaves_nothing),
         cmocka_unit_test(test_no_memory_to_replace),
+        cmocka_unit_test(test_groups_stay_with_their_topic),
         cmocka_unit_test(test_random_against_a_naive_list),
     };
 

@@ -16,12 +16,12 @@
 #include "core/outbound.h"
 #include "core/peer.h"
 #include "core/router.h"
+#include "core/shard.h"
 #include "core/subscriptions.h"
 
 struct merge;
 struct session_extras;
 struct subscriber;
-struct shard;
 
 #define SESSION_NEVER UINT32_MAX
 
@@ -120,6 +120,25 @@ struct session *session_walk(const struct shard *shard, struct table_place *plac
 static inline uint64_t session_origin(const struct session *session)
 {
     return session->link.hash;
+}
+
+/* The answer of the peers, where session_may() has none; it takes note of who may. */
+bool session_ask(struct shard *shard, struct session *session, const struct message_parts *parts,
+                 enum peer_right right, struct match_groups *groups);
+
+/*
+ * Whether a session's client may read such a message, or write it. `groups`: of the message's
+ * topic; to find one's own among them takes a quarter of what it takes to ask.
+ */
+static inline bool session_may(struct shard *shard, struct session *session,
+                               const struct message_parts *parts, enum peer_right right,
+                               struct match_groups *groups)
+{
+    uint64_t known = right == PEER_READ ? groups->reader : groups->writer;
+
+    return likely(!shard->limits.asks_rights) ||
+           likely(rights_hold(session->rights) && session->rights->group == known) ||
+           session_ask(shard, session, parts, right, groups);
 }
 
 /* Deliveries */

@@ -48,7 +48,7 @@ int session_send_will(struct shard *shard, struct session *session)
         message_set_stored(will);
     }
     publication_of(&publication, will, shard_topic_hash(shard, message_topic(will)));
-    if (shard_may(shard, session, &publication.parts, PEER_WRITE)) {
+    if (session_may(shard, session, &publication.parts, PEER_WRITE, &publication.groups)) {
         r = shard_publish(shard, &publication);
     } else {
         /* Who may not publish it any more has lost it. */

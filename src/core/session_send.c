@@ -27,7 +27,7 @@ static enum peer_verdict send_delivery(struct shard *shard, struct session *sess
         publication_of(&taken_apart, delivery->message, 0);
         known = &taken_apart;
     }
-    if (!shard_may(shard, session, &known->parts, PEER_READ)) {
+    if (!session_may(shard, session, &known->parts, PEER_READ, &known->groups)) {
         return PEER_DENIED;
     }
     return shard->peer->publish(session->client, known, &head);

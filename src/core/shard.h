@@ -102,6 +102,7 @@ struct shard {
     struct list_link filling; /* memberships without room, since this iteration or the last */
     uint32_t iteration;
     struct share_dealt dealt;
+    uint64_t rules_len;        /* sets of rules that `client` has numbered groups by here */
     size_t echo_len;           /* replays on their way through a grace period and the mailbox */
     size_t wait_len;           /* waits for the store that are not over */
     struct table replay_table; /* by session and node of the filter tree */
@@ -229,14 +230,6 @@ int shard_publish(struct shard *shard, struct publication *publication) MUST_CHE
  */
 void shard_post(struct shard *shard, const struct publication *publication,
                 const struct worker_set *to, const struct worker_set *matched);
-
-/* Whether a session's client may read such a message, or write it. */
-static inline bool shard_may(struct shard *shard, struct session *session,
-                             const struct message_parts *parts, enum peer_right right)
-{
-    return likely(!shard->limits.asks_rights) ||
-           shard->peer->may(shard, session, parts->topic, parts->topic_hash, right);
-}
 
 static inline uint64_t shard_topic_hash(const struct shard *shard, struct slice topic)
 {

@@ -221,7 +221,8 @@ static bool can_take(struct shard *shard, const struct share_member *member,
     uint8_t qos = offer->publication->parts.qos;
 
     if (session_hides(member->session, offer->publication->parts.topic, member->options) ||
-        !shard_may(shard, member->session, &offer->publication->parts, PEER_READ)) {
+        !session_may(shard, member->session, &offer->publication->parts, PEER_READ,
+                     &offer->publication->groups)) {
         return false;
     }
     return offer->is_last ? session_can_keep(shard, member->session, qos, member->options)

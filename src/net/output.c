@@ -134,21 +134,15 @@ static bool is_too_much(const struct output *output, size_t more)
     return more > UINT32_MAX - output_size(output);
 }
 
-uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size)
+uint8_t *output_extend(struct output *output, struct output_pool *pool, size_t size)
 {
-    struct output_chunk *tail = output->tail;
+    struct output_chunk *chunk = is_too_much(output, size) ? NULL : chunk_new(pool, size);
 
-    if (is_too_much(output, size)) {
+    if (!chunk) {
         return NULL;
     }
-    if (!tail || tail->message || tail->cap - tail->end < size) {
-        tail = chunk_new(pool, size);
-        if (!tail) {
-            return NULL;
-        }
-        append(output, tail);
-    }
-    return tail->room + tail->end;
+    append(output, chunk);
+    return chunk->room;
 }
 
 uint32_t output_commit(struct output *output, struct output_pool *pool, const uint8_t *end,

@@ -65,9 +65,20 @@ static inline bool output_is_empty(const struct output *output)
     return output_size(output) == 0;
 }
 
+/* The room of output_reserve() in a piece of its own. */
+uint8_t *output_extend(struct output *output, struct output_pool *pool, size_t size);
+
 /* Room for `size` bytes in one piece at the end. Nothing is added yet. NULL: without memory, or
  * with more than 4 GiB that wait. */
-uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size);
+static inline uint8_t *output_reserve(struct output *output, struct output_pool *pool, size_t size)
+{
+    struct output_chunk *tail = output->tail;
+
+    /* A reference has no room. */
+    return likely(tail && tail->cap >= tail->end + size && UINT32_MAX - tail->all.size >= size)
+               ? tail->room + tail->end
+               : output_extend(output, pool, size);
+}
 
 /* The bytes written to the reserved room, up to `end`, are part of the output now; perhaps they are
  * the last ones of a packet. Answers how many they are. */
