@@ -55,7 +55,7 @@ static COLD void tell(void)
     int64_t most = atomic_load_explicit(&most_told, memory_order_relaxed);
 
     untold = 0;
-    if (ahead > 0 && now > most) {
+    if (ahead > 0 && now > most && now > (int64_t)ahead * MEMORY_AHEAD_SHARE) {
         grow_heap();
     }
     while (now > most && !atomic_compare_exchange_weak_explicit(
