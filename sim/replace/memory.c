@@ -147,6 +147,11 @@ void memory_recount(int64_t bytes)
     (void)bytes;
 }
 
+void memory_grow_ahead(size_t size)
+{
+    (void)size;
+}
+
 bool memory_exempt(bool exempt)
 {
     (void)exempt;

@@ -22,11 +22,31 @@ static _Atomic int64_t told;
 static _Atomic int64_t most_told;
 static _Thread_local int64_t untold;
 
+static _Thread_local size_t ahead; /* 0: the heap grows by what is asked for */
+
 static _Thread_local unsigned long fail_countdown;
 
 static int64_t used_now(void)
 {
     return atomic_load_explicit(&told, memory_order_relaxed) + untold;
+}
+
+void memory_grow_ahead(size_t size)
+{
+    ahead = size;
+}
+
+/*
+ * A block of that size is given back at once: the heap has room for it then. Whoever leaves the
+ * last page of the heap otherwise pays a system call for the next one, which took 4 % of a load of
+ * a million retained messages; and what the allocator knows to be zero is not written by it but
+ * read first, as zeroed tables are, and each page of it costs two faults for one: 5 % more.
+ */
+static void grow_heap(void)
+{
+    void *volatile room = malloc(ahead); /* volatile: else the compiler leaves both calls out */
+
+    free(room);
 }
 
 static COLD void tell(void)
@@ -35,6 +55,9 @@ static COLD void tell(void)
     int64_t most = atomic_load_explicit(&most_told, memory_order_relaxed);
 
     untold = 0;
+    if (ahead > 0 && now > most && now > (int64_t)ahead * MEMORY_AHEAD_SHARE) {
+        grow_heap();
+    }
     while (now > most && !atomic_compare_exchange_weak_explicit(
                              &most_told, &most, now, memory_order_relaxed, memory_order_relaxed)) {
     }

@@ -66,6 +66,17 @@ bool memory_may_have(size_t size) MUST_CHECK;
 void memory_recount(int64_t bytes);
 
 /*
+ * From now on, for every 64 KiB that all threads together use more than ever before, the one that
+ * took them makes room for `size` bytes more in its heap: fewer system calls for who takes a lot.
+ * Not before so many times `size` are in use: small brokers stay as small as they are. The room is
+ * only reserved, no page of it takes memory before it is used, but for the one where it ends. 0, as
+ * at the start: none. Several times 64 KiB, or the next step comes too late, and below
+ * M_MMAP_THRESHOLD, from where on a block is not taken from the heap. For the calling thread.
+ */
+#define MEMORY_AHEAD_SHARE 64
+void memory_grow_ahead(size_t size);
+
+/*
  * For tests: the n-th allocation from now on fails (1 = the next one), once; 0 switches it off.
  * Per thread.
  */

@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "base/test.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -292,6 +293,69 @@ static void earlier_memory_may_be_freed(void **state)
     memory_set_limit(0);
 }
 
+#define AHEAD (256 * 1024)
+
+/* In 200 bytes each; answers how often the heap has grown. */
+static unsigned take_step_by_step(void **blocks, unsigned len)
+{
+    size_t size = mallinfo2().arena;
+    unsigned steps = 0;
+
+    for (unsigned i = 0; i < len; i++) {
+        size_t before = size;
+
+        blocks[i] = memory_must_alloc(200);
+        size = mallinfo2().arena;
+        steps += size != before;
+    }
+    return steps;
+}
+
+struct heap_growth {
+    size_t used; /* before */
+    unsigned steps;
+};
+
+/* In a thread of its own: the heap of the first one grows in another way. */
+static void *load_ahead(void *context)
+{
+    static void *blocks[10000];
+    struct heap_growth *growth = context;
+    void *others = memory_must_alloc(growth->used);
+
+    memory_grow_ahead(AHEAD);
+    growth->steps = take_step_by_step(blocks, ARRAY_LEN(blocks));
+    free_all(blocks, ARRAY_LEN(blocks));
+    memory_free(others);
+    return NULL;
+}
+
+static unsigned steps_above(size_t used)
+{
+    struct heap_growth growth = {.used = used};
+    pthread_t thread;
+
+    mallopt(M_MMAP_THRESHOLD, 2 * AHEAD);
+    mallopt(M_TRIM_THRESHOLD, 64 * AHEAD);
+    assert_int_equal(pthread_create(&thread, NULL, load_ahead, &growth), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return growth.steps;
+}
+
+/* Two million bytes come in steps of 64 KiB, not of a page: where little is in use, as without.
+ * Where a sanitizer has taken the allocator's place there are no steps. */
+static void the_heap_grows_ahead(void **state)
+{
+    uint64_t most;
+
+    (void)state;
+    (void)memory_used(&most);
+    assert_true(most < AHEAD * MEMORY_AHEAD_SHARE / 2);
+    assert_true(steps_above(most) > 200 || mallinfo2().arena == 0);
+    assert_in_range(steps_above((size_t)AHEAD * MEMORY_AHEAD_SHARE), 0,
+                    10000 * 208 / (64 * 1024) + 2);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -307,6 +371,7 @@ int main(void)
         cmocka_unit_test(growing_counts_once),
         cmocka_unit_test(a_bound_is_for_all_threads),
         cmocka_unit_test(earlier_memory_may_be_freed),
+        cmocka_unit_test(the_heap_grows_ahead),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

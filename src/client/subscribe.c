@@ -94,12 +94,12 @@ static int replay(struct client *client, const struct mqtt_filter *filter,
 
 /* -ENOMEM: nothing has changed. */
 static int subscribe(struct client *client, const struct mqtt_filter *filter,
-                     const struct subscriber *row)
+                     const struct tree_levels *levels, const struct subscriber *row)
 {
     struct shard *shard = client->hub->shard;
     struct subscribed subscribed;
     uint32_t node;
-    int r = router_subscribe(shard, filter->filter, *row, &subscribed);
+    int r = router_subscribe(shard, filter->filter, levels, *row, &subscribed);
 
     if (r < 0) {
         return r;
@@ -164,8 +164,27 @@ static bool may_subscribe(struct client *client, struct slice filter)
            !client->hub->settings->access.acl_deny_subscribe || rights_cover(client, filter);
 }
 
+/* The next filter, which is not malformed. Without levels: it will get a mount point, or is a
+ * group's. */
+static bool look_ahead(const struct client *client, struct mqtt_subscribe *packet,
+                       struct mqtt_filter *next_out, struct tree_levels *levels_out)
+{
+    struct target target;
+
+    if (!mqtt_subscribe_next(&packet->filters, next_out)) {
+        return false;
+    }
+    levels_out->len = 0;
+    if (client->listener->mount.len == 0 &&
+        mqtt_share_parse(next_out->filter, &target.group, &target.filter) == MQTT_SHARE_NONE) {
+        router_look_ahead(client->hub->shard, next_out->filter, levels_out);
+    }
+    return true;
+}
+
 /* One filter; the answer is its code in SUBACK. */
 static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter *filter,
+                                      const struct tree_levels *levels,
                                       const struct mqtt_subscribe *packet)
 {
     struct subscriber row = {client->session, packet->properties.subscription_identifier, 0};
@@ -185,7 +204,8 @@ static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter 
     }
     filter->qos = (uint8_t)MIN(filter->qos, client->listener->settings->max_qos);
     row.options = options_of(client, filter, &target);
-    r = target.group.len > 0 ? join(client, &target, &row) : subscribe(client, filter, &row);
+    r = target.group.len > 0 ? join(client, &target, &row)
+                             : subscribe(client, filter, levels->len > 0 ? levels : NULL, &row);
     if (r < 0) {
         return MQTT_QUOTA_EXCEEDED;
     }
@@ -195,13 +215,33 @@ static enum mqtt_reason subscribe_one(struct client *client, struct mqtt_filter 
     return (enum mqtt_reason)filter->qos;
 }
 
+/* Among a million filters each waits for memory, so the next one is looked ahead to while one is
+ * entered. Answers how many there were. */
+static size_t subscribe_all(struct client *client, struct mqtt_subscribe *packet, uint8_t *codes)
+{
+    UNINITIALIZED struct tree_levels levels[2];
+    struct mqtt_filter next;
+    size_t len = 0;
+    bool has_next = look_ahead(client, packet, &next, &levels[0]);
+
+    while (has_next) {
+        struct mqtt_filter filter = next;
+
+        has_next = look_ahead(client, packet, &next, &levels[(len + 1) % 2]);
+        trace_filter(filter.filter, filter.qos);
+        shard_charge(client->hub->shard);
+        codes[len] = (uint8_t)subscribe_one(client, &filter, &levels[len % 2], packet);
+        len++;
+    }
+    return len;
+}
+
 void client_on_subscribe(struct client *client, struct slice body)
 {
     struct mqtt_subscribe packet;
-    struct mqtt_filter filter;
     enum mqtt_reason reason = mqtt_decode_subscribe(client->version, body, &packet);
     uint8_t *codes;
-    size_t len = 0;
+    size_t len;
 
     if (reason == MQTT_SUCCESS) {
         reason = check_filters(&packet, mqtt_subscribe_next);
@@ -215,11 +255,7 @@ void client_on_subscribe(struct client *client, struct slice body)
         return;
     }
     trace_received(client, MQTT_SUBSCRIBE);
-    while (mqtt_subscribe_next(&packet.filters, &filter)) {
-        trace_filter(filter.filter, filter.qos);
-        shard_charge(client->hub->shard);
-        codes[len++] = (uint8_t)subscribe_one(client, &filter, &packet);
-    }
+    len = subscribe_all(client, &packet, codes);
     client_acknowledge_codes(client, MQTT_SUBACK, packet.packet_id, slice_of(codes, len));
 }
 

@@ -456,7 +456,7 @@ static inline UNUSED int fixture_subscribe_with(struct client *client, const cha
         .silent = silent,
     };
     int r =
-        router_subscribe(shard, request.filter,
+        router_subscribe(shard, request.filter, NULL,
                          (struct subscriber){client->session, identifier, options}, &subscribed);
 
     if (r < 0) {

@@ -421,16 +421,27 @@ static int subscribe_at(struct shard *shard, uint32_t node, struct slice filter,
     return 0;
 }
 
-int router_subscribe(struct shard *shard, struct slice filter, struct subscriber subscriber,
-                     struct subscribed *subscribed_out)
+void router_look_ahead(const struct shard *shard, struct slice filter,
+                       struct tree_levels *levels_out)
 {
+    const struct tree *tree = shard->core->router.tree;
+
+    tree_cut(tree, filter, levels_out);
+    tree_prefetch(tree, levels_out);
+}
+
+static int subscribe_cut(struct shard *shard, struct slice filter, const struct tree_levels *levels,
+                         struct subscriber subscriber, struct subscribed *subscribed_out)
+{
+    const struct subscriptions *subscriptions = &subscriber.session->subscriptions;
     struct tree *tree = shard->core->router.tree;
     int r;
 
-    assert_owner(shard->worker);
     lock_take(tree_lock(tree));
-    subscriptions_prefetch(&subscriber.session->subscriptions, tree_next_number(tree));
-    r = tree_add(tree, filter, &subscribed_out->node);
+    /* And for the next one: for itself it comes late, except where it is the first. */
+    subscriptions_prefetch(subscriptions, tree_next_number(tree));
+    subscriptions_prefetch(subscriptions, tree_next_number(tree) + 1);
+    r = tree_add_cut(tree, levels, &subscribed_out->node);
     if (r == 0) {
         r = subscribe_at(shard, subscribed_out->node, filter, subscriber,
                          &subscribed_out->replaced);
@@ -438,6 +449,19 @@ int router_subscribe(struct shard *shard, struct slice filter, struct subscriber
     point("subscribed");
     lock_release(tree_lock(tree));
     return r;
+}
+
+int router_subscribe(struct shard *shard, struct slice filter, const struct tree_levels *levels,
+                     struct subscriber subscriber, struct subscribed *subscribed_out)
+{
+    UNINITIALIZED struct tree_levels own;
+
+    assert_owner(shard->worker);
+    if (!levels) {
+        router_look_ahead(shard, filter, &own);
+        levels = &own;
+    }
+    return subscribe_cut(shard, filter, levels, subscriber, subscribed_out);
 }
 
 /* Under the lock. */

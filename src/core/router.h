@@ -59,9 +59,16 @@ struct subscribed {
     bool replaced; /* the session had this filter already */
 };
 
-/* A valid filter. -ENOMEM: nothing was changed. */
-int router_subscribe(struct shard *shard, struct slice filter, struct subscriber subscriber,
-                     struct subscribed *subscribed_out) MUST_CHECK;
+/*
+ * A valid filter. -ENOMEM: nothing was changed. `levels` is what router_look_ahead() has made of
+ * it, or NULL.
+ */
+int router_subscribe(struct shard *shard, struct slice filter, const struct tree_levels *levels,
+                     struct subscriber subscriber, struct subscribed *subscribed_out) MUST_CHECK;
+
+/* Cuts a valid filter, and has fetched what subscribing to it will look at, without waiting. */
+void router_look_ahead(const struct shard *shard, struct slice filter,
+                       struct tree_levels *levels_out);
 
 /* Whether the session had this filter; `node_out` is its node then. */
 bool router_unsubscribe(struct shard *shard, struct session *session, struct slice filter,

@@ -61,7 +61,7 @@ static int subscribe(struct client *client, const char *filter, uint8_t options,
 {
     struct shard *shard = fixture_enter(client->fixture, client->worker);
 
-    return router_subscribe(shard, slice_of_text(filter),
+    return router_subscribe(shard, slice_of_text(filter), NULL,
                             (struct subscriber){client->session, identifier, options},
                             subscribed_out);
 }

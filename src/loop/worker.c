@@ -24,6 +24,7 @@
  */
 
 #define SPARE_CAP       8
+#define HEAP_AHEAD      ((size_t)256 * 1024)
 #define EVENT_CAP       256
 #define RECLAIM_WAIT_MS 20
 #define STOP_WAIT_MS    1
@@ -705,6 +706,7 @@ void worker_run(struct worker *worker)
     owner_self = &worker->shard->owner;
     rcu_online(&worker->shard->reader);
     spares_keep(worker->group->limits.spare_bytes);
+    memory_grow_ahead(HEAP_AHEAD);
     while (!atomic_load_explicit(&worker->group->is_finished, memory_order_acquire)) {
         wait_for_events(worker);
         iterate(worker);
@@ -713,6 +715,7 @@ void worker_run(struct worker *worker)
         }
     }
     assert(mailbox_is_low(&worker->mailbox, &(struct mail_marks){.high_entries = 0}));
+    memory_grow_ahead(0);
     spares_keep(0);
     rcu_offline(&worker->shard->reader);
 }
