@@ -689,6 +689,12 @@ bool router_own_is_all(const struct shard *shard, uint64_t word, struct subscrib
     return true;
 }
 
+unsigned router_only_worker(uint64_t word)
+{
+    return kind_of(word) == KIND_SINGLE || kind_of(word) == KIND_LIST ? worker_of(word)
+                                                                      : WORKER_CAP;
+}
+
 bool router_find_own(const struct shard *shard, struct session *session, uint32_t node,
                      struct subscriber *subscriber_out)
 {

@@ -120,6 +120,9 @@ struct own_subscribers router_own(const struct shard *shard, uint64_t word);
 bool router_own_is_all(const struct shard *shard, uint64_t word,
                        struct subscriber *single_out) MUST_CHECK;
 
+/* The worker of all who stand at a node; WORKER_CAP: there are several, groups, or nobody. */
+unsigned router_only_worker(uint64_t word);
+
 /* How a session of this worker subscribes at a node that stays. False: it does not. */
 bool router_find_own(const struct shard *shard, struct session *session, uint32_t node,
                      struct subscriber *subscriber_out);
