@@ -437,7 +437,8 @@ static int publish_to_one(struct shard *shard, struct publication *publication,
 
 /*
  * The general way costs a quarter more for a message that crosses. The publication's reference is
- * the post's now: the message is there until what was posted is pushed, at the end of the iteration.
+ * the post's now: the message is there until what was posted is pushed, at the end of the
+ * iteration.
  */
 static int publish_to_other(struct shard *shard, struct publication *publication, unsigned worker)
 {
