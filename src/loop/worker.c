@@ -4,7 +4,6 @@
 #include "base/point.h"
 #include "base/spares.h"
 #include "core/replay.h"
-#include "core/session.h"
 #include "loop/busy.h"
 #include "loop/clock.h"
 
