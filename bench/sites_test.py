@@ -37,7 +37,8 @@ def test_places_have_names(folder):
     found.add(written, 1)
     busiest = sites.busiest(COUNTED, found.each(1), 100)
     assert busiest == sorted(busiest, key=lambda site: -site["writes"] - site["reads"]), busiest
-    by_function = {site["place"].split()[0]: site for site in busiest}
+    # The busiest of those that were inlined into others.
+    by_function = {site["place"].split()[0]: site for site in reversed(busiest)}
     assert by_function["write_neighbour"]["writes"] >= 100, busiest
     assert by_function["copy_lines"]["writes"] >= 400, busiest
     assert by_function["add_atomic"]["locked"] >= 2000000, busiest
