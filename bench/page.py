@@ -81,10 +81,15 @@ def facts(documents, rows):
     yield f"| share of all CPUs that went to neither broker nor generator | {others(rows)} |"
 
 
-def instructions(documents):
+def all_counted(documents, what):
     counted = {}
     for document in documents:
-        counted.update(document.get("instructions") or {})
+        counted.update(document.get(what) or {})
+    return counted
+
+
+def instructions(documents):
+    counted = all_counted(documents, "instructions")
     if counted:
         yield "\n### User instructions for each message (callgrind)\n"
         yield "| | nightjar |\n|---|---|"
@@ -93,9 +98,7 @@ def instructions(documents):
 
 
 def lines(documents):
-    counted = {}
-    for document in documents:
-        counted.update(document.get("lines") or {})
+    counted = all_counted(documents, "lines")
     if counted:
         yield "\n### Shared cache lines for each message, two workers (counted)\n"
         yield "| | " + " | ".join(FIGURES.values()) + " |"

@@ -589,8 +589,6 @@ void fanout_go_on(struct shard *shard)
     }
     if (!fanout->is_searching) {
         deal_on(shard, &publication);
-    }
-    if (!fanout->is_searching) {
         serve_targets(shard, &publication);
     }
     shard->budget += aside;
