@@ -12,11 +12,18 @@
 
 #include <sys/uio.h>
 
-/* Owner: its worker. */
-struct output_pool {
+/* Chunks of one size that are free. Private to net/output.c. */
+struct output_shelf {
     struct output_chunk *free;
     unsigned free_len;
-    unsigned used_len;   /* chunks that are in outputs now */
+};
+
+/* Owner: its worker. */
+struct output_pool {
+    struct output_shelf small;
+    struct output_shelf large;
+    unsigned large_len;  /* large chunks that are in outputs now */
+    unsigned used_len;   /* all chunks that are */
     uint64_t size;       /* bytes that wait in outputs now */
     uint64_t packet_len; /* packets, of which the last bytes do */
 };

@@ -266,16 +266,88 @@ static void chunks_exist_only_while_they_hold_something(void **state)
     consume_some(f, 1);
     assert_int_equal(f->pool.used_len, 0);
     assert_null(f->output.tail);
-    assert_int_equal(f->pool.free_len, 100);
-    /* From now on without new memory, but for what is larger than a chunk. */
+}
+
+/* The first is small. Who fills it goes on in large ones, but not behind a reference. */
+static void who_fills_one_goes_on_in_large_ones(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_true(write_some(f, 900, 900));
+    assert_int_equal(f->pool.large_len, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_true(write_some(f, 900, 900));
+    }
+    assert_int_equal(f->pool.used_len, 2);
+    assert_int_equal(f->pool.large_len, 1);
+    assert_true(refer_some(f, f->messages[1], 0, 1000));
+    assert_true(write_some(f, 900, 900));
+    assert_int_equal(f->pool.used_len, 4);
+    assert_int_equal(f->pool.large_len, 1);
+    consume_some(f, f->end - f->begin);
+    assert_int_equal(f->pool.used_len, 0);
+    assert_int_equal(f->pool.large_len, 0);
+    assert_int_equal(f->pool.small.free_len, 2);
+    assert_int_equal(f->pool.large.free_len, 1);
+    /* From now on without new memory. */
     memory_fail_after(1);
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         assert_true(write_some(f, 900, 900));
     }
     assert_false(write_some(f, 900, 900));
     memory_fail_after(1);
-    assert_false(write_some(f, 2000, 2000));
+    assert_false(write_some(f, 5000, 5000));
     memory_fail_after(0);
+}
+
+/* Peers that do not read have so many large ones at most, and small ones from there on. */
+static void large_ones_are_few(void **state)
+{
+    struct fixture *f = *state;
+    struct output outputs[5];
+    unsigned large_len[ARRAY_LEN(outputs)];
+
+    for (unsigned i = 0; i < ARRAY_LEN(outputs); i++) {
+        output_init(&outputs[i]);
+        for (unsigned j = 0; j < 1 + 4 * 300; j++) {
+            uint8_t *at = output_reserve(&outputs[i], &f->pool, 900);
+
+            assert_non_null(at);
+            memset(at, 0, 900);
+            output_commit(&outputs[i], &f->pool, at + 900, true);
+        }
+        large_len[i] = f->pool.large_len;
+    }
+    assert_int_equal(large_len[0], 300);
+    assert_int_equal(large_len[2], 900);
+    assert_int_equal(large_len[3], 1024);
+    assert_int_equal(large_len[4], 1024);
+    assert_int_equal(f->pool.used_len, 5 + 1024 + 4 * (300 - 124) + 4 * 300);
+    for (unsigned i = 0; i < ARRAY_LEN(outputs); i++) {
+        output_deinit(&outputs[i], &f->pool);
+    }
+    assert_int_equal(f->pool.large.free_len, 1024);
+    assert_int_equal(f->pool.large_len, 0);
+}
+
+/* Each is counted by the worker that has it. */
+static void large_ones_go_along(void **state)
+{
+    struct fixture *f = *state;
+    struct output_pool pool;
+
+    output_pool_init(&pool);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_true(write_some(f, 900, 900));
+    }
+    assert_int_equal(f->pool.large_len, 5);
+    output_leave(&f->output, &f->pool);
+    assert_int_equal(f->pool.large_len, 0);
+    output_enter(&f->output, &pool);
+    assert_int_equal(pool.large_len, 5);
+    output_deinit(&f->output, &pool);
+    assert_int_equal(pool.large_len, 0);
+    output_pool_deinit(&pool);
 }
 
 /* A reserved place stands until it is filled or something else is done; room is used to its end. */
@@ -401,6 +473,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_moved_keeps_its_order, setup, teardown),
         cmocka_unit_test_setup_teardown(chunks_exist_only_while_they_hold_something, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(who_fills_one_goes_on_in_large_ones, setup, teardown),
+        cmocka_unit_test_setup_teardown(large_ones_are_few, setup, teardown),
+        cmocka_unit_test_setup_teardown(large_ones_go_along, setup, teardown),
         cmocka_unit_test_setup_teardown(packets_count_while_something_of_them_waits, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(small_writes_share_a_chunk, setup, teardown),
