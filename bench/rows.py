@@ -59,6 +59,8 @@ def no_floor(name, title, load, **rest):
 WAKE_UPS = (("  the same: wake-ups of a thread for each message", "wakeups", None),)
 IDLE_N, HALF_N = "{idle}", "{half}"  # what the limit of open files allows
 BEHIND_PROXY = {"extra": "enable_proxy_protocol 2", "proxy": True, "only": ("nightjar", "floor")}
+DEFERRED = {"extra": "defer_accept true", "floor_args": "--defer-accept",
+            "only": ("nightjar", "floor")}
 ACL_RULES = 1000
 LOGIN = {"user": "bench", "password": "a word for the bench"}
 IN_WEB = {"web": True, "only": ("nightjar", "mosquitto")}
@@ -85,8 +87,7 @@ ROWS = [
     Row("shared-q1", "shared group 100 to 100 QoS 1, bursts of 32 (floor: p2p)",
         "shared --qos 1 --window 32", Target(2.0), floor_load="p2p --qos 1 --window 32"),
     Row("connect", "connect, full cycle", CONNECT, Target(1.1)),
-    Row("connect-defer", "connect, defer_accept", CONNECT, Target(1.1),
-        extra="defer_accept true", floor_args="--defer-accept", only=("nightjar", "floor")),
+    Row("connect-defer", "connect, defer_accept", CONNECT, Target(1.1), **DEFERRED),
     Row("connect-proxy", "connect with PROXY v2 (floor without)", CONNECT, Target(1.1),
         **BEHIND_PROXY),
     no_floor("connect-tls", "connect over TLS, full handshake", CONNECT + " --tls", tls=True),
@@ -131,6 +132,7 @@ ROWS = [
     Row("fanout-q0-2w", "fan-out 1 to 1000 QoS 0, bursts of 32", FANOUT,
         Target(1.25, "floor", "fanout-q0"), workers=2, more=WAKE_UPS, has_lines=True),
     Row("connect-2w", "connect, full cycle", CONNECT, Target(1.1), workers=2),
+    Row("connect-defer-2w", "connect, defer_accept", CONNECT, Target(1.1), workers=2, **DEFERRED),
     Row("connect-proxy-2w", "connect with PROXY v2 (floor without)", CONNECT, Target(1.1),
         workers=2, **BEHIND_PROXY),
     no_floor("connect-tls-2w", "connect over TLS, full handshake", CONNECT + " --tls",
