@@ -3,12 +3,12 @@
 #include "base/memory.h"
 
 /*
- * Chunks of two sizes come from a pool, last out first in, so that a busy loop always writes to warm
- * memory. An output begins with a small one. Whoever fills it is sent a lot, and goes on in large
- * ones: a burst to each of 1,000 subscribers takes 7 % less, since a send has fewer pieces. So that
- * peers who do not read cost little, a worker has but some large ones under way. A packet that does
- * not fit gets a chunk of its own size. A reference is a chunk without room whose bytes lie in a
- * message.
+ * Chunks of two sizes come from a pool, last out first in, so that a busy loop always writes to
+ * warm memory. An output begins with a small one. Whoever fills it is sent a lot, and goes on in
+ * large ones: a burst to each of 1,000 subscribers takes a tenth less, since a send has fewer
+ * pieces. So that peers who do not read cost little, a worker has but some large ones under way. A
+ * packet that does not fit gets a chunk of its own size. A reference is a chunk without room whose
+ * bytes lie in a message.
  */
 
 #define SMALL_SIZE 1024
