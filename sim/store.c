@@ -103,7 +103,7 @@ static void put(void *context, struct shard *shard, const struct store_record *r
         return;
     }
     note_delivery(number, sim_store_actor(record->client_id));
-    if (record->message->retain || record->is_handed_on) {
+    if (record->message->marks.retain || record->is_handed_on) {
         return;
     }
     /* Of one that was published again an earlier publication may still be under way. */

@@ -9,7 +9,7 @@ static_assert(MESSAGE_HEAD <= 46, "a retained message is paid for a million time
 
 /* Fills in everything but the parts themselves, which begin at `topic_at`. */
 static void message_begin(struct message *message, const struct message_parts *parts,
-                          size_t topic_at)
+                          size_t topic_at, bool is_adopted)
 {
     assert(parts->topic.len > 0 && parts->topic.len <= UINT16_MAX && topic_at <= UINT16_MAX);
 
@@ -19,10 +19,10 @@ static void message_begin(struct message *message, const struct message_parts *p
     message->origin = parts->origin;
     message->expires_at = parts->expires_at;
     message->expiry_interval = parts->expiry_interval;
-    message->qos = parts->qos & 3u;
-    message->retain = parts->retain;
-    message->has_author = parts->author.len > 0;
-    message->is_adopted = false;
+    message->marks = (struct message_marks){.qos = parts->qos & 3u,
+                                            .retain = parts->retain,
+                                            .has_author = parts->author.len > 0,
+                                            .is_adopted = is_adopted};
     message->is_stored = false;
     message->topic_at = (uint16_t)topic_at;
     message->topic_len = (uint16_t)parts->topic.len;
@@ -63,7 +63,7 @@ struct slice message_author(const struct message *message)
     const uint8_t *at = message->data + author_at(message);
     uint16_t len = 0;
 
-    if (message->has_author) {
+    if (message->marks.has_author) {
         memcpy(&len, at, sizeof(len));
         at += sizeof(len);
     }
@@ -79,11 +79,11 @@ int message_new(const struct message_parts *parts, struct message **message_out)
     if (!message) {
         return -ENOMEM;
     }
-    message_begin(message, parts, 0);
+    message_begin(message, parts, 0, false);
     put(message_topic(message), parts->topic);
     put(message_properties(message), parts->properties);
     put(message_payload(message), parts->payload);
-    if (message->has_author) {
+    if (message->marks.has_author) {
         put_author(message, parts->author);
     }
     *message_out = message;
@@ -114,8 +114,7 @@ struct message *message_adopt(struct message *room, const struct message_parts *
     assert(parts->author.len == 0);
     assert(parts->properties.len <= properties_cap && topic_end + properties_cap <= payload_at);
 
-    message_begin(room, parts, payload_at - parts->properties.len - parts->topic.len);
-    room->is_adopted = true;
+    message_begin(room, parts, payload_at - parts->properties.len - parts->topic.len, true);
     /* In this order: the topic moves to where the properties of the packet were. */
     put(message_properties(room), parts->properties);
     put(message_topic(room), parts->topic);
@@ -138,7 +137,7 @@ void message_set_stored(struct message *message)
 static size_t block_size(const struct message *message)
 {
     return message_size(message) +
-           (message->has_author ? sizeof(uint16_t) + message_author(message).len : 0);
+           (message->marks.has_author ? sizeof(uint16_t) + message_author(message).len : 0);
 }
 
 /* On whichever worker the last reference goes. */
@@ -148,7 +147,7 @@ static void message_free(struct message *message)
         metrics_sub(owner_self->metrics, METRIC_STORED_MESSAGES, 1);
         metrics_sub(owner_self->metrics, METRIC_STORED_BYTES, message->payload_len);
     }
-    if (message->is_adopted) {
+    if (message->marks.is_adopted) {
         message_room_free(message);
     } else {
         spares_free(message, block_size(message));

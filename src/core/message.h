@@ -27,6 +27,15 @@
 /* Numbered, but not in every mailbox yet: a replay must not send it before it is. */
 #define MESSAGE_UNPOSTED (UINT64_C(1) << 63)
 
+/* One byte, and written at once: bit by bit it is read back each time. */
+struct message_marks {
+    uint8_t qos : 2;
+    bool retain : 1;     /* as it was published */
+    bool has_author : 1; /* who published it stands behind the payload: message_author() */
+    bool is_adopted : 1; /* the block is a room's */
+    uint8_t rest : 3;    /* 0 */
+};
+
 /* Immutable and counted; `retained_number` is written under the stripe's lock of its topic. */
 struct message {
     _Atomic uint32_t refs;
@@ -39,11 +48,8 @@ struct message {
     uint32_t payload_len;
     uint16_t topic_at; /* in data[]; the properties lie behind the topic, then the payload */
     uint16_t topic_len;
-    uint8_t qos : 2;
-    bool retain : 1;     /* as it was published */
-    bool has_author : 1; /* who published it stands behind the payload: message_author() */
-    bool is_adopted : 1; /* the block is a room's */
-    bool is_stored;      /* counted among the stored ones; a byte of its own, for it changes */
+    struct message_marks marks;
+    bool is_stored; /* counted among the stored ones; a byte of its own, for it changes */
     uint8_t data[];
 };
 

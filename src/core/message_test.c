@@ -34,8 +34,8 @@ static void expect_message(const struct message *message, const char *topic, con
     assert_int_equal(message->topic_hash, 4711);
     assert_int_equal(message->expires_at, 99);
     assert_int_equal(message->expiry_interval, 90);
-    assert_int_equal(message->qos, 2);
-    assert_true(message->retain);
+    assert_int_equal(message->marks.qos, 2);
+    assert_true(message->marks.retain);
 }
 
 static void test_new_copies_all_parts(void **state)

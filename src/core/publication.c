@@ -2,18 +2,23 @@
 
 void publication_of(struct publication *publication, struct message *message, uint64_t topic_hash)
 {
+    struct message_parts *parts = &publication->parts;
+    struct slice topic = message_topic(message);
+    struct slice properties = message_properties(message);
+    struct slice payload = message_payload(message);
+
+    /* One by one, as in there. */
     publication_init(publication, topic_hash);
-    publication->parts = (struct message_parts){
-        .topic = message_topic(message),
-        .properties = message_properties(message),
-        .payload = message_payload(message),
-        .origin = message->origin,
-        .topic_hash = message->topic_hash,
-        .expires_at = message->expires_at,
-        .expiry_interval = message->expiry_interval,
-        .qos = message->qos,
-        .retain = message->retain,
-    };
+    parts->topic = topic;
+    parts->properties = properties;
+    parts->payload = payload;
+    parts->author = slice_of(NULL, 0);
+    parts->origin = message->origin;
+    parts->topic_hash = message->topic_hash;
+    parts->expires_at = message->expires_at;
+    parts->expiry_interval = message->expiry_interval;
+    parts->qos = message->marks.qos;
+    parts->retain = message->marks.retain;
     publication->retained_number = message_retained_number(message);
     publication->message = message;
 }

@@ -33,8 +33,8 @@ static void expect_message(const struct message *message, const char *topic, con
     assert_int_equal(message->origin, 77);
     assert_int_equal(message->topic_hash, 4711);
     assert_int_equal(message->expires_at, 99);
-    assert_int_equal(message->qos, 2);
-    assert_true(message->retain);
+    assert_int_equal(message->marks.qos, 2);
+    assert_true(message->marks.retain);
 }
 
 /* A packet body: length and topic, then properties of which not all are forwarded, then payload. */

@@ -787,11 +787,11 @@ void session_deliver_retained(struct shard *shard, struct session *session, stru
     UNINITIALIZED struct publication publication;
     struct delivery_head head = {
         .identifier = identifier,
-        .qos = qos_of(shard, message->qos, options),
+        .qos = qos_of(shard, message->marks.qos, options),
         .retain = true,
     };
 
-    if (unlikely(message->has_author) && shard->limits.checks_authors &&
+    if (unlikely(message->marks.has_author) && shard->limits.checks_authors &&
         !shard->peer->author_may(shard, message)) {
         metrics_count(shard->metrics, METRIC_DROPPED_DENIED);
         return;
