@@ -52,6 +52,26 @@ int publication_make_message(struct publication *publication)
     return r;
 }
 
+int publication_hand_over(struct publication *publication, struct message **message_out)
+{
+    int r;
+
+    if (likely(!publication->message && !publication->room)) {
+        r = message_new(&publication->parts, message_out);
+        if (r == 0) {
+            message_set_stored(*message_out);
+        }
+        return r;
+    }
+    r = publication_need_message(publication);
+    if (r == 0) {
+        *message_out =
+            publication->owns_message ? publication->message : message_ref(publication->message);
+        publication->owns_message = false;
+    }
+    return r;
+}
+
 void publication_refer(struct publication *publication, uint64_t receiver_len)
 {
     if (likely(publication->parts.payload.len <= MESSAGE_COPY_MAX) ||

@@ -29,6 +29,7 @@ struct publication {
     uint64_t image;   /* of the peers': the number of the bytes that they get; 0: none are kept */
     bool is_repeated; /* one peer has got it already */
     bool owns_message;
+    bool is_for_one;   /* who delivers it may take that reference over, see publication_ref() */
     bool is_handed_on; /* of a group's turn: a member had it before */
 };
 
@@ -48,6 +49,7 @@ static inline void publication_init(struct publication *publication, uint64_t to
     publication->image = 0;
     publication->is_repeated = false;
     publication->owns_message = false;
+    publication->is_for_one = false;
     publication->is_handed_on = false;
 }
 
@@ -62,6 +64,23 @@ static inline int MUST_CHECK publication_need_message(struct publication *public
 {
     return publication->message ? 0 : publication_make_message(publication);
 }
+
+/*
+ * A reference of its message for who keeps it. The publication's own, where nobody else will ask:
+ * all messages of QoS 1 to one device are spared two locked operations. The message, and with it
+ * the parts, then stays only as long as the caller keeps it.
+ */
+static inline struct message *publication_ref(struct publication *publication)
+{
+    if (publication->is_for_one && publication->owns_message) {
+        publication->owns_message = false;
+        return publication->message;
+    }
+    return message_ref(publication->message);
+}
+
+/* The same, and answers a reference that is the caller's. */
+int publication_hand_over(struct publication *publication, struct message **message_out) MUST_CHECK;
 
 /* A message whose payload is long enough to be referred to, where that saves a copy: it needs none
  * itself, or several are to receive it. */

@@ -128,12 +128,68 @@ static void test_of_borrows(void **state)
     message_unref(message);
 }
 
+/* Nothing but the reference that is handed over; of a room, and of what others hold, too. */
+static void test_hands_its_message_over(void **state)
+{
+    struct publication plain = {.parts = parts_of("t", "p", "x")};
+    struct publication adopted = {.parts = parts_of("", "pp", ""), .properties_cap = 4};
+    struct publication borrowed;
+    struct message *message;
+
+    (void)state;
+    memory_fail_after(1);
+    assert_int_equal(publication_hand_over(&plain, &message), -ENOMEM);
+    assert_int_equal(publication_hand_over(&plain, &message), 0);
+    publication_deinit(&plain);
+    expect_message(message, "t", "p", "x");
+    message_unref(message);
+
+    adopted.room = room_of(&adopted.parts, "..a/bPPPP", "payload");
+    adopted.parts.topic = slice_of(adopted.room->data + 2, 3);
+    assert_int_equal(publication_hand_over(&adopted, &message), 0);
+    assert_null(adopted.room);
+    publication_deinit(&adopted);
+    expect_message(message, "a/b", "pp", "payload");
+
+    publication_of(&borrowed, message, 5);
+    assert_int_equal(publication_hand_over(&borrowed, &message), 0);
+    publication_deinit(&borrowed);
+    assert_int_equal(message->refs, 2);
+    message_unref(message);
+    message_unref(message);
+}
+
+/* Only its own reference, only where it is for one, and only once. */
+static void test_who_keeps_it_has_a_reference(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct publication publication = {.parts = parts_of("t", "p", "x"), .is_for_one = i & 1};
+        struct message *message;
+
+        assert_int_equal(publication_need_message(&publication), 0);
+        message = publication.message;
+        publication.owns_message = i & 2;
+        assert_ptr_equal(publication_ref(&publication), message);
+        assert_int_equal(message->refs, i == 3 ? 1 : 2);
+        assert_ptr_equal(publication_ref(&publication), message);
+        assert_int_equal(message->refs, i == 3 ? 2 : 3);
+        publication_deinit(&publication);
+        while (message->refs > 1) {
+            message_unref(message);
+        }
+        message_unref(message);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_makes_its_message_once),
         cmocka_unit_test(test_adopts_its_room),
         cmocka_unit_test(test_of_borrows),
+        cmocka_unit_test(test_hands_its_message_over),
+        cmocka_unit_test(test_who_keeps_it_has_a_reference),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -611,7 +611,7 @@ static NO_INLINE void deliver_later(struct shard *shard, struct session *session
         drop_without_memory(shard, session, publication);
         return;
     }
-    delivery.message = message_ref(publication->message);
+    delivery.message = publication_ref(publication);
     delivery.share = publication->share ? share_ref(publication->share) : NULL;
     if (outbound_push(&session->outbound, &delivery) < 0) {
         drop_without_memory(shard, session, publication);

@@ -99,6 +99,7 @@ void session_pump_known(struct shard *shard, struct session *session, struct pub
         keep_packet(shard, session, delivery->qos > 0 ? STORE_DELIVERED : STORE_DROPPED,
                     delivery->qos > 0 ? packet_id : 0);
         outbound_skip(outbound);
+        known = NULL; /* its message may have gone with the delivery */
     }
 }
 
