@@ -103,7 +103,7 @@ static void count_filters(struct hub *hub, struct survey *survey)
         print_filters(hub, survey);
         finish_filters(hub, survey);
     } else if (post->ops->reserve(post->context) == 0) {
-        post->ops->entry(post->context, survey->worker, POST_CALL, survey, 0);
+        post->ops->entry(post->context, survey->worker, post_entry_of(POST_CALL, survey, 0));
     } else {
         survey->is_cut = true;
         finish_filters(hub, survey);

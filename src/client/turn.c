@@ -49,8 +49,8 @@ void client_await_turn(struct client *client)
         return;
     }
     *turn = (struct client_turn){.call = {.function = on_turn}, .client = client};
-    post->ops->entry(post->context, client->hub->shard->worker, POST_CALL, &turn->call,
-                     sizeof(*turn));
+    post->ops->entry(post->context, client->hub->shard->worker,
+                     post_entry_of(POST_CALL, &turn->call, sizeof(*turn)));
     client->facts->turn = turn;
     client->is_searching = true;
     client_update_interest(client);

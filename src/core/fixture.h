@@ -36,6 +36,8 @@ struct fixture_entry {
     enum post_kind kind;
     unsigned to;
     void *object;
+    uint32_t node;
+    uint64_t changes;
 };
 
 struct fixture_queue {
@@ -132,14 +134,15 @@ static inline int fixture_reserve(void *context)
     return worker->fixture->refuses_room ? -ENOMEM : 0;
 }
 
-static inline void fixture_entry(void *context, unsigned to, enum post_kind kind, void *object,
-                                 size_t size)
+static inline void fixture_entry(void *context, unsigned to, struct post_entry entry)
 {
     struct fixture_worker *worker = context;
 
-    assert_true(size > 0 && to < worker->fixture->core->worker_len);
+    assert_true(entry.size > 0 && to < worker->fixture->core->worker_len);
     worker->pending_to_self += to == worker->worker;
-    fixture_queue_push(&worker->pending, (struct fixture_entry){kind, to, object});
+    fixture_queue_push(&worker->pending,
+                       (struct fixture_entry){(enum post_kind)entry.kind, to, entry.object,
+                                              entry.node, worker->shard->changes});
 }
 
 static inline void fixture_push(void *context)
@@ -318,7 +321,7 @@ static inline void fixture_handle(struct shard *shard, const struct fixture_entr
         shard_on_shared(shard, entry->object);
     } else {
         assert_int_equal(entry->kind, POST_MESSAGE);
-        shard_on_message(shard, entry->object);
+        shard_on_message(shard, entry->object, entry->node, entry->changes);
     }
 }
 
@@ -521,15 +524,20 @@ static inline struct message *fixture_message(const char *topic, uint32_t number
     return message;
 }
 
-/* Publishes from a worker; answers shard_publish()'s. */
+/* Publishes from a worker, which asks its match cache before, as a client does; answers
+ * shard_publish()'s. */
 static inline UNUSED int fixture_publish(struct fixture *fixture, unsigned worker,
                                          const char *topic, uint32_t number, uint8_t qos)
 {
     struct shard *shard = fixture_enter(fixture, worker);
     struct publication publication = fixture_publication(shard, topic, &number);
+    struct match_found found;
     int r;
 
     publication.parts.qos = qos;
+    if (match_cached(shard, publication.parts.topic, publication.topic_hash, &found)) {
+        publication.found = &found;
+    }
     r = shard_publish(shard, &publication);
     publication_deinit(&publication);
     return r;

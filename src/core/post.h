@@ -22,6 +22,23 @@ enum post_kind {
     POST_TICKET /* struct ticket, one count, and one reference of its message: as POST_MESSAGE */
 };
 
+#define POST_KIND_BITS 6
+#define POST_NODE_BITS 26
+
+struct post_entry {
+    void *object;
+    uint32_t size;                  /* what the receiver's marks account for */
+    uint32_t kind : POST_KIND_BITS; /* enum post_kind */
+    uint32_t node : POST_NODE_BITS; /* of a POST_MESSAGE: see shard_on_message() */
+};
+
+static inline struct post_entry post_entry_of(enum post_kind kind, void *object, size_t size)
+{
+    return (struct post_entry){.object = object,
+                               .size = (uint32_t)MIN(size, (size_t)UINT32_MAX),
+                               .kind = kind & ((1u << POST_KIND_BITS) - 1)};
+}
+
 /* A call on another worker. Owned by the receiver, whose function frees it. */
 struct post_call {
     void (*function)(void *worker_context, struct post_call *call);
@@ -31,8 +48,8 @@ struct post_ops {
     /* Room for one more entry to every worker. -ENOMEM: refuse the request. */
     int (*reserve)(void *context);
 
-    /* `size` is what the receiver's marks account for. Room must have been reserved. */
-    void (*entry)(void *context, unsigned worker, enum post_kind kind, void *object, size_t size);
+    /* Room must have been reserved. */
+    void (*entry)(void *context, unsigned worker, struct post_entry entry);
 
     /* Pushes everything that is pending, now. */
     void (*push)(void *context);

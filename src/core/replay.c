@@ -348,7 +348,8 @@ static void grace_is_over(void *context, void *object)
         return;
     }
     replay->state = REPLAY_ECHO;
-    shard->post.ops->entry(shard->post.context, shard->worker, POST_ECHO, replay, sizeof(*replay));
+    shard->post.ops->entry(shard->post.context, shard->worker,
+                           post_entry_of(POST_ECHO, replay, sizeof(*replay)));
 }
 
 void replay_on_echo(struct shard *shard, struct replay *replay)

@@ -80,6 +80,7 @@ int router_init(struct router *router, const struct hash_key *key)
     atomic_init(&router->share_len, 0);
     atomic_init(&router->founded, 0);
     atomic_init(&router->wildcard_version, 1);
+    atomic_init(&router->changes, 0);
     return tree_new(key, &router->tree);
 }
 
@@ -239,6 +240,9 @@ static void raise_version_of(struct shard *shard, struct slice filter)
         atomic_fetch_add_explicit(&router->versions[hash % ROUTER_VERSION_LEN], 1,
                                   memory_order_acq_rel);
     }
+    point("version raised");
+    /* Behind it: who has seen this and matches afterwards has seen that. */
+    atomic_fetch_add_explicit(&router->changes, 1, memory_order_acq_rel);
 }
 
 static NO_INLINE void raise_version_of_long(struct shard *shard, uint32_t node)

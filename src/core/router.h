@@ -48,6 +48,7 @@ struct router {
     _Atomic size_t share_len; /* groups */
     _Atomic uint64_t founded; /* groups, ever: the number of the last one */
     _Atomic uint64_t wildcard_version;
+    _Atomic uint64_t changes; /* of any of the versions, which are raised before it */
     _Atomic uint32_t versions[ROUTER_VERSION_LEN]; /* of exact filters, by hash of the topic */
 };
 
@@ -81,6 +82,13 @@ void router_remove(struct shard *shard, struct session *session, uint32_t node);
 static inline uint64_t router_founded(const struct router *router)
 {
     return atomic_load_explicit(&router->founded, memory_order_acquire);
+}
+
+/* As long as this is what it was before a topic was matched, what was found then is what would be
+ * found now. The words of the nodes may be others. */
+static inline uint64_t router_changes(const struct router *router)
+{
+    return atomic_load_explicit(&router->changes, memory_order_acquire);
 }
 
 /* Matching */

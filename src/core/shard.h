@@ -90,7 +90,8 @@ struct shard {
     struct metrics *metrics;
     struct wheel wheel;
     uint64_t now_ms;
-    unsigned budget; /* deliveries left in this iteration */
+    uint64_t changes; /* router_changes() as this iteration began */
+    unsigned budget;  /* deliveries left in this iteration */
     struct table sessions;
     struct match_cache *cache;
     struct fanout fanout;
@@ -198,7 +199,11 @@ static inline bool shard_is_in_fanout(const struct shard *shard)
 }
 
 /* Entries of the mailbox that are core's. */
-void shard_on_message(struct shard *shard, struct message *message);
+
+/* `node`: the only one that the topic matched when nothing had changed since `changes` of the
+ * router; 0: nobody has looked, or there were several. */
+void shard_on_message(struct shard *shard, struct message *message, uint32_t node,
+                      uint64_t changes);
 void shard_on_shared(struct shard *shard, struct share_post *post);
 void shard_on_ticket(struct shard *shard, struct ticket *ticket);
 

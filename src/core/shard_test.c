@@ -1,5 +1,6 @@
 #include "core/fixture.h"
 #include "core/shard.h"
+#include "core/share.h"
 
 /* Entries in a worker's mailbox, posted or pushed. */
 static size_t mail(const struct fixture *fixture, unsigned from, unsigned to)
@@ -95,6 +96,163 @@ static void test_receiver_matches_again(void **state)
     fixture_expect(client, "");
     fixture_expect(other, "1");
     fixture_free(fixture);
+}
+
+/* As the first message to it does: the match cache knows who subscribes. */
+static void look_up(struct fixture *fixture, unsigned worker, const char *topic)
+{
+    struct shard *shard = fixture_enter(fixture, worker);
+    struct slice name = slice_of_text(topic);
+    struct worker_set workers;
+
+    assert_true(router_workers(shard, name, shard_topic_hash(shard, name), &workers));
+}
+
+static bool has_looked_up(struct fixture *fixture, unsigned worker, const char *topic)
+{
+    struct shard *shard = fixture_enter(fixture, worker);
+    struct slice name = slice_of_text(topic);
+    struct match_found found;
+
+    return match_cached(shard, name, shard_topic_hash(shard, name), &found);
+}
+
+static void join(struct client *client, const char *group, const char *filter, uint8_t options)
+{
+    struct shard *shard = fixture_enter(client->fixture, client->worker);
+    struct subscribed subscribed;
+
+    assert_int_equal(share_subscribe(shard, slice_of_text(group), slice_of_text(filter),
+                                     (struct subscriber){client->session, 0, options}, &subscribed),
+                     0);
+}
+
+static void test_receiver_takes_what_was_found(void **state)
+{
+    struct fixture *fixture = fixture_new(2, NULL);
+    struct client *client = fixture_connected(fixture, 0, "a");
+
+    (void)state;
+    fixture_subscribe(client, "t", 1);
+    fixture_iterate(fixture, 1);
+    look_up(fixture, 1, "t");
+    fixture_publish(fixture, 1, "t", 1, 0);
+    fixture_publish(fixture, 1, "t", 2, 1);
+    fixture_settle(fixture);
+    fixture_expect(client, "1 2q1@1");
+    assert_false(has_looked_up(fixture, 0, "t"));
+    fixture_free(fixture);
+}
+
+/* What may come between: a filter that matches, too; another one at the same node; other options;
+ * somebody in its place; a group. */
+static void test_what_was_found_is_not_taken_when_it_has_changed(void **state)
+{
+    static const struct {
+        const char *filter; /* of the other one */
+        bool leaves;
+        bool changes_options;
+        const char *expected;
+        const char *expected_of_other;
+    } rows[] = {
+        {"#",          false, false, "1",     "1q1@1"},
+        {"+",          true,  false, "",      "1q1@1"},
+        {"t",          false, false, "1",     "1q1@1"},
+        {"t",          true,  false, "",      "1q1@1"},
+        {NULL,         false, true,  "1q1@1", ""     },
+        {NULL,         true,  false, "",      ""     },
+        {"$share/g/t", false, false, "1",     ""     },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct fixture *fixture = fixture_new(2, NULL);
+        struct client *client = fixture_connected(fixture, 0, "a");
+        struct client *other = fixture_connected(fixture, 0, "b");
+
+        fixture_subscribe(client, "t", 0);
+        fixture_iterate(fixture, 1);
+        look_up(fixture, 1, "t");
+        fixture_publish(fixture, 1, "t", 1, 1);
+        if (rows[i].leaves) {
+            assert_true(fixture_unsubscribe(client, "t"));
+        }
+        if (rows[i].filter && rows[i].filter[0] == '$') {
+            join(other, "g", "t", 1);
+        } else if (rows[i].filter) {
+            fixture_subscribe(other, rows[i].filter, 1);
+        }
+        if (rows[i].changes_options) {
+            fixture_subscribe(client, "t", 1);
+        }
+        fixture_settle(fixture);
+        fixture_expect(client, rows[i].expected);
+        fixture_expect(other, rows[i].expected_of_other);
+        fixture_free(fixture);
+    }
+}
+
+/* The other side of a grace period, without looking into the mailbox: as behind a long fan-out. */
+static void pass_grace(struct fixture *fixture)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        struct shard *shard = fixture_enter(fixture, i % 2);
+
+        rcu_quiescent(&shard->reader);
+        rcu_reclaim(&shard->reader, 100);
+    }
+}
+
+static void test_number_that_came_again_is_not_taken(void **state)
+{
+    struct fixture *fixture = fixture_new(2, NULL);
+    struct tree *tree = fixture->core->router.tree;
+    struct client *client = fixture_connected(fixture, 0, "a");
+    struct client *other = fixture_connected(fixture, 0, "b");
+    uint32_t node;
+
+    (void)state;
+    fixture_subscribe(client, "t", 0);
+    node = tree_find(tree, slice_of_text("t"));
+    fixture_iterate(fixture, 1);
+    look_up(fixture, 1, "t");
+    fixture_publish(fixture, 1, "t", 1, 0);
+    fixture_push(&fixture->workers[1]);
+    assert_true(fixture_unsubscribe(client, "t"));
+    pass_grace(fixture);
+    fixture_subscribe(other, "u", 0);
+    assert_int_equal(tree_find(tree, slice_of_text("u")), node);
+    fixture_settle(fixture);
+    fixture_expect(client, "");
+    fixture_expect(other, "");
+    fixture_free(fixture);
+}
+
+/* It is the only one, on either worker: nobody else holds a reference. */
+static void test_who_keeps_a_message_has_its_only_reference(void **state)
+{
+    (void)state;
+    for (unsigned worker = 0; worker < 2; worker++) {
+        struct fixture *fixture = fixture_new(2, NULL);
+        struct client *client = fixture_connected(fixture, 0, "a");
+        struct delivery *delivery;
+
+        fixture_subscribe(client, "t", 1);
+        fixture_iterate(fixture, worker);
+        look_up(fixture, worker, "t");
+        fixture_publish(fixture, worker, "t", 1, 1);
+        fixture_settle(fixture);
+        fixture_expect(client, "1q1@1");
+        delivery = outbound_find(&client->session->outbound, 1);
+        assert_int_equal(delivery->message->refs, 1);
+        assert_int_equal(session_on_puback(fixture_enter(fixture, 0), client->session, 1), ACK_OK);
+        /* What can't be sent goes at once, and with it the message. */
+        client->verdict = PEER_TOO_LARGE;
+        fixture_publish(fixture, worker, "t", 2, 1);
+        fixture_settle(fixture);
+        assert_int_equal(outbound_len(&client->session->outbound), 0);
+        fixture_free(fixture);
+    }
 }
 
 /* Who can't be found in time gets it all the same: each worker has it to find out. */
@@ -292,6 +450,10 @@ int main(void)
         cmocka_unit_test(test_others_go_through_the_own_mailbox),
         cmocka_unit_test(test_each_worker_concerned_has_one_entry),
         cmocka_unit_test(test_receiver_matches_again),
+        cmocka_unit_test(test_receiver_takes_what_was_found),
+        cmocka_unit_test(test_what_was_found_is_not_taken_when_it_has_changed),
+        cmocka_unit_test(test_number_that_came_again_is_not_taken),
+        cmocka_unit_test(test_who_keeps_a_message_has_its_only_reference),
         cmocka_unit_test(test_long_search_is_left_to_the_workers),
         cmocka_unit_test(test_long_search_and_replay),
         cmocka_unit_test(test_unmatched),

@@ -312,8 +312,9 @@ static void post_entry(struct shard *shard, struct share_post *shared, unsigned 
     shared->message = message;
     shared->ticket = ticket;
     ticket_raise(ticket, 1);
-    post->ops->entry(post->context, worker, POST_SHARED, shared,
-                     message_size(message) + share_post_size(shared));
+    post->ops->entry(
+        post->context, worker,
+        post_entry_of(POST_SHARED, shared, message_size(message) + share_post_size(shared)));
 }
 
 /* Takes the message's reference, and one of the group. -ENOMEM: it did not. */

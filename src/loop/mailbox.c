@@ -1,6 +1,7 @@
 #include "loop/mailbox.h"
 
 #include "base/point.h"
+#include "base/spares.h"
 
 /*
  * Sleeping: the owner stores `is_sleeping` and then looks at the queue; a sender pushes and then
@@ -13,6 +14,29 @@
 
 #define ENTRY_SHIFT 40
 #define SIZE_MASK   ((UINT64_C(1) << ENTRY_SHIFT) - 1)
+
+static_assert(sizeof(struct mail_batch) <= SPARES_SIZE_MAX, "every push takes one");
+
+struct mail_batch *mail_batch_new(void)
+{
+    struct mail_batch *batch = spares_alloc(sizeof(*batch));
+
+    if (batch) {
+        batch->node.next = NULL;
+        batch->rounds = NULL;
+        batch->round = 0;
+        batch->size = 0;
+        batch->len = 0;
+        batch->taken = 0;
+        batch->changes = 0;
+    }
+    return batch;
+}
+
+struct mail_batch *mail_batch_free(struct mail_batch *batch)
+{
+    return spares_free(batch, sizeof(*batch));
+}
 
 void mailbox_init(struct mailbox *mailbox)
 {
@@ -48,12 +72,11 @@ static bool stands_everywhere(const struct mail_batch *batch)
            atomic_load_explicit(batch->rounds, memory_order_acquire) >= batch->round;
 }
 
-bool mailbox_take(struct mailbox *mailbox, struct mail_entry *entry_out,
-                  struct mail_batch **empty_out)
+bool mailbox_take(struct mailbox *mailbox, struct post_entry *entry_out,
+                  struct mail_batch **batch_out)
 {
     struct mail_batch *batch;
 
-    *empty_out = NULL;
     if (!mailbox->taken) {
         point("mailbox look");
         mailbox->taken = mpsc_take_all(&mailbox->queue);
@@ -67,10 +90,10 @@ bool mailbox_take(struct mailbox *mailbox, struct mail_entry *entry_out,
     }
     *entry_out = batch->entries[batch->taken++];
     mailbox->handled += UINT64_C(1) << ENTRY_SHIFT | entry_out->size;
-    if (batch->taken == batch->len) {
+    if (mail_batch_is_over(batch)) {
         mailbox->taken = batch->node.next;
-        *empty_out = batch;
     }
+    *batch_out = batch;
     return true;
 }
 

@@ -6,20 +6,15 @@
  * What other workers have posted to this one, in one order for all senders. Senders push batches;
  * the owner takes entries one by one. Counts, in entries and in bytes, what was pushed and is not
  * handled yet, so that senders can tell when to stop reading. Memory of a batch goes with it to the
- * receiver, which keeps some for batches of its own.
+ * receiver.
  */
 
 #include "base/mpsc.h"
 #include "core/post.h"
 #include "core/worker_set.h"
 
-#define MAIL_BATCH_CAP 63
-
-struct mail_entry {
-    void *object;
-    uint32_t size;
-    uint32_t kind; /* enum post_kind */
-};
+/* A batch is no larger than what is kept when it is freed (base/spares.h). */
+#define MAIL_BATCH_CAP 60
 
 /*
  * What a worker pushes at once goes to several mailboxes one after the other. Nobody handles any of
@@ -32,8 +27,14 @@ struct mail_batch {
     uint64_t size;                  /* of all entries, bytes */
     uint32_t len;
     uint32_t taken;
-    struct mail_entry entries[MAIL_BATCH_CAP];
+    uint64_t changes; /* of the router, before anything in it was matched */
+    struct post_entry entries[MAIL_BATCH_CAP];
 };
+
+static inline bool mail_batch_is_over(const struct mail_batch *batch)
+{
+    return batch->taken == batch->len;
+}
 
 /* Pressure: where senders pause, and where they go on. */
 struct mail_marks {
@@ -53,6 +54,12 @@ struct mailbox {
     uint64_t handled;                      /* to be taken off `level` */
 };
 
+/* Any thread. Empty, and for one mailbox alone. NULL without memory. */
+struct mail_batch *mail_batch_new(void) MUST_CHECK;
+
+/* Accepts NULL; answers NULL. */
+struct mail_batch *mail_batch_free(struct mail_batch *batch);
+
 void mailbox_init(struct mailbox *mailbox);
 
 /* Any thread. The batch is not empty. */
@@ -62,11 +69,11 @@ void mailbox_push(struct mailbox *mailbox, struct mail_batch *batch);
 bool mailbox_is_empty(const struct mailbox *mailbox);
 
 /*
- * The owner: the next entry. `*empty_out` becomes a batch all of whose entries have been taken,
- * which is the caller's then; else NULL. False: nothing there, or not everywhere yet.
+ * The owner: the next entry, and the batch that it stands in, which is the caller's once it is
+ * over. False: nothing there, or not everywhere yet.
  */
-bool mailbox_take(struct mailbox *mailbox, struct mail_entry *entry_out,
-                  struct mail_batch **empty_out);
+bool mailbox_take(struct mailbox *mailbox, struct post_entry *entry_out,
+                  struct mail_batch **batch_out);
 
 /*
  * The owner: what was taken has been handled and its consequences pushed. Answers the workers that

@@ -34,7 +34,7 @@ static void sleep_on(unsigned number)
 
 /* The owner */
 
-static void take_batch(const struct mail_entry *entry, struct mail_batch *empty)
+static void take_entry(const struct post_entry *entry, struct mail_batch *batch)
 {
     uint64_t *number = entry->object;
     unsigned sender = entry->size % 20;
@@ -42,22 +42,24 @@ static void take_batch(const struct mail_entry *entry, struct mail_batch *empty)
     assert(*number == received[sender] + 1);
     received[sender] = *number;
     memory_free(number);
-    memory_free(empty);
+    if (mail_batch_is_over(batch)) {
+        mail_batch_free(batch);
+    }
 }
 
 /* Answers how many entries were somebody's last. */
 static unsigned take_some(struct dice *dice)
 {
-    struct mail_entry entry;
-    struct mail_batch *empty;
+    struct post_entry entry;
+    struct mail_batch *batch;
     unsigned last = 0;
 
     for (unsigned i = 1 + dice_below(dice, 40); i > 0; i--) {
-        if (!mailbox_take(&mailbox, &entry, &empty)) {
+        if (!mailbox_take(&mailbox, &entry, &batch)) {
             break;
         }
         last += entry.kind == MAIL_LAST;
-        take_batch(&entry, empty);
+        take_entry(&entry, batch);
         atomic_fetch_add_explicit(&handled, 1, memory_order_release);
     }
     return last;
@@ -110,14 +112,15 @@ static void own(unsigned number)
 /* The size of an entry tells its sender, too. */
 static void send(unsigned sender, uint64_t *sent, unsigned len, enum mail_kind kind)
 {
-    struct mail_batch *batch = memory_must_alloc_zero(1, sizeof(*batch));
+    struct mail_batch *batch = mail_batch_new();
 
+    assert(batch);
     for (batch->len = 0; batch->len < len; batch->len++) {
         uint64_t *number = memory_must_alloc(sizeof(*number));
 
         *number = ++*sent;
         batch->entries[batch->len] =
-            (struct mail_entry){.object = number, .size = 40 + sender, .kind = kind};
+            (struct post_entry){.object = number, .size = 40 + sender, .kind = kind & 63u};
         batch->size += 40 + sender;
     }
     mailbox_push(&mailbox, batch);

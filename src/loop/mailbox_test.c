@@ -6,11 +6,14 @@ static const struct mail_marks marks = {
 
 static struct mail_batch *batch_of(unsigned first, unsigned len, uint32_t size)
 {
-    struct mail_batch *batch = memory_must_alloc_zero(1, sizeof(*batch));
+    struct mail_batch *batch = mail_batch_new();
 
+    assert_non_null(batch);
     for (unsigned i = 0; i < len; i++) {
-        batch->entries[i] = (struct mail_entry){
-            .object = (void *)(uintptr_t)(first + i), .size = size, .kind = first + i};
+        batch->entries[i] = (struct post_entry){.object = (void *)(uintptr_t)(first + i),
+                                                .size = size,
+                                                .kind = (first + i) % 64,
+                                                .node = (first + i) % (1u << POST_NODE_BITS)};
         batch->size += size;
     }
     batch->len = len;
@@ -28,29 +31,29 @@ static struct mailbox *mailbox_new(void)
 /* Takes one entry, which must be `number`; answers whether its batch is empty now. */
 static bool take(struct mailbox *mailbox, unsigned number)
 {
-    struct mail_entry entry;
-    struct mail_batch *empty;
+    struct post_entry entry;
+    struct mail_batch *batch;
     bool is_last;
 
     assert_false(mailbox_is_empty(mailbox));
-    assert_true(mailbox_take(mailbox, &entry, &empty));
+    assert_true(mailbox_take(mailbox, &entry, &batch));
     assert_int_equal((uintptr_t)entry.object, number);
-    assert_int_equal(entry.kind, number);
-    is_last = empty != NULL;
-    memory_free(empty);
+    assert_int_equal(entry.kind, number % 64);
+    assert_int_equal(entry.node, number);
+    is_last = mail_batch_is_over(batch);
+    if (is_last) {
+        mail_batch_free(batch);
+    }
     return is_last;
 }
 
 static void assert_nothing(struct mailbox *mailbox)
 {
-    struct mail_entry entry;
-    struct mail_batch *empty = batch_of(0, 0, 0);
-    struct mail_batch *none = empty;
+    struct post_entry entry;
+    struct mail_batch *batch;
 
     assert_true(mailbox_is_empty(mailbox));
-    assert_false(mailbox_take(mailbox, &entry, &none));
-    assert_null(none);
-    memory_free(empty);
+    assert_false(mailbox_take(mailbox, &entry, &batch));
 }
 
 static void entries_come_in_the_order_of_pushes(void **state)
@@ -174,14 +177,14 @@ static void rounds_wait_until_they_are_complete(void **state)
 {
     struct mailbox *mailbox = mailbox_new();
     _Atomic uint64_t rounds = 6;
-    struct mail_entry entry;
-    struct mail_batch *empty;
+    struct post_entry entry;
+    struct mail_batch *batch;
 
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
         static const uint64_t of[] = {6, 7, 0};
-        struct mail_batch *batch = batch_of(2 * i, 2, 1);
 
+        batch = batch_of(2 * i, 2, 1);
         batch->rounds = &rounds;
         batch->round = of[i];
         mailbox_push(mailbox, batch);
@@ -189,8 +192,7 @@ static void rounds_wait_until_they_are_complete(void **state)
     take(mailbox, 0);
     take(mailbox, 1);
     for (unsigned i = 0; i < 3; i++) {
-        assert_false(mailbox_take(mailbox, &entry, &empty));
-        assert_null(empty);
+        assert_false(mailbox_take(mailbox, &entry, &batch));
         assert_false(mailbox_is_empty(mailbox));
     }
     atomic_store(&rounds, 7);

@@ -22,7 +22,6 @@
  * that did not move.
  */
 
-#define SPARE_CAP       8
 #define HEAP_AHEAD      ((size_t)256 * 1024)
 #define EVENT_CAP       256
 #define RECLAIM_WAIT_MS 20
@@ -81,8 +80,6 @@ struct worker {
     struct worker_set paused_on;
     struct list_link *paused; /* one list per worker */
     unsigned pressure;        /* a worker whose mailbox is over its mark, or WORKER_CAP */
-    struct mail_batch *spare;
-    unsigned spare_len;
     unsigned event_len;
     unsigned event_at;
     bool has_stopped;
@@ -169,46 +166,15 @@ unsigned worker_group_busy_permille(const struct worker_group *group)
 
 /* Batches */
 
-static struct mail_batch *batch_new(struct worker *worker)
-{
-    struct mail_batch *batch = worker->spare;
-
-    if (batch) {
-        worker->spare =
-            batch->node.next ? CONTAINER_OF(batch->node.next, struct mail_batch, node) : NULL;
-        worker->spare_len--;
-    } else {
-        batch = memory_alloc(sizeof(*batch));
-    }
-    if (batch) {
-        batch->node.next = NULL;
-        batch->size = 0;
-        batch->len = 0;
-        batch->taken = 0;
-    }
-    return batch;
-}
-
-static void batch_recycle(struct worker *worker, struct mail_batch *batch)
-{
-    if (worker->spare_len == SPARE_CAP) {
-        memory_free(batch);
-        return;
-    }
-    batch->node.next = worker->spare ? &worker->spare->node : NULL;
-    worker->spare = batch;
-    worker->spare_len++;
-}
-
 /* An open batch that is full makes way for a new one. */
-static int outbox_make_room(struct worker *worker, struct outbox *outbox)
+static int outbox_make_room(struct outbox *outbox)
 {
     struct mail_batch *batch;
 
     if (outbox->open && outbox->open->len < MAIL_BATCH_CAP) {
         return 0;
     }
-    batch = batch_new(worker);
+    batch = mail_batch_new();
     if (!batch) {
         return -ENOMEM;
     }
@@ -220,17 +186,13 @@ static int outbox_make_room(struct worker *worker, struct outbox *outbox)
     return 0;
 }
 
-static int post_reserve(void *context)
+static NO_INLINE int make_room(struct worker *worker)
 {
-    struct worker *worker = context;
     unsigned room = MAIL_BATCH_CAP;
 
-    if (worker->room > 0) {
-        return 0;
-    }
     for (unsigned i = 0; i < worker->group->worker_len; i++) {
         struct outbox *outbox = &worker->outboxes[i];
-        int r = outbox_make_room(worker, outbox);
+        int r = outbox_make_room(outbox);
 
         if (r < 0) {
             return r;
@@ -241,18 +203,24 @@ static int post_reserve(void *context)
     return 0;
 }
 
-static void post_entry(void *context, unsigned to, enum post_kind kind, void *object, size_t size)
+static int post_reserve(void *context)
+{
+    struct worker *worker = context;
+
+    return likely(worker->room > 0) ? 0 : make_room(worker);
+}
+
+static void post_entry(void *context, unsigned to, struct post_entry entry)
 {
     struct worker *worker = context;
     struct outbox *outbox = &worker->outboxes[to];
     struct mail_batch *batch = outbox->open;
 
     assert(batch && batch->len < MAIL_BATCH_CAP);
-    batch->entries[batch->len++] = (struct mail_entry){
-        .object = object, .size = (uint32_t)MIN(size, (size_t)UINT32_MAX), .kind = kind};
-    batch->size += MIN(size, (size_t)UINT32_MAX);
+    batch->entries[batch->len++] = entry;
+    batch->size += entry.size;
     outbox->entry_len++;
-    outbox->size += size;
+    outbox->size += entry.size;
     worker->has_pending = true;
     worker_set_add(&worker->touched, to);
     /* One publication adds at most one entry to each batch; the first of them pays. */
@@ -269,6 +237,7 @@ static void push_batch(struct worker *worker, unsigned to, struct mail_batch *ba
 {
     batch->rounds = &worker->group->rounds[worker->shard->worker].done;
     batch->round = round;
+    batch->changes = worker->shard->changes;
     mailbox_push(&worker->group->workers[to]->mailbox, batch);
     if (to != worker->shard->worker) {
         worker_set_add(&worker->to_wake, to);
@@ -348,12 +317,8 @@ void worker_push(struct worker *worker)
 
 static void make_call(struct worker *to, struct mail_batch *batch, struct post_call *call)
 {
-    batch->rounds = NULL;
-    batch->round = 0;
-    batch->size = 0;
     batch->len = 1;
-    batch->taken = 0;
-    batch->entries[0] = (struct mail_entry){.object = call, .kind = POST_CALL};
+    batch->entries[0] = post_entry_of(POST_CALL, call, 0);
     mailbox_push(&to->mailbox, batch);
     if (mailbox_needs_wake(&to->mailbox)) {
         poller_wake(to->poller);
@@ -362,7 +327,7 @@ static void make_call(struct worker *to, struct mail_batch *batch, struct post_c
 
 int worker_group_call(struct worker_group *group, unsigned worker, struct post_call *call)
 {
-    struct mail_batch *batch = memory_alloc(sizeof(*batch));
+    struct mail_batch *batch = mail_batch_new();
 
     if (!batch) {
         return -ENOMEM;
@@ -381,7 +346,7 @@ int worker_calls_new(struct worker_group *group, struct worker_calls **calls_out
     }
     calls->group = group;
     for (unsigned i = 0; i < group->worker_len; i++) {
-        calls->batches[i] = memory_alloc(sizeof(struct mail_batch));
+        calls->batches[i] = mail_batch_new();
         if (!calls->batches[i]) {
             return -ENOMEM;
         }
@@ -393,7 +358,7 @@ int worker_calls_new(struct worker_group *group, struct worker_calls **calls_out
 struct worker_calls *worker_calls_free(struct worker_calls *calls)
 {
     for (unsigned i = 0; calls && i < calls->group->worker_len; i++) {
-        memory_free(calls->batches[i]);
+        mail_batch_free(calls->batches[i]);
     }
     return memory_free(calls);
 }
@@ -411,7 +376,7 @@ int worker_move(struct worker *worker, unsigned to, struct client *client, size_
     int r = post_reserve(worker);
 
     if (r == 0) {
-        post_entry(worker, to, POST_CLIENT, client, size);
+        post_entry(worker, to, post_entry_of(POST_CLIENT, client, size));
     }
     return r;
 }
@@ -466,10 +431,10 @@ static void resume_paused(struct worker *worker)
 
 /* The steps of an iteration */
 
-static void handle_entry(struct worker *worker, const struct mail_entry *entry)
+static void handle_entry(struct worker *worker, const struct post_entry *entry, uint64_t changes)
 {
     switch ((enum post_kind)entry->kind) {
-    case POST_MESSAGE: shard_on_message(worker->shard, entry->object); break;
+    case POST_MESSAGE: shard_on_message(worker->shard, entry->object, entry->node, changes); break;
     case POST_TICKET: shard_on_ticket(worker->shard, entry->object); break;
     case POST_SHARED: shard_on_shared(worker->shard, entry->object); break;
     case POST_ECHO: replay_on_echo(worker->shard, entry->object); break;
@@ -495,16 +460,16 @@ static void end_quiet(struct worker *worker)
 /* Entries wait in order behind a fan-out that is not finished. */
 static void drain(struct worker *worker)
 {
-    struct mail_entry entry;
-    struct mail_batch *empty;
+    struct post_entry entry;
+    struct mail_batch *batch;
 
     while (!shard_is_in_fanout(worker->shard) && worker->shard->budget > 0 &&
-           mailbox_take(&worker->mailbox, &entry, &empty)) {
+           mailbox_take(&worker->mailbox, &entry, &batch)) {
         worker->shard->budget--;
         end_quiet(worker);
-        handle_entry(worker, &entry);
-        if (empty) {
-            batch_recycle(worker, empty);
+        handle_entry(worker, &entry, batch->changes);
+        if (mail_batch_is_over(batch)) {
+            mail_batch_free(batch);
         }
         point("mailbox entry handled");
     }
@@ -764,7 +729,7 @@ int worker_new(struct worker_group *group, struct shard *shard, const struct wor
 }
 
 /* Nobody is left to be served; replays come out of their grace period only now. */
-static void drop_entry(struct worker *worker, const struct mail_entry *entry)
+static void drop_entry(struct worker *worker, const struct post_entry *entry)
 {
     if (entry->kind == POST_ECHO) {
         replay_on_echo(worker->shard, entry->object);
@@ -783,7 +748,7 @@ static void drop_batch(struct worker *worker, struct mail_batch *batch)
     for (unsigned i = 0; batch && i < batch->len; i++) {
         drop_entry(worker, &batch->entries[i]);
     }
-    memory_free(batch);
+    mail_batch_free(batch);
 }
 
 /* Not pushed any more: the workers that it was for may be gone. */
@@ -800,12 +765,14 @@ static void drop_outbox(struct worker *worker, struct outbox *outbox)
 
 static void drop_entries(struct worker *worker)
 {
-    struct mail_entry entry;
-    struct mail_batch *empty;
+    struct post_entry entry;
+    struct mail_batch *batch;
 
-    while (mailbox_take(&worker->mailbox, &entry, &empty)) {
+    while (mailbox_take(&worker->mailbox, &entry, &batch)) {
         drop_entry(worker, &entry);
-        memory_free(empty);
+        if (mail_batch_is_over(batch)) {
+            mail_batch_free(batch);
+        }
     }
     for (unsigned i = 0; i < worker->group->worker_len; i++) {
         drop_outbox(worker, &worker->outboxes[i]);
@@ -819,9 +786,6 @@ struct worker *worker_free(struct worker *worker)
     }
     if (worker->outboxes) {
         drop_entries(worker);
-    }
-    while (worker->spare) {
-        memory_free(batch_new(worker));
     }
     memory_free(worker->outboxes);
     memory_free(worker->paused);

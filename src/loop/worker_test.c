@@ -252,7 +252,7 @@ static void post(struct station *station, unsigned to, struct call call)
 
     *copy = call;
     atomic_fetch_add_explicit(&calls_made, 1, memory_order_relaxed);
-    by->ops->entry(by->context, to, POST_CALL, copy, sizeof(*copy));
+    by->ops->entry(by->context, to, post_entry_of(POST_CALL, copy, sizeof(*copy)));
 }
 
 static int reserve(struct station *station)
@@ -535,7 +535,7 @@ static void what_nobody_handled_is_let_go(void **state)
 
         assert_int_equal(reserve(station), 0);
         for (unsigned j = 0; j < STATION_LEN; j++) {
-            by->ops->entry(by->context, j, POST_MESSAGE, message_ref(message), 1);
+            by->ops->entry(by->context, j, post_entry_of(POST_MESSAGE, message_ref(message), 1));
         }
         if (i == 40) {
             worker_push(station->worker);
