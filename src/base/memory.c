@@ -116,13 +116,18 @@ bool memory_is_spent(void)
 
 static bool is_over(size_t size)
 {
-    return unlikely(limit > 0) && !is_exempt &&
+    return limit > 0 && !is_exempt &&
            (size > (uint64_t)limit || used_now() > limit - (int64_t)size);
 }
 
-static bool is_failing(size_t size)
+static NO_INLINE bool is_failing_or_over(size_t size)
 {
-    return (unlikely(fail_countdown != 0) && --fail_countdown == 0) || is_over(size);
+    return (fail_countdown != 0 && --fail_countdown == 0) || is_over(size);
+}
+
+static ALWAYS_INLINE bool is_failing(size_t size)
+{
+    return unlikely(fail_countdown != 0 || limit > 0) && is_failing_or_over(size);
 }
 
 bool memory_may_have(size_t size)
