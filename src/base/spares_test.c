@@ -2,6 +2,9 @@
 #include "base/spares.h"
 #include "base/test.h"
 
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KEPT 4096u
@@ -159,6 +162,111 @@ static void without_memory_there_is_none(void **state)
     assert_true(spares_kept() > 0);
 }
 
+/* More than two threads hand over at once. */
+#define MANY      2000u
+#define MANY_SIZE 100u
+#define MANY_KEPT ((size_t)256 * 1024)
+
+static void *many[MANY];
+static sem_t freed;
+static sem_t is_over;
+
+static void *free_many(void *context)
+{
+    (void)context;
+    spares_keep(MANY_KEPT);
+    for (unsigned i = 0; i < MANY; i++) {
+        spares_free(many[i], MANY_SIZE);
+    }
+    sem_post(&freed);
+    sem_wait(&is_over);
+    spares_keep(0);
+    return NULL;
+}
+
+static int compare_pointers(const void *a, const void *b)
+{
+    uintptr_t one = (uintptr_t) * (void *const *)a;
+    uintptr_t other = (uintptr_t) * (void *const *)b;
+
+    return (one > other) - (one < other);
+}
+
+static bool is_one_of_many(const void *memory)
+{
+    return bsearch(&memory, many, MANY, sizeof(many[0]), compare_pointers) != NULL;
+}
+
+/* Asks for some while another thread has too many; answers how many it got of those. */
+static unsigned get_some(size_t kept, unsigned len)
+{
+    pthread_t thread;
+    unsigned got = 0;
+
+    spares_keep(kept);
+    for (unsigned i = 0; i < MANY; i++) {
+        many[i] = filled(MANY_SIZE);
+    }
+    qsort(many, MANY, sizeof(many[0]), compare_pointers);
+    assert_int_equal(sem_init(&freed, 0, 0), 0);
+    assert_int_equal(sem_init(&is_over, 0, 0), 0);
+    assert_int_equal(pthread_create(&thread, NULL, free_many, NULL), 0);
+    sem_wait(&freed);
+    for (unsigned i = 0; i < len; i++) {
+        void *memory = filled(MANY_SIZE);
+
+        got += is_one_of_many(memory);
+        memory_free(memory);
+    }
+    sem_post(&is_over);
+    pthread_join(thread, NULL);
+    sem_destroy(&freed);
+    sem_destroy(&is_over);
+    return got;
+}
+
+static void what_one_frees_another_gets(void **state)
+{
+    unsigned got = get_some(MANY_KEPT, 400);
+
+    (void)state;
+    assert_int_equal(got, 400);
+    assert_true(spares_kept() > 0);
+}
+
+/* Nor does who may keep less than would come. */
+static void who_keeps_nothing_gets_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(get_some(0, 1), 0);
+    assert_int_equal(get_some(KEPT, 1), 0);
+    assert_int_equal(spares_kept(), 0);
+}
+
+/* Who leaves many has them back when nobody else takes them. */
+static void who_has_left_some_finds_them(void **state)
+{
+    (void)state;
+    spares_keep(MANY_KEPT);
+    for (unsigned i = 0; i < MANY; i++) {
+        many[i] = filled(MANY_SIZE);
+    }
+    qsort(many, MANY, sizeof(many[0]), compare_pointers);
+    for (unsigned i = 0; i < MANY; i++) {
+        spares_free(many[i], MANY_SIZE);
+    }
+    assert_true(spares_kept() < (size_t)MANY * MANY_SIZE);
+    for (unsigned i = 0; i < MANY; i++) {
+        void *memory = filled(MANY_SIZE);
+
+        assert_true(is_one_of_many(memory));
+    }
+    assert_int_equal(spares_kept(), 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        memory_free(many[i]);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -171,6 +279,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_kept_counts_as_free, keep, drop),
         cmocka_unit_test_setup_teardown(the_bound_holds_for_what_is_kept, keep, drop),
         cmocka_unit_test_setup_teardown(without_memory_there_is_none, keep, drop),
+        cmocka_unit_test_setup_teardown(what_one_frees_another_gets, keep, drop),
+        cmocka_unit_test_setup_teardown(who_keeps_nothing_gets_nothing, keep, drop),
+        cmocka_unit_test_setup_teardown(who_has_left_some_finds_them, keep, drop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
