@@ -217,6 +217,10 @@ static void post_entry(void *context, unsigned to, struct post_entry entry)
     struct mail_batch *batch = outbox->open;
 
     assert(batch && batch->len < MAIL_BATCH_CAP);
+    if (batch->len == 0) {
+        /* Of this iteration, for what is posted with the writes is pushed in the next one. */
+        batch->changes = worker->shard->changes;
+    }
     batch->entries[batch->len++] = entry;
     batch->size += entry.size;
     outbox->entry_len++;
@@ -237,7 +241,6 @@ static void push_batch(struct worker *worker, unsigned to, struct mail_batch *ba
 {
     batch->rounds = &worker->group->rounds[worker->shard->worker].done;
     batch->round = round;
-    batch->changes = worker->shard->changes;
     mailbox_push(&worker->group->workers[to]->mailbox, batch);
     if (to != worker->shard->worker) {
         worker_set_add(&worker->to_wake, to);
