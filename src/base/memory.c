@@ -153,7 +153,7 @@ void *(memory_alloc)(size_t size)
 
 static void *alloc_zeroed(size_t size)
 {
-    void *memory = malloc(size);
+    void *volatile memory = malloc(size); /* volatile: else the compiler makes both calloc() */
 
     return memory ? memset(memory, 0, size) : NULL;
 }

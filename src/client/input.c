@@ -1,5 +1,5 @@
 #include "base/log.h"
-#include "base/memory.h"
+#include "base/spares.h"
 #include "client/acks.h"
 #include "client/client.h"
 #include "client/hub.h"
@@ -39,7 +39,7 @@ void client_input_free(struct client *client)
     if (input) {
         list_remove(&input->put_off);
         message_room_free(input->room);
-        client->facts->input = memory_free(input);
+        client->facts->input = spares_free(input, sizeof(*input));
     }
 }
 
@@ -47,7 +47,7 @@ void client_input_free(struct client *client)
 static bool keep_room(struct client *client, struct message *room, uint32_t len, uint32_t cap)
 {
     struct client_facts *facts = client_need_facts(client);
-    struct client_input *input = facts && room ? memory_alloc_zero(1, sizeof(*input)) : NULL;
+    struct client_input *input = facts && room ? spares_alloc_zero(sizeof(*input)) : NULL;
 
     if (!input) {
         message_room_free(room);
@@ -573,7 +573,7 @@ void client_go_on(struct client *client)
 
     client_take(client, slice_of(input->room->data, input->len));
     message_room_free(input->room);
-    memory_free(input);
+    spares_free(input, sizeof(*input));
 }
 
 void client_hear_out(struct client *client)

@@ -238,8 +238,8 @@ static void count_rounds(const struct flow *flow, double *means)
 /*
  * The most that a round may take. A message that is only passed on needs no memory; one that waits
  * for an acknowledgement is one block, for however many it waits. One that does not fit into the
- * buffer for receiving is one block as well, and two more note that it is being received and that
- * it is being sent; now and then it comes in pieces. A topic is looked up by one hash, with all the
+ * buffer for receiving is one block as well, and one more notes that it is being sent; now and then
+ * it comes in pieces. A topic is looked up by one hash, with all the
  * levels it has. No lock: subscribing takes one, publishing what is not retained takes none. A
  * group's turn needs none of that either. A message for another worker is a block, and so is what
  * it is posted in, but those that were freed there come back: of some thirty, hardly one is new.
@@ -260,9 +260,9 @@ static const struct row {
     {"group, QoS 0",   {8, 32, 0, 64, true},            {0, 32, 0} },
     {"group, QoS 1",   {8, 32, 1, 64, true},            {32, 32, 0}},
     {"group, QoS 2",   {8, 32, 2, 64, true},            {32, 32, 0}},
-    {"large, QoS 0",   {1, 1, 0, 60000, false},         {3, 1, 0}  },
-    {"large, QoS 1",   {1, 1, 1, 60000, false},         {3, 1, 0}  },
-    {"large, group",   {1, 1, 0, 60000, true},          {3, 1, 0}  },
+    {"large, QoS 0",   {1, 1, 0, 60000, false},         {2, 1, 0}  },
+    {"large, QoS 1",   {1, 1, 1, 60000, false},         {2, 1, 0}  },
+    {"large, group",   {1, 1, 0, 60000, true},          {2, 1, 0}  },
     {"crosses, QoS 0", {1, 32, 0, 64, .crosses = true}, {1, 32, 0} },
     {"crosses, QoS 1", {1, 32, 1, 64, .crosses = true}, {1, 32, 0} },
 };
