@@ -196,10 +196,8 @@ bool shard_has_work(const struct shard *shard)
 }
 
 /* Of the only node that was found; 0: there are none or several, or nobody has looked. */
-static uint64_t only_word(const struct publication *publication)
+static uint64_t only_word(const struct match_found *found)
 {
-    const struct match_found *found = publication->found;
-
     return found && found->len == 1 ? found->nodes[0].word : 0;
 }
 
@@ -229,7 +227,7 @@ static void serve_entry(struct shard *shard, struct message *message, struct tic
         publication.found = &found;
         publication.groups = found.groups;
     }
-    if (likely(router_own_is_all(shard, only_word(&publication), &receiver))) {
+    if (likely(router_own_is_all(shard, only_word(publication.found), &receiver))) {
         serve_one(shard, &publication, &receiver, publication.found->nodes[0].number);
     } else {
         fanout_serve(shard, &publication, post, publication.found);
@@ -432,10 +430,26 @@ static bool deal(struct shard *shard, const struct publication *publication,
     return is_whole;
 }
 
+static int publish_to_one(struct shard *shard, struct publication *publication,
+                          const struct subscriber *receiver, const struct match_found *found)
+{
+    int r = publication->parts.qos > 0 ? publication_need_message(publication) : 0;
+
+    if (r < 0) {
+        return r;
+    }
+    /* Where rights are asked for, what was learned is noted under the topic afterwards, which must
+     * be there still. */
+    publication->is_for_one = !shard->limits.asks_rights;
+    serve_one(shard, publication, receiver, found->nodes[0].number);
+    return PUBLISH_MATCHED;
+}
+
 /* Of one that other workers may have to get: there is room for what is posted to them. */
 static NO_INLINE int publish_to_any(struct shard *shard, struct publication *publication)
 {
     UNINITIALIZED struct match_found room;
+    UNINITIALIZED struct subscriber receiver;
     const struct match_found *found;
     struct worker_set workers;
     bool is_whole;
@@ -456,26 +470,15 @@ static NO_INLINE int publish_to_any(struct shard *shard, struct publication *pub
         share_dealt_drop(shard);
         return -ENOMEM;
     }
+    if (likely(is_whole) && router_own_is_all(shard, only_word(found), &receiver) &&
+        serves_at_once(shard)) {
+        return publish_to_one(shard, publication, &receiver, found);
+    }
     if (worker_set_is_empty(&workers) && share_dealt_is_empty(&shard->dealt)) {
         return PUBLISH_UNMATCHED;
     }
     r = route(shard, publication, &workers, likely(is_whole) ? found : NULL);
     return r > 0 && unlikely(!is_whole) ? PUBLISH_LEFT : r;
-}
-
-static int publish_to_one(struct shard *shard, struct publication *publication,
-                          const struct subscriber *receiver)
-{
-    int r = publication->parts.qos > 0 ? publication_need_message(publication) : 0;
-
-    if (r < 0) {
-        return r;
-    }
-    /* Where rights are asked for, what was learned is noted under the topic afterwards, which must
-     * be there still. */
-    publication->is_for_one = !shard->limits.asks_rights;
-    serve_one(shard, publication, receiver, publication->found->nodes[0].number);
-    return PUBLISH_MATCHED;
 }
 
 /*
@@ -502,12 +505,12 @@ static int publish_to_other(struct shard *shard, struct publication *publication
 int shard_publish(struct shard *shard, struct publication *publication)
 {
     UNINITIALIZED struct subscriber receiver;
-    uint64_t word = publication->parts.retain ? 0 : only_word(publication);
+    uint64_t word = publication->parts.retain ? 0 : only_word(publication->found);
     unsigned worker = router_only_worker(word);
 
     assert_owner(shard->worker);
     if (router_own_is_all(shard, word, &receiver) && serves_at_once(shard)) {
-        return publish_to_one(shard, publication, &receiver);
+        return publish_to_one(shard, publication, &receiver, publication->found);
     }
     return worker < WORKER_CAP && worker != shard->worker
                ? publish_to_other(shard, publication, worker)
