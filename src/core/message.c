@@ -162,16 +162,36 @@ struct message *message_ref(struct message *message)
 
 void message_ref_many(struct message *message, uint32_t count)
 {
-    uint32_t before = atomic_fetch_add_explicit(&message->refs, count, memory_order_relaxed);
+    uint32_t before;
 
+    if (message->marks.is_shared) {
+        before = atomic_fetch_add_explicit(&message->refs, count, memory_order_relaxed);
+    } else {
+        before = atomic_load_explicit(&message->refs, memory_order_relaxed);
+        atomic_store_explicit(&message->refs, before + count, memory_order_relaxed);
+    }
     assert(before > 0 && before < UINT32_MAX - count);
 }
 
-/* A last reference is released without an atomic write: nobody else can raise it any more. */
+/* True: it was the last one, which is released without an atomic write: nobody else can raise it
+ * any more. */
+static bool release(struct message *message)
+{
+    uint32_t len = atomic_load_explicit(&message->refs, memory_order_acquire);
+
+    if (len == 1) {
+        return true;
+    }
+    if (!message->marks.is_shared) {
+        atomic_store_explicit(&message->refs, len - 1, memory_order_relaxed);
+        return false;
+    }
+    return atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) == 1;
+}
+
 struct message *message_unref(struct message *message)
 {
-    if (message && (atomic_load_explicit(&message->refs, memory_order_acquire) == 1 ||
-                    atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) == 1)) {
+    if (message && release(message)) {
         message_free(message);
     }
     return NULL;

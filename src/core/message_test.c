@@ -1,4 +1,4 @@
-#include "base/test.h"
+#include "base/stress_test.h"
 #include "core/message.h"
 
 static struct message_parts parts_of(const char *topic, const char *properties, const char *payload)
@@ -81,6 +81,35 @@ static void test_last_reference_frees(void **state)
     assert_null(message_unref(NULL));
 }
 
+static struct message *common;
+
+static void take_and_release(unsigned number)
+{
+    (void)number;
+    for (unsigned i = 0; i < 200000; i++) {
+        message_ref_many(common, 2);
+        message_unref(common);
+        message_unref(common);
+    }
+}
+
+static void test_what_is_shared_is_counted_by_all(void **state)
+{
+    struct message_parts parts = parts_of("t", "", "x");
+    struct stress_task tasks[] = {
+        {take_and_release, 0, 0},
+        {take_and_release, 1, 0}
+    };
+
+    (void)state;
+    assert_int_equal(message_new(&parts, &common), 0);
+    assert_false(common->marks.is_shared);
+    message_share(common);
+    stress_run(tasks, ARRAY_LEN(tasks));
+    assert_int_equal(common->refs, 1);
+    message_unref(common);
+}
+
 /* A packet body: length and topic, then properties of which not all are forwarded, then payload. */
 static struct message *room_of(struct message_parts *parts, const char *body, const char *payload)
 {
@@ -132,6 +161,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_new_copies_all_parts),
         cmocka_unit_test(test_last_reference_frees),
+        cmocka_unit_test(test_what_is_shared_is_counted_by_all),
         cmocka_unit_test(test_adopt_puts_all_before_the_payload),
         cmocka_unit_test(test_adopt_moves_what_overlaps),
     };

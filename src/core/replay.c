@@ -533,6 +533,7 @@ static struct message *value_of(struct replay *replay, uint32_t number)
         atomic_load_explicit(&tree_node(retained->tree, number)->word, memory_order_acquire);
     struct message *message = (struct message *)(uintptr_t)word;
 
+    assert(!message || message->marks.is_shared);
     point("value read");
     return message ? message_ref(message) : NULL;
 }

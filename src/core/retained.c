@@ -87,6 +87,7 @@ static int store_value(struct shard *shard, struct message *message,
     lock_take(tree_lock(tree));
     r = tree_add_cut(tree, topic, &node);
     if (r == 0) {
+        message_share(message);
         set_value(shard, node, message_ref(message));
     }
     lock_release(tree_lock(tree));

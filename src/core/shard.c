@@ -220,6 +220,7 @@ static void serve_entry(struct shard *shard, struct message *message, struct tic
     UNINITIALIZED struct subscriber receiver;
 
     assert_owner(shard->worker);
+    assert(message->marks.is_shared);
     publication_of(&publication, message, shard_topic_hash(shard, message_topic(message)));
     publication.ticket = ticket;
     if (likely(!post) &&
@@ -264,6 +265,7 @@ void shard_on_message(struct shard *shard, struct message *message, uint32_t nod
     UNINITIALIZED struct subscriber receiver;
 
     assert_owner(shard->worker);
+    assert(message->marks.is_shared);
     if (unlikely(shard->limits.asks_rights || !is_still_for_one(shard, node, changes, &receiver))) {
         serve_entry(shard, message, NULL, NULL);
         return;
@@ -334,6 +336,7 @@ void shard_post(struct shard *shard, const struct publication *publication,
     unsigned worker;
 
     assert(len > 0);
+    message_share(message);
     message_ref_many(message, len);
     raise_ticket(ticket, message, len);
     while ((worker = worker_set_pop(&workers)) < WORKER_CAP) {
@@ -497,6 +500,7 @@ static int publish_to_other(struct shard *shard, struct publication *publication
     if (r != 0) {
         return r;
     }
+    message_share(message);
     raise_ticket(publication->ticket, message, 1);
     post_message(shard, worker, message, publication->ticket, publication->found->nodes[0].number);
     return PUBLISH_MATCHED;

@@ -309,6 +309,7 @@ static void post_entry(struct shard *shard, struct share_post *shared, unsigned 
 {
     const struct post *post = &shard->post;
 
+    message_share(message);
     shared->message = message;
     shared->ticket = ticket;
     ticket_raise(ticket, 1);
