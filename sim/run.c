@@ -272,6 +272,7 @@ static struct server_budgets budgets_of(const struct run_params *params)
                     }, .timer_budget = params->timers,
                      .reclaim_budget = params->reclaims,
                      .event_budget = params->events,
+                     .spread_least = 1,
                      },
     };
 

@@ -25,6 +25,7 @@ struct poller {
     unsigned len;
     struct poller *next;
     bool is_woken;
+    bool was_woken;
     bool is_asleep;
 };
 
@@ -223,9 +224,15 @@ unsigned poller_wait(struct poller *poller, struct poller_event *events, unsigne
         poller->watches[i].is_announced = false;
     }
     poller->is_asleep = false;
+    poller->was_woken = poller->is_woken;
     poller->is_woken = false;
     scheduler_point("after poll");
     return written;
+}
+
+bool poller_was_woken(const struct poller *poller)
+{
+    return poller->was_woken;
 }
 
 void poller_wake(struct poller *poller)

@@ -49,7 +49,7 @@ uint8_t *client_reserve(struct client *client, size_t size)
 }
 
 /* A client that is closing stands in a list already, and is written once more from there. */
-void client_mark_dirty(struct client *client)
+static ALWAYS_INLINE void mark_dirty(struct client *client, bool is_reached)
 {
     if (client->is_blocked || client->state == CLIENT_CLOSING) {
         return;
@@ -57,12 +57,18 @@ void client_mark_dirty(struct client *client)
     if (!list_is_linked(&client->link)) {
         list_push(&client->hub->dirty, &client->link);
         shard_charge_write(client->hub->shard);
+        client->hub->shard->spread.reached_len += is_reached;
     }
     if (output_size(&client->output) > EARLY_WRITE) {
         worker_push(client->hub->worker);
         client_flush(client);
     }
     hub_flush(client->hub);
+}
+
+void client_mark_dirty(struct client *client)
+{
+    mark_dirty(client, false);
 }
 
 void client_commit(struct client *client, const uint8_t *end)
@@ -436,7 +442,7 @@ static void end_publish(struct client *client, const struct publication *publica
 
     metrics_count(metrics, METRIC_PUBLISH_SENT);
     metrics_add(metrics, METRIC_PUBLISH_BYTES_SENT, publication->parts.payload.len);
-    client_mark_dirty(client);
+    mark_dirty(client, true);
 }
 
 static void put_publish(struct client *client, struct publication *publication,

@@ -50,6 +50,7 @@ const struct server_budgets server_budgets_default = {
                 }, .timer_budget = 2000,
                  .reclaim_budget = 1000,
                  .event_budget = 256,
+                 .spread_least = 16,
                  .spare_bytes = SPARE_BYTES,
                  },
 };

@@ -513,6 +513,7 @@ int shard_publish(struct shard *shard, struct publication *publication)
     unsigned worker = router_only_worker(word);
 
     assert_owner(shard->worker);
+    shard_note_source(shard, publication->parts.origin);
     if (router_own_is_all(shard, word, &receiver) && serves_at_once(shard)) {
         return publish_to_one(shard, publication, &receiver, publication->found);
     }

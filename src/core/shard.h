@@ -76,6 +76,13 @@ enum shard_timer {
     SHARD_TIMER_CLIENT       /* deadlines of a connection: belongs to `client` */
 };
 
+/* How far what a worker reads goes: from how many clients, and to how many, about. */
+struct shard_spread {
+    uint64_t latest; /* origin of the latest message */
+    unsigned source_len;
+    unsigned reached_len; /* connections that had nothing to be written before */
+};
+
 /* Owner: its worker. */
 struct shard {
     struct core *core;
@@ -92,6 +99,7 @@ struct shard {
     uint64_t now_ms;
     uint64_t changes; /* router_changes() as this iteration began */
     unsigned budget;  /* deliveries left in this iteration */
+    struct shard_spread spread;
     struct table sessions;
     struct match_cache *cache;
     struct fanout fanout;
@@ -176,6 +184,15 @@ static inline void shard_charge_many(struct shard *shard, uint64_t len)
 static inline void shard_charge_write(struct shard *shard)
 {
     shard_charge_many(shard, SHARD_WRITE_COST);
+}
+
+/* A message of a client. */
+static inline void shard_note_source(struct shard *shard, uint64_t origin)
+{
+    if (shard->spread.latest != origin) {
+        shard->spread.latest = origin;
+        shard->spread.source_len++;
+    }
 }
 
 /* Whatever came before, a quarter of the budget is left for what comes now. */

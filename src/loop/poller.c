@@ -11,6 +11,7 @@
 struct poller {
     int epoll_fd;
     int wake_fd;
+    bool was_woken;
     struct epoll_event events[EVENT_CAP];
 };
 
@@ -110,15 +111,23 @@ unsigned poller_wait(struct poller *poller, struct poller_event *events, unsigne
     unsigned written = 0;
 
     assert(len >= 0 || errno == EINTR);
+    poller->was_woken = false;
     for (int i = 0; i < len; i++) {
         if (poller->events[i].data.ptr) {
             events[written++] = (struct poller_event){
                 .source = poller->events[i].data.ptr,
                 .bits = event_bits(poller->events[i].events),
             };
+        } else {
+            poller->was_woken = true;
         }
     }
     return written;
+}
+
+bool poller_was_woken(const struct poller *poller)
+{
+    return poller->was_woken;
 }
 
 void poller_wake(struct poller *poller)

@@ -39,5 +39,8 @@ void poller_remove(struct poller *poller, int fd);
 unsigned poller_wait(struct poller *poller, struct poller_event *events, unsigned cap,
                      int timeout_ms);
 
+/* Whether a wake-up was seen by the latest wait, which nobody will be told of again. */
+bool poller_was_woken(const struct poller *poller);
+
 /* Ends the current or the next wait of this poller. Any thread. */
 void poller_wake(struct poller *poller);

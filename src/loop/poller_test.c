@@ -107,11 +107,13 @@ static void is_woken(void **state)
             poller_wake(f->poller);
         }
         assert_int_equal(poller_wait(f->poller, f->events, 8, 5000), 0);
+        assert_true(poller_was_woken(f->poller));
         assert_true(stress_now_ms() < before + 4000);
     }
     before_wait = stress_now_ms();
     assert_int_equal(poller_wait(f->poller, f->events, 8, 20), 0);
     assert_true(stress_now_ms() >= before_wait + 19);
+    assert_false(poller_was_woken(f->poller));
 }
 
 static void a_wakeup_stands_until_there_is_room_to_see_it(void **state)

@@ -51,6 +51,7 @@ struct worker_limits {
     unsigned timer_budget;   /* timers looked at per iteration */
     unsigned reclaim_budget; /* retired objects freed per iteration */
     unsigned event_budget;   /* events handled per iteration */
+    unsigned spread_least;   /* clients to write to, from where on events are looked for again */
     size_t spare_bytes;      /* of blocks that are kept to be used again: base/spares.h */
 };
 

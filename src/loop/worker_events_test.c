@@ -1,11 +1,13 @@
 #include "base/test.h"
 #include "core/shard.h"
+#include "loop/clock.h"
 #include "loop/worker.h"
 
 #include <unistd.h>
 
 #define SOURCE_LEN 4
-#define VISIT_LEN  2 /* how often each is ready */
+#define VISIT_LEN  6 /* how often each is ready */
+#define LOOKS      4 /* for events in an iteration, at most */
 
 /* One worker whose connections are pipes with a byte in them. */
 struct fixture {
@@ -17,9 +19,14 @@ struct fixture {
     unsigned visits[SOURCE_LEN];
     unsigned order[SOURCE_LEN * VISIT_LEN]; /* whose events came */
     unsigned len;
-    unsigned len_at_flush[SOURCE_LEN * 8]; /* how many had come when the iteration wrote */
+    unsigned
+        len_at_flush[SOURCE_LEN * VISIT_LEN * 2]; /* how many had come when the iteration wrote */
     unsigned flush_len;
     unsigned cost;     /* of one event */
+    unsigned reached;  /* clients that one event gives something to be written */
+    unsigned sources;  /* clients that one event brings messages of */
+    bool wakes;        /* an event wakes its own worker, which has nothing else to do */
+    uint64_t ended_ms; /* since all had come, the next iteration */
     bool forgets_next; /* an event voids that of the next source */
     bool has_stopped;
 };
@@ -36,10 +43,15 @@ static void on_event(void *context, void *source, unsigned bits)
     assert_true(f->len < ARRAY_LEN(f->order));
     f->order[f->len++] = number;
     f->visits[number]++;
+    if (f->wakes) {
+        poller_wake(worker_poller(f->worker));
+    }
     if (f->visits[number] == VISIT_LEN) {
         poller_remove(worker_poller(f->worker), f->fds[number][0]);
     }
     f->shard->budget -= MIN(f->shard->budget, f->cost);
+    f->shard->spread.reached_len += f->reached;
+    f->shard->spread.source_len += f->sources;
     if (f->forgets_next && number + 1 < SOURCE_LEN) {
         poller_remove(worker_poller(f->worker), f->fds[number + 1][0]);
         worker_forget(f->worker, &sources[number + 1]);
@@ -51,6 +63,13 @@ static void flush(void *context)
 {
     struct fixture *f = context;
 
+    if (f->wakes && f->ended_ms > 0) {
+        f->ended_ms = clock_now_ms() - f->ended_ms;
+        worker_group_stop(f->group);
+        f->wakes = false;
+    } else if (f->wakes && f->len == SOURCE_LEN * VISIT_LEN) {
+        f->ended_ms = clock_now_ms();
+    }
     if (f->flush_len < ARRAY_LEN(f->len_at_flush)) {
         f->len_at_flush[f->flush_len++] = f->len;
     }
@@ -93,7 +112,7 @@ static bool has_work(void *context)
 {
     struct fixture *f = context;
 
-    return !f->has_stopped;
+    return !f->has_stopped && !f->wakes;
 }
 
 static void on_stop(void *context)
@@ -131,7 +150,7 @@ static int setup(void **state)
         {1, 2}
     };
     static const struct worker_limits limits = {
-        .timer_budget = 10, .reclaim_budget = 10, .event_budget = 16};
+        .timer_budget = 10, .reclaim_budget = 10, .event_budget = 16, .spread_least = 16};
     static const struct core_limits core_limits = {.delivery_budget = 100, .cleanup_budget = 10};
     struct fixture *f = memory_must_alloc_zero(1, sizeof(*f));
 
@@ -209,6 +228,66 @@ static void test_dear_events_wait_for_the_next_one(void **state)
     }
 }
 
+/* What comes while a message goes to many goes with the same writes. */
+static void test_events_are_looked_for_again(void **state)
+{
+    struct fixture *f = *state;
+
+    f->cost = 1;
+    f->reached = 20;
+    f->sources = 19;
+    worker_run(f->worker);
+    assert_int_equal(f->len, SOURCE_LEN * VISIT_LEN);
+    assert_int_equal(first_slice(f), SOURCE_LEN * LOOKS);
+}
+
+static void test_not_where_it_would_save_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    f->cost = 1;
+    f->reached = 20;
+    f->sources = 20;
+    worker_run(f->worker);
+    assert_int_equal(first_slice(f), SOURCE_LEN);
+}
+
+static void test_not_for_a_few(void **state)
+{
+    struct fixture *f = *state;
+
+    f->cost = 1;
+    f->reached = 3;
+    worker_run(f->worker);
+    assert_int_equal(first_slice(f), SOURCE_LEN);
+}
+
+static void test_not_beyond_the_budget(void **state)
+{
+    struct fixture *f = *state;
+
+    f->cost = 30;
+    f->reached = 20;
+    worker_run(f->worker);
+    assert_int_equal(first_slice(f), SOURCE_LEN);
+}
+
+/* A worker that sleeps does so until the next second begins. */
+static void test_a_wakeup_is_not_slept_over(void **state)
+{
+    struct fixture *f = *state;
+
+    f->cost = 1;
+    f->reached = 20;
+    f->wakes = true;
+    while (clock_now_ms() % 1000 > 100) {
+        usleep(5000);
+    }
+    worker_run(f->worker);
+    assert_int_equal(f->len, SOURCE_LEN * VISIT_LEN);
+    assert_true(f->ended_ms < 500);
+}
+
 /* In the same iteration, and when the event waits for the next one. */
 static void test_forgotten_events_never_come(void **state)
 {
@@ -233,6 +312,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_cheap_events_share_an_iteration, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dear_events_wait_for_the_next_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_events_are_looked_for_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_not_where_it_would_save_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_not_for_a_few, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_not_beyond_the_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_wakeup_is_not_slept_over, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgotten_events_never_come, setup, teardown),
         cmocka_unit_test_setup_teardown(test_forgotten_events_never_come_late, setup, teardown),
     };
