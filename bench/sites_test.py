@@ -41,7 +41,9 @@ def test_places_have_names(folder):
     by_function = {site["place"].split()[0]: site for site in reversed(busiest)}
     assert by_function["write_neighbour"]["writes"] >= 100, busiest
     assert by_function["copy_lines"]["writes"] >= 400, busiest
-    assert by_function["add_atomic"]["locked"] >= 2000000, busiest
+    # Which of these is the busiest depends on how its two threads meet.
+    assert max(site["locked"] for site in busiest
+               if site["place"].startswith("add_atomic ")) >= 2000000, busiest
     assert by_function["store_fenced"]["writes"] < 10, busiest
     assert " lines_test.c:" in by_function["write_neighbour"]["place"], busiest
 
