@@ -438,6 +438,7 @@ static int publish_to_one(struct shard *shard, struct publication *publication,
 {
     int r = publication->parts.qos > 0 ? publication_need_message(publication) : 0;
 
+    assert(found);
     if (r < 0) {
         return r;
     }
