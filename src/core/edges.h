@@ -100,7 +100,9 @@ static inline void edges_prefetch(const struct edges *edges, uint64_t hash)
 {
     struct edge_search search = edges_search(edges, hash);
 
-    PREFETCH(search.slots.slot + search.at);
+    if (search.slots.slot) {
+        PREFETCH(&search.slots.slot[search.at]);
+    }
 }
 
 /* The next number with the hash; 0 when there is none. */

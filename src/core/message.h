@@ -101,7 +101,8 @@ void message_set_stored(struct message *message);
 /*
  * Before another thread gets a reference or can find one: until then all are one thread's, and
  * counted without atomic writes. Each of those would wait for all that was written before, the
- * outputs of other clients: a tenth of the user time of a message to a group.
+ * outputs of other clients: a tenth of the user time of a message to a group. Once it is shared
+ * nothing is written any more: others read that byte.
  */
 static inline void message_share(struct message *message)
 {
