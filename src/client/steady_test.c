@@ -12,6 +12,7 @@
 
 #define ROUND_LEN      20
 #define CROSSING_LEN   400 /* rounds before */
+#define CROSSING_TRIES 5
 #define TOLERANCE      1.1 /* nothing is nothing all the same */
 #define BURST_MAX      32
 #define SUBSCRIBER_MAX 100
@@ -242,8 +243,7 @@ static void count_rounds(const struct flow *flow, double *means)
  * it comes in pieces. A topic is looked up by one hash, with all the
  * levels it has. No lock: subscribing takes one, publishing what is not retained takes none. A
  * group's turn needs none of that either. A message for another worker is a block, and so is what
- * it is posted in, but those that were freed there come back: of 32, hardly one is new, and
- * some more where the workers take turns on a busy machine.
+ * it is posted in, but those that were freed there come back: of some thirty, hardly one is new.
  */
 static const struct row {
     const char *title;
@@ -264,8 +264,8 @@ static const struct row {
     {"large, QoS 0",   {1, 1, 0, 60000, false},         {2, 1, 0}  },
     {"large, QoS 1",   {1, 1, 1, 60000, false},         {2, 1, 0}  },
     {"large, group",   {1, 1, 0, 60000, true},          {2, 1, 0}  },
-    {"crosses, QoS 0", {1, 32, 0, 64, .crosses = true}, {3, 32, 0} },
-    {"crosses, QoS 1", {1, 32, 1, 64, .crosses = true}, {3, 32, 0} },
+    {"crosses, QoS 0", {1, 32, 0, 64, .crosses = true}, {1, 32, 0} },
+    {"crosses, QoS 1", {1, 32, 1, 64, .crosses = true}, {1, 32, 0} },
 };
 
 static const struct way {
@@ -278,25 +278,39 @@ static const struct way {
     {"behind PROXY", "enable_proxy_protocol 2\n", 4},
 };
 
-/* Answers whether it takes no more than it may. */
+static bool fits(const double *means, const unsigned *limits)
+{
+    for (unsigned i = 0; i < COUNTED_LEN; i++) {
+        if (means[i] > limits[i] * TOLERANCE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/*
+ * Answers whether it takes no more than it may. What crosses comes back late while a busy machine
+ * holds up one of the workers: then it is counted again, and once has to fit.
+ */
 static bool hold(const struct row *row, const struct way *way)
 {
     struct flow flow = {.load = row->load, .level = way->level};
     double means[COUNTED_LEN];
     char options[128];
-    bool is_good = true;
+    unsigned tries = row->load.crosses ? CROSSING_TRIES : 1;
+    bool is_good;
 
     snprintf(options, sizeof(options), "%smax_inflight_messages 100\nconnection_messages false\n",
              way->options);
     flow_open(&flow, options);
-    count_rounds(&flow, means);
+    do {
+        count_rounds(&flow, means);
+        is_good = fits(means, row->limits);
+    } while (!is_good && --tries > 0);
     flow_close(&flow);
-    for (unsigned i = 0; i < COUNTED_LEN; i++) {
-        if (means[i] > row->limits[i] * TOLERANCE) {
-            print_error("%s, %s: %.2f %s in a round, not %u\n", way->title, row->title, means[i],
-                        counted_names[i], row->limits[i]);
-            is_good = false;
-        }
+    for (unsigned i = 0; i < COUNTED_LEN && !is_good; i++) {
+        print_error("%s, %s: %.2f %s in a round, %u at most\n", way->title, row->title, means[i],
+                    counted_names[i], row->limits[i]);
     }
     return is_good;
 }

@@ -136,7 +136,7 @@ def test_storm(start_broker, workers):
 
 
 def slow_password(iterations):
-    """Of nobody: 100,000 take a fifth of a second, or more where memory is watched."""
+    """The line of a user whom no password lets in: 100,000 iterations take a fifth of a second, or more where memory is watched."""
     return f"slow:$7${iterations}$c2FsdA==$" + "A" * 86 + "==\n"
 
 
@@ -361,11 +361,11 @@ def test_reload_of_a_bad_file(start_broker, workers):
     anna.ping()
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(120)
 @pytest.mark.nightjar("2.0 looks at passwords where it serves")
 def test_reload_while_one_waits(start_broker):
     """What is right is what the file says when it is answered."""
-    text = LISTENER + "log_type all\npassword_threads 1\nconnect_timeout 100\n"
+    text = LISTENER + "log_type all\npassword_threads 1\nconnect_timeout 60\n"
     slow = slow_password(1000000)
     broker = start_broker(text, files={"passwords": slow + users.password("anna")}, workers=1)
     ahead = broker.open(4)
@@ -377,8 +377,8 @@ def test_reload_while_one_waits(start_broker):
     wait_until(lambda: broker.process._text().count("New connection") == 3)
     (broker.folder / "passwords").write_text(users.password("bob"))
     broker.reload()
-    anna.expect("CONNACK", code=5, timeout=100)
-    bob.expect("CONNACK", code=0, timeout=100)
+    anna.expect("CONNACK", code=5, timeout=60)
+    bob.expect("CONNACK", code=0, timeout=60)
 
 
 @pytest.mark.workers

@@ -155,15 +155,15 @@ def test_kills_while_stopping(start_broker, workers):
         broker.signal(signal.SIGTERM)
         if number == 0:
             broker.process.process.wait()
-            took = time.monotonic() - before
+            slept = time.monotonic() - before
         else:
             slept = dice.random() * took
             time.sleep(slept)
         kill(broker)
         if broker.process.process.returncode == -signal.SIGKILL:
             hits += 1
-        elif number > 0:
-            took = slept  # it had ended by then: the first one may have been slow
+        else:
+            took = slept  # it had ended by then, and the first one may have been slow
     print(f"{hits} hits, {took} s")
     assert hits > 0, f"a stop took {took} s, and none of 12 was hit"
     last = start_broker(CONFIG, places=places, workers=2)
